@@ -1,0 +1,56 @@
+"""The errors of ctxkit.
+
+::
+
+    CtxkitError
+    ├── ConfigurationError          you: an option, a file or a client that cannot work
+    │   └── UnsupportedClientError  you: an object that no front door fits
+    ├── BudgetExceeded              asked for: a hard budget refused the request
+    ├── ProviderShapeError          they: JSON that is not what the provider documents
+    ├── StoreError                  the ledger or a store cannot be read or written
+    └── TranscriptError             a recorded conversation cannot be read (names file and line)
+
+Only ``ConfigurationError`` (when something is set up) and ``BudgetExceeded`` (a user asked for it) may
+reach an application. Every other one is caught by the kit, which then sends the original request,
+counts the fault and logs it once; ``Kit(strict=True)`` raises it instead, for tests.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BudgetExceeded",
+    "ConfigurationError",
+    "CtxkitError",
+    "ProviderShapeError",
+    "StoreError",
+    "TranscriptError",
+    "UnsupportedClientError",
+]
+
+
+class CtxkitError(Exception):
+    """The parent of everything ctxkit raises on purpose."""
+
+
+class ConfigurationError(CtxkitError):
+    """An option, a file or a combination of them cannot work; the message says what to change."""
+
+
+class UnsupportedClientError(ConfigurationError, TypeError):
+    """No front door fits the object that was given to ``wrap`` or ``attach``."""
+
+
+class BudgetExceeded(CtxkitError):
+    """A hard budget refused the request before it was sent."""
+
+
+class ProviderShapeError(CtxkitError):
+    """A request or an answer does not have the shape its wire format documents."""
+
+
+class StoreError(CtxkitError):
+    """The ledger or a store cannot be opened, read or written."""
+
+
+class TranscriptError(CtxkitError):
+    """A recorded conversation cannot be read; the message names the file and the line."""
