@@ -1,0 +1,34 @@
+"""The wire formats: looking at a request, editing it, reading its answer.
+
+One module per format satisfies :class:`ctxkit.dialects.base.Dialect`; it is imported when it is first asked for.
+What they share stands beside them: ``wire`` (JSON that loses nothing), ``edits`` (a new body from an old one),
+``sse`` and ``eventstream`` (splitting streamed answers), ``usage`` (figures), ``platforms`` (who serves a host) and
+``routing`` (which path is which format).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from ctxkit.dialects.base import Dialect
+
+__all__ = ["EDITABLE", "METER_ONLY", "get"]
+
+EDITABLE = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate", "bedrock.converse")
+"""Formats whose requests can be viewed and edited."""
+
+METER_ONLY = ("bedrock.invoke", "openai.embeddings", "openai.completions")
+"""Formats that are counted and priced, and never edited."""
+
+_NAMES = frozenset(EDITABLE + METER_ONLY)
+
+
+@cache
+def get(name: str) -> Dialect | None:
+    """The dialect of this name, or ``None`` when there is none."""
+    if name not in _NAMES:
+        return None
+    return cast("Dialect", import_module(f"ctxkit.dialects.{name.replace('.', '_')}"))
