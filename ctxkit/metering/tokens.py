@@ -15,9 +15,11 @@ from ctxkit.metering.openai_models import base_model, encoding_for, verified
 from ctxkit.metering.vocabularies import VOCABULARIES, read_ranks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tiktoken import Encoding
 
-__all__ = ["base_model", "encoding_for", "rough_tokens", "text_tokens", "verified", "warm"]
+__all__ = ["base_model", "encoding_for", "rough_tokens", "text_tokens", "token_bytes", "token_ids", "verified", "warm"]
 
 # Special tokens are never looked for, so harmony counts as the vocabulary that it extends.
 _SHARED = {"o200k_harmony": "o200k_base"}
@@ -109,12 +111,31 @@ def _cut(text: str, start: int) -> int:
 
 
 def _long_tokens(text: str, known: Encoding) -> int:
-    total = start = 0
+    return sum(len(known.encode_ordinary(chunk)) for chunk in _chunks(text))
+
+
+def _chunks(text: str) -> Iterator[str]:
+    start = 0
     while start < len(text):
         end = _cut(text, start)
-        total += len(known.encode_ordinary(text[start:end]))
+        yield text[start:end]
         start = end
-    return total
+
+
+def token_ids(text: str, encoding: str) -> list[int] | None:
+    """The tokens of ``text`` themselves, under the rules of :func:`text_tokens`; ``None`` without a vocabulary."""
+    known = _loaded.get(encoding) or _encoding(encoding)
+    if known is None:
+        return None
+    if len(text) <= _CHUNK:
+        return known.encode_ordinary(text)
+    return [token for chunk in _chunks(text) for token in known.encode_ordinary(chunk)]
+
+
+def token_bytes(token: int, encoding: str) -> bytes:
+    """The bytes of one token that :func:`token_ids` gave."""
+    known = _encoding(encoding)
+    return known.decode_single_token_bytes(token) if known else b""
 
 
 def rough_tokens(text: str) -> int:
