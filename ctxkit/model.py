@@ -122,6 +122,11 @@ class Conversation:
             part of ``messages``, by reference.
         server_history: id of a history the provider holds (``previous_response_id``, ``conversation``,
             ``cachedContent``): such a request is metered and threaded by it, and never edited.
+        max_output: longest answer the request allows in tokens, or ``None``.
+        choices: how many answers were asked for.
+        stream: the answer is to be streamed, where the body says so.
+        tier: service tier that was asked for.
+        cache_ttls: lives of the cache markers in the request (``("5m",)``, ``()`` for none); writes cost by them.
     """
 
     dialect: str
@@ -129,6 +134,11 @@ class Conversation:
     messages: tuple[Message, ...]
     options: Mapping[str, Json] = field(default_factory=dict)
     server_history: str | None = None
+    max_output: int | None = None
+    choices: int = 1
+    stream: bool = False
+    tier: str | None = None
+    cache_ttls: tuple[str, ...] = ()
 
     @property
     def parts(self) -> Iterator[Part]:
@@ -328,6 +338,8 @@ class Plan:
         stream: the answer is to be streamed.
         created: unix time of the plan, in seconds.
         tier: service tier that was asked for.
+        region: region of the platform, where the door knows it.
+        count: what the correction of later estimates needs to know of this one.
         fingerprint: keyed hash of the whole request: equal for a retry.
         unmetered: why nothing is known of this request, or ``None``.
     """
@@ -349,6 +361,8 @@ class Plan:
     stream: bool = False
     created: float = 0.0
     tier: str | None = None
+    region: str | None = None
+    count: object = None
     fingerprint: bytes = b""
     unmetered: str | None = None
 

@@ -1,0 +1,128 @@
+"""Identify what a provider's cache sees: keyed hashes of messages, the chain of a prefix, and threads.
+
+Each message (tool definition, system block, message, in cache order) has a hash of what the model reads of it; the
+chain ``c[i] = H(c[i-1], h[i])`` names the prefix that ends there. Two requests share a provider's cache up to the
+last chain value they share. A thread is found by the longest prefix that was sent before, so the application names
+no conversation id.
+
+Hashes are keyed with one secret per store, so a ledger or store that leaks does not let anyone test guesses at
+prompts. They are SHA-256 over key and message, cut to 16 bytes (what is cut off is what a length extension needs).
+Per message that takes about 0.6 microseconds plus 0.6 nanoseconds a byte, where keyed BLAKE2b takes half as much
+again on a processor with SHA instructions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import marshal
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ctxkit.model import Json, Message
+
+__all__ = ["DIGEST_SIZE", "Hasher", "Memory", "Threads"]
+
+DIGEST_SIZE = 16
+_FORMAT = 2  # marshal format 2 has no references and no interning: equal values give equal bytes
+_NEAR = 12  # messages from the end that are looked up in the shared store: a turn rarely adds more
+
+
+class Memory(Protocol):
+    """What threads need of a store."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or ``None``."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep a value; may be written later."""
+
+
+class Hasher:
+    """Keyed hashes of wire values, and chains of them."""
+
+    def __init__(self, key: bytes) -> None:
+        self._seed = hashlib.sha256(hashlib.sha256(key).digest() * 2)
+
+    def digest(self, value: Json) -> bytes:
+        """Hash of any wire value: big integers, NaN, lone surrogates and bytes included."""
+        state = self._seed.copy()
+        state.update(_bytes_of(value))
+        return state.digest()[:DIGEST_SIZE]
+
+    def digests(self, messages: Sequence[Message], identity: Callable[[Json], Json]) -> list[bytes]:
+        """One hash per message of what the model reads of it (``identity`` leaves cache markers out)."""
+        copy, dumps, size = self._seed.copy, marshal.dumps, DIGEST_SIZE
+        result = []
+        for message in messages:
+            state = copy()
+            value = identity(message.value)
+            try:
+                state.update(dumps((message.role, value), _FORMAT))
+            except ValueError:
+                state.update(_bytes_of((message.role, value)))
+            result.append(state.digest()[:size])
+        return result
+
+    def chain(self, digests: Sequence[bytes], head: str = "") -> list[bytes]:
+        """The prefix that ends at each message; ``head`` keeps scopes and dialects apart."""
+        sha256, size = hashlib.sha256, DIGEST_SIZE
+        link = self.digest(head)
+        result = []
+        for digest in digests:
+            # Keyed through the first link: nobody without the key can follow the chain.
+            link = sha256(link + digest).digest()[:size]
+            result.append(link)
+        return result
+
+
+def _bytes_of(value: Any) -> bytes:
+    try:
+        return marshal.dumps(value, _FORMAT)
+    except ValueError:  # subclasses of str or dict, Decimal, datetime: what JSON would make of them
+        return json.dumps(value, default=repr, ensure_ascii=True).encode()
+
+
+class Threads:
+    """Finds the conversation a request continues: by its longest prefix that was sent before.
+
+    Args:
+        store: shared memory of workers and restarts.
+        size: how many prefixes are kept in this process.
+    """
+
+    def __init__(self, store: Memory, size: int = 100_000) -> None:
+        self._store = store
+        self._size = size
+        self._known: OrderedDict[bytes, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, chain: Sequence[bytes]) -> str | None:
+        """Id of the thread that sent the longest known prefix of ``chain``; ``None`` for a new one."""
+        known = self._known
+        for link in reversed(chain):
+            thread = known.get(link)
+            if thread is not None:
+                return thread
+        for link in reversed(chain[-_NEAR:]):
+            stored = self._store.get(b"t" + link)
+            if stored is not None:
+                return stored.decode()
+        return None
+
+    def commit(self, chain: Sequence[bytes], thread: str) -> None:
+        """Remember that ``thread`` sent this prefix; the first to say so wins, so that forks of it part later."""
+        if not chain:
+            return
+        link = chain[-1]
+        with self._lock:
+            if link in self._known:
+                self._known.move_to_end(link)
+                return
+            self._known[link] = thread
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+        self._store.put(b"t" + link, thread.encode())

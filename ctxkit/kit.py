@@ -1,0 +1,526 @@
+"""The hall: the only place where rooms meet.
+
+A request comes in at a front door and is *planned*: read by its dialect, identified by its prefix, weighed by the
+counter, priced by its card. It is *sent* by the door. The answer is *settled*: read by the dialect, priced, written
+to the ledger.
+
+Rules of the hall:
+
+- ``plan`` only reads. ``sent`` commits. ``settle`` implies ``sent``.
+- Nothing raises into the user's call but ``BudgetExceeded`` and ``ConfigurationError``. Every other fault is counted,
+  logged once, and the original request goes out (``strict=True`` raises, for tests).
+- Time comes from ``clock`` (unix seconds) and ``timer`` (monotonic seconds); nothing else reads a clock.
+- Rooms do not know one another: what a room needs of a neighbour is handed to it here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ctxkit import dialects, labels
+from ctxkit.attempts import Attempts
+from ctxkit.caching.prefixes import Hasher, Threads
+from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
+from ctxkit.faults import Faults
+from ctxkit.metering.settling import opening, record_of, unmetered_record
+from ctxkit.model import Answer, Estimate, Plan, Record, Usage
+from ctxkit.stores import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ctxkit.dialects.base import Dialect
+    from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.report import Report
+    from ctxkit.model import Conversation, Json, Timing
+    from ctxkit.policy import Policy
+    from ctxkit.stores import Store
+
+__all__ = ["Kit", "default_kit", "home"]
+
+C = TypeVar("C")
+
+_COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
+_LEARNED_KEY = b"learned"
+_LEARNED_EVERY = 100  # settlements between two notes of what was learned
+
+
+_nested: ContextVar[bool] = ContextVar("ctxkit_nested", default=False)
+
+
+def home() -> Path:
+    """The folder of the default kit: ``$CTXKIT_HOME``, or ``~/.ctxkit``."""
+    from pathlib import Path
+
+    return Path(os.environ.get("CTXKIT_HOME") or "~/.ctxkit").expanduser()
+
+
+class Kit:
+    """Plans and settles requests; one per application is enough.
+
+    Args:
+        policy: what the user decided; default: observe.
+        store: folder that workers and restarts share, ``None`` for this process only, or an own ``Store``.
+        ledger: SQLite file, an own ``Ledger`` (``Ledger(path, sync="full")``), or ``None`` for none on disk.
+        clock: unix time in seconds.
+        timer: monotonic seconds, for latencies.
+        strict: raise internal faults; for tests.
+
+    Raises:
+        ConfigurationError: an option that cannot work.
+
+    Example:
+        >>> kit = Kit(store=None, ledger=None)
+        >>> body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]}
+        >>> kit.plan(body, dialect="openai.chat", platform="openai").estimate.input_tokens
+        9
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        store: str | Path | Store | None = None,
+        ledger: str | Path | Ledger | None = None,
+        clock: Callable[[], float] = time.time,
+        *,
+        timer: Callable[[], float] = time.perf_counter,
+        strict: bool = False,
+    ) -> None:
+        from ctxkit.policy import Policy
+
+        if policy is not None and not isinstance(policy, Policy):
+            raise ConfigurationError(f"Kit(policy=...) wants a ctxkit.Policy, got {type(policy).__name__}")
+        self.policy = policy or Policy()
+        self.clock = clock
+        self.timer = timer
+        self.faults = Faults(strict=strict)
+        self.store = open_store(store)
+        self.listeners: list[Callable[[Record], None]] = []
+        self._ledger_option = ledger
+        self._attempts = Attempts()
+        self._settled = 0
+        self._warmed = False
+
+    # ------------------------------------------------------------------ rooms, opened on first use
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        """Where records are kept."""
+        from ctxkit.metering.ledger import Ledger
+
+        option = self._ledger_option
+        return option if isinstance(option, Ledger) else Ledger(option)
+
+    @functools.cached_property
+    def _hasher(self) -> Hasher:
+        return Hasher(self.store.add(b"salt", secrets.token_bytes(32)))
+
+    @functools.cached_property
+    def _threads(self) -> Threads:
+        return Threads(self.store, self.policy.thread_memory)
+
+    @functools.cached_property
+    def _counter(self) -> Any:
+        from ctxkit.metering.count import Counter
+
+        return Counter(memory=self.policy.count_memory)
+
+    @functools.cached_property
+    def _learned(self) -> Any:
+        from ctxkit.metering.learning import Learned
+
+        stored = self.store.get(_LEARNED_KEY)
+        return Learned.load(stored) if stored else Learned()
+
+    @functools.cached_property
+    def _prices(self) -> Any:
+        from ctxkit.metering.prices import Prices
+
+        return Prices(overrides=self.policy.prices)
+
+    # ------------------------------------------------------------------ plan
+
+    def plan(
+        self,
+        body: Json,
+        *,
+        dialect: str | None,
+        platform: str = "",
+        model: str | None = None,
+        stream: bool | None = None,
+        feature: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        thread: str | None = None,
+        scope: str | None = None,
+        region: str | None = None,
+        now: float | None = None,
+    ) -> Plan:
+        """What should be sent and what it will cost; changes nothing.
+
+        Args:
+            body: the wire JSON of the request.
+            dialect: ``"openai.chat"``, ``"openai.responses"``, ``"anthropic.messages"``, ``"gemini.generate"``,
+                ``"bedrock.converse"``, or a meter-only one; ``None`` for what nobody understands.
+            platform: who serves it (``"openai"``, ``"azure"``, ``"bedrock"``, ``"openrouter"``, ...); prices and the
+                meaning of usage go by it.
+            model: where the wire does not carry it in the body (Gemini, Bedrock).
+            stream: where the wire does not say so in the body.
+            feature: overrides the feature of the code that is running.
+            labels: added to the labels of the code that is running.
+            thread: the conversation; found by its prefix when not given.
+            scope: organisation, workspace or tenant whose provider cache this is.
+            region: of the platform, where prices differ by it.
+            now: unix time in seconds; default: the kit's clock.
+
+        Raises:
+            ConfigurationError: no such dialect.
+            BudgetExceeded: a hard budget refuses it.
+        """
+        named = dialects.get(dialect) if dialect else None
+        if dialect and named is None:
+            known = ", ".join(dialects.EDITABLE + dialects.METER_ONLY)
+            raise ConfigurationError(f"no dialect {dialect!r}; there are: {known}")
+        now = self.clock() if now is None else now
+        blank = self._blank(body, dialect or "", platform, model, stream, feature, labels, scope, region, now)
+        if named is None:
+            return replace(blank, unmetered="no wire format known for it")
+        try:
+            return self._weigh(blank, *self._look(blank, named), thread=thread)
+        except (BudgetExceeded, ConfigurationError):
+            raise
+        except ProviderShapeError as error:
+            self.faults.warn("plan: malformed request", str(error))
+            return replace(blank, dialect="", unmetered=f"malformed request: {error}")
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("plan", error, "Please report it; the request went out as it was.")
+            return replace(blank, dialect="", unmetered=f"internal fault: {type(error).__name__}")
+
+    async def aplan(self, body: Json, **options: Any) -> Plan:
+        """``plan`` for event loops: what takes long is done in a thread. Takes what ``plan`` takes."""
+        if self._takes_long(body, options):
+            return await asyncio.to_thread(functools.partial(self.plan, body, **options))
+        return self.plan(body, **options)
+
+    def _blank(
+        self,
+        body: Json,
+        dialect: str,
+        platform: str,
+        model: str | None,
+        stream: bool | None,
+        feature: str | None,
+        extra: Mapping[str, str] | None,
+        scope: str | None,
+        region: str | None,
+        now: float,
+    ) -> Plan:
+        """A plan that knows who asks and when, before the request was looked at."""
+        who = labels.current()
+        attempt = f"{int(now * 1000):012x}{os.urandom(10).hex()}"
+        return Plan(
+            body=body,
+            attempt=attempt,
+            operation=attempt,
+            dialect=dialect,
+            platform=platform,
+            model=model or "",
+            feature=feature or (who.path if who else None),
+            labels={**(who.labels if who else {}), **(extra or {})},
+            scope=scope or self.policy.scope,
+            stream=bool(stream),
+            created=now,
+            region=region,
+        )
+
+    def _look(self, plan: Plan, dialect: Dialect) -> tuple[Conversation, list[bytes]]:
+        conversation = dialect.view(plan.body)
+        return conversation, self._hasher.digests(conversation.messages, dialect.identity)
+
+    def _weigh(self, plan: Plan, conversation: Conversation, digests: list[bytes], *, thread: str | None) -> Plan:
+        from ctxkit.metering.bounds import cost_range, expected_usage
+
+        model = plan.model or conversation.model
+        tier = conversation.tier
+        chain = self._hasher.chain(digests, f"{plan.dialect}\0{plan.scope or ''}")
+        fingerprint = self._hasher.digest((chain[-1:], model, plan.platform, dict(conversation.options)))
+        count = self._counter.count(conversation, digests, platform=plan.platform, model=model)
+        corrected = self._learned.correct(count, plan.feature, model)
+        answer = self._learned.expect_output(plan.feature, model)
+        usage = expected_usage(corrected.tokens, self._learned.expect_read_share(plan.feature, model), answer)
+        card = self._prices.card(plan.platform, model, at=plan.created, tier=tier, region=plan.region)
+        longest = conversation.max_output or (card.max_output if card else None)
+        cost = cost_range(
+            card,
+            corrected.low,
+            usage,
+            corrected.high,
+            ttls=conversation.cache_ttls,
+            longest_output=longest and longest * conversation.choices,
+        )
+        operation, number = self._attempts.operation(plan, fingerprint)
+        return replace(
+            plan,
+            estimate=Estimate(
+                corrected.tokens, corrected.low, corrected.high, usage, cost, corrected.method, corrected.family
+            ),
+            operation=operation,
+            number=number,
+            model=model,
+            thread=thread or self._thread(conversation, chain),
+            prefix=tuple(chain),
+            stream=plan.stream or conversation.stream,
+            tier=tier,
+            count=count,
+            fingerprint=fingerprint,
+        )
+
+    def _thread(self, conversation: Conversation, chain: list[bytes]) -> str:
+        if conversation.server_history:
+            history = self._hasher.digest(conversation.server_history)
+            return self._threads.find([history]) or history.hex()
+        return self._threads.find(chain) or (chain[-1].hex() if chain else "")
+
+    def _takes_long(self, body: Json, options: Mapping[str, Any]) -> bool:
+        try:
+            named = dialects.get(options["dialect"])
+            if named is None:
+                return False
+            conversation = named.view(body)
+            digests = self._hasher.digests(conversation.messages, named.identity)
+            platform, model = options.get("platform") or "", options.get("model") or conversation.model
+            return bool(self._counter.uncounted(conversation, digests, platform=platform, model=model) > _COUNT_INLINE)
+        except Exception:  # noqa: BLE001 - plan itself will meet it, and says so
+            return False
+
+    # ------------------------------------------------------------------ sent
+
+    def sent(self, plan: Plan) -> None:
+        """The request left: remember its thread, write the opening entry. Saying it twice changes nothing."""
+        if plan.attempt in self._attempts:
+            return
+        try:
+            self._commit(plan)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("sent", error, _advice_for(error))
+
+    async def asent(self, plan: Plan) -> None:
+        """``sent`` for event loops."""
+        if self.ledger.sync == "full":
+            # The thread has a context of its own: what it noted there is brought back.
+            self._attempts.resume(await asyncio.to_thread(self._sent_in_thread, plan))
+        else:
+            self.sent(plan)
+
+    def _sent_in_thread(self, plan: Plan) -> Any:
+        self.sent(plan)
+        return self._attempts.last()
+
+    def _commit(self, plan: Plan) -> None:
+        stranded = self._attempts.begin(plan)
+        if stranded is not None:
+            self.ledger.append(record_of(stranded, None, None, None, None))
+        if plan.thread:
+            self._threads.commit(plan.prefix, plan.thread)
+        self.ledger.append(opening(plan))
+
+    # ------------------------------------------------------------------ settle
+
+    def settle(
+        self,
+        plan: Plan,
+        response: Mapping[str, Json] | Answer | Usage | None = None,
+        *,
+        status: int | None = 200,
+        timing: Timing | None = None,
+        now: float | None = None,
+    ) -> Record:
+        """Write down what the request did cost.
+
+        Args:
+            plan: what ``plan`` gave.
+            response: the wire JSON of the answer, an ``Answer`` or ``Usage`` that was read from it, or ``None`` when
+                nothing is known of it.
+            status: HTTP status; ``None`` when no answer came at all. 400 and above settle as ``failed``.
+            timing: moments of the attempt.
+            now: unix time in seconds at which the answer ended; nothing but tests needs it.
+        """
+        del now  # an attempt is priced at the moment it was sent
+        self.sent(plan)
+        answer = self._answer(plan, response, status)
+        try:
+            record = self._price(plan, answer, status, timing)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("settle", error, "The record keeps its estimate.")
+            record = record_of(plan, None, status, timing, None)
+        return self._keep(plan, record)
+
+    async def asettle(
+        self,
+        plan: Plan,
+        response: Mapping[str, Json] | Answer | Usage | None = None,
+        **options: Any,
+    ) -> Record:
+        """``settle`` for event loops: a commit that waits for the disk (``sync="full"``) waits in a thread."""
+        if self.ledger.sync == "full":
+            return await asyncio.to_thread(functools.partial(self.settle, plan, response, **options))
+        return self.settle(plan, response, **options)
+
+    def _answer(self, plan: Plan, response: Any, status: int | None) -> Answer | None:
+        if response is None or isinstance(response, Answer):
+            return response
+        if isinstance(response, Usage):
+            return Answer(usage=response)
+        named = dialects.get(plan.dialect) if plan.dialect else None
+        if named is None or (status is not None and status >= 400):
+            return None
+        try:
+            return named.answer(response, plan.platform)
+        except Exception as error:  # noqa: BLE001 - an answer nobody foresaw: unverified, not lost
+            self.faults.note("answer", error, "The record is priced by its estimate.")
+            return None
+
+    def _price(self, plan: Plan, answer: Answer | None, status: int | None, timing: Timing | None) -> Record:
+        card = None
+        if plan.dialect and not plan.unmetered:
+            tier = (answer.tier if answer else None) or plan.tier
+            names = [name for name in (answer.model if answer else None, plan.model) if name]
+            cards = (
+                self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=plan.region) for name in names
+            )
+            card = next((known for known in cards if known is not None), None)
+        return record_of(plan, answer, status, timing, card)
+
+    def _keep(self, plan: Plan, record: Record) -> Record:
+        try:
+            if record.status == "failed":
+                self._attempts.fail(plan)
+            elif self._attempts.succeed(plan):
+                self._learn(plan, record)
+            self.ledger.append(record)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("ledger", error, _advice_for(error))
+        for listener in self.listeners:
+            listener(record)
+        return record
+
+    def _learn(self, plan: Plan, record: Record) -> None:
+        if record.response_id and plan.thread:
+            # A later request that continues by id (previous_response_id) finds its thread by it.
+            self._threads.commit([self._hasher.digest(record.response_id)], plan.thread)
+        if record.status != "settled" or record.usage is None or plan.count is None:
+            return
+        self._learned.observe(plan.count, plan.feature, plan.model, record.usage)
+        self._settled += 1
+        if self._settled % _LEARNED_EVERY == 0:
+            self.store.put(_LEARNED_KEY, self._learned.dump())
+
+    def unmetered(self, platform: str, endpoint: str) -> None:
+        """Count a model call that passed and nobody can meter."""
+        try:
+            plan = self._blank(None, "", platform, endpoint, None, None, None, None, None, self.clock())
+            self.ledger.append(unmetered_record(plan, endpoint))
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("unmetered", error, _advice_for(error))
+
+    # ------------------------------------------------------------------ doors
+
+    def wrap(self, client: C) -> C:
+        """Meter a client (or LiteLLM function): the same object, or one of the same class.
+
+        Raises:
+            UnsupportedClientError: no front door fits it, or it would go unmetered; the message says what to do.
+        """
+        from ctxkit.integrations import wrap
+
+        wrapped = wrap(client, self)
+        self.warm()
+        return wrapped
+
+    def attach(self, http_client: C) -> C:
+        """Meter an httpx or httpx2 client, to be passed as ``http_client=`` of an SDK; the same object."""
+        from ctxkit.integrations import attach
+
+        attached = attach(http_client, self)
+        self.warm()
+        return attached
+
+    def google_http_options(self, **options: Any) -> Any:
+        """``http_options`` for ``genai.Client`` with both HTTP clients metered, sync and async."""
+        from ctxkit.integrations.google_genai import google_http_options
+
+        self.warm()
+        return google_http_options(self, **options)
+
+    def warm(self) -> None:
+        """Load vocabulary and prices in a thread, so that the first request does not wait for them."""
+        if self._warmed:
+            return
+        self._warmed = True
+        threading.Thread(target=self._warm, name="ctxkit-warm", daemon=True).start()
+
+    def _warm(self) -> None:
+        try:
+            self._counter.warm("openai", "gpt-4o")
+            self._prices.card("openai", "gpt-4o", at=self.clock())
+        except Exception as error:  # noqa: BLE001 - the first request meets it again, and says so
+            self.faults.warn("warm", f"{type(error).__name__}: {error}")
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        """Inside, every inner door stands aside: the outer one (LiteLLM) meters the call."""
+        outer = _nested.get()
+        _nested.set(True)
+        try:
+            yield
+        finally:
+            _nested.set(outer)
+
+    def is_nested(self) -> bool:
+        """An outer door is metering the call that is running."""
+        return _nested.get()
+
+    # ------------------------------------------------------------------ what was metered
+
+    def report(self, by: tuple[str, ...] = ("feature",), since: str | None = None, **options: Any) -> Report:
+        """The ledger by feature, model, platform, day, ...; prints itself, ``.to_dict()``, ``.to_csv()``."""
+        from ctxkit.metering.report import report
+
+        return report(self.ledger, by=by, since=since, now=self.clock(), **options)
+
+    def flush(self) -> None:
+        """Write down everything that waits, learned corrections included."""
+        if "_learned" in self.__dict__:
+            self.store.put(_LEARNED_KEY, self._learned.dump())
+        self.store.flush()
+        self.ledger.flush()
+
+    def close(self) -> None:
+        """Flush and let go of files and threads."""
+        self.flush()
+        self.ledger.close()
+        self.store.close()
+
+
+def _advice_for(error: Exception) -> str:
+    from ctxkit.errors import StoreError
+
+    return "" if isinstance(error, StoreError) else "Please report it."
+
+
+@functools.cache
+def default_kit() -> Kit:
+    """The kit of ``ctxkit.wrap``: policy from files and environment, state in ``home()``."""
+    from ctxkit.policy import Policy
+
+    folder = home()
+    return Kit(policy=Policy.load(), store=folder / "store", ledger=folder / "ledger.db")

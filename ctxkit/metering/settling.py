@@ -1,0 +1,127 @@
+"""From a plan and an answer to a record: how it ended, what it cost, and where the figure comes from.
+
+The provider's own cost wins and stands beside ours. What cannot be priced by usage (no usage, a cut stream) is
+priced by the estimate and says so; what has no price is ``None``, never 0.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+from ctxkit.metering.bounds import usd
+from ctxkit.metering.prices import charge
+from ctxkit.model import Record
+
+if TYPE_CHECKING:
+    from ctxkit.metering.prices import Card
+    from ctxkit.model import Answer, Plan, Status, Timing, Usage
+
+__all__ = ["opening", "record_of", "unmetered_record"]
+
+
+def opening(plan: Plan) -> Record:
+    """The entry of a request that left: what is known if its answer is never seen."""
+    status: Status = "unmetered" if plan.unmetered else "open"
+    return _record(plan, status)
+
+
+def unmetered_record(plan: Plan, endpoint: str) -> Record:
+    """The entry of a model call that passed a door and that nobody can meter."""
+    return _record(plan, "unmetered", model=endpoint)
+
+
+def record_of(
+    plan: Plan, answer: Answer | None, http_status: int | None, timing: Timing | None, card: Card | None
+) -> Record:
+    """The record of an attempt that ended.
+
+    Args:
+        plan: what was sent.
+        answer: what the response said, or ``None`` when nothing of it was understood.
+        http_status: ``None`` when no answer came at all.
+        timing: moments of the attempt.
+        card: the price card of the model that answered.
+    """
+    status = _status(plan, answer, http_status)
+    common = {"http_status": http_status, "timing": timing}
+    if status in ("failed", "unmetered"):
+        return _record(plan, status, **common)
+    usage = answer.usage if answer else None
+    by_card = usd(charge(card, usage)) if card and usage else None
+    cost, source = _cost(plan, answer, status, by_card)
+    said = {} if answer is None else _said(answer)
+    return _record(
+        plan,
+        status,
+        usage=usage,
+        cost=cost,
+        cost_source=source,
+        card_cost=by_card,
+        card=card.id if card else None,
+        **said,
+        **common,
+    )
+
+
+def _said(answer: Answer) -> dict[str, object]:
+    return {
+        "response_model": answer.model,
+        "response_id": answer.id,
+        "finish": answer.finish,
+        "tier": answer.tier,
+        "problems": answer.problems,
+    }
+
+
+def _status(plan: Plan, answer: Answer | None, http_status: int | None) -> Status:
+    if http_status is None or http_status >= 400:
+        return "failed"
+    if plan.unmetered:
+        return "unmetered"
+    if answer is not None and not answer.complete:
+        return "partial"
+    if answer is None or answer.usage is None or answer.usage.fresh is None:
+        return "unverified"
+    return "settled"
+
+
+def _cost(
+    plan: Plan, answer: Answer | None, status: Status, by_card: Decimal | None
+) -> tuple[Decimal | None, Literal["provider", "card", "estimate"] | None]:
+    if answer is not None and answer.cost is not None:
+        return answer.cost, "provider"
+    if by_card is not None:
+        return by_card, "card"
+    if status != "settled" and plan.estimate is not None and plan.estimate.cost.expected is not None:
+        return plan.estimate.cost.expected, "estimate"
+    return None, None
+
+
+def _record(plan: Plan, status: Status, **more: object) -> Record:
+    values: dict[str, object] = {
+        "attempt": plan.attempt,
+        "operation": plan.operation,
+        "number": plan.number,
+        "status": status,
+        "http_status": None,
+        "created": plan.created,
+        "dialect": plan.dialect,
+        "platform": plan.platform,
+        "model": plan.model,
+        "feature": plan.feature,
+        "labels": plan.labels,
+        "scope": plan.scope,
+        "thread": plan.thread,
+        "estimate": plan.estimate,
+        "tier": plan.tier,
+        "stream": plan.stream,
+        "edits": _summary(plan),
+    }
+    return Record(**{**values, **more})  # type: ignore[arg-type]
+
+
+def _summary(plan: Plan) -> dict[str, int]:
+    if not plan.edits:
+        return {}
+    return {"n": len(plan.edits), "tokens": sum(edit.tokens_before - edit.tokens_after for edit in plan.edits)}

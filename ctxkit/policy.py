@@ -1,0 +1,126 @@
+"""What the user may decide, and where it is written down.
+
+A policy comes from, each overriding the one before: the defaults, ``[tool.ctxkit]`` of ``pyproject.toml``,
+``ctxkit.toml`` (both searched from the working folder upwards), environment variables ``CTXKIT_<NAME>``, and what
+is passed to ``Policy(...)``. ``Policy(...)`` itself reads no files: ``Policy.load(...)`` does, and so does the
+default kit of ``ctxkit.wrap``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ctxkit.errors import ConfigurationError
+
+__all__ = ["Policy"]
+
+_LATER = {"cache": "provider caches", "lossless": "lossless tidying", "prune": "pruning"}
+
+
+class Policy(BaseModel):
+    """The user's decisions; unknown names and impossible values are refused with what to do.
+
+    Raises:
+        ConfigurationError: from ``Policy(...)`` and ``Policy.load(...)``.
+
+    Example:
+        >>> Policy(usage_probe=True).mode
+        'observe'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    mode: Literal["observe"] = "observe"
+    """``observe``: meter everything, change nothing."""
+
+    usage_probe: bool = False
+    """Ask streamed OpenAI-format chats for ``include_usage`` and hide the chunk that only this asked for."""
+
+    scope: str | None = None
+    """Organisation, workspace or tenant whose provider caches and threads these are."""
+
+    prices: Path | None = None
+    """A TOML file of the user's own price rows (see docs/how-to/prices.md)."""
+
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    """Currency of reports; anything but USD needs ``usd_rate``."""
+
+    usd_rate: Decimal | None = Field(default=None, gt=0)
+    """How much of ``currency`` one US dollar is."""
+
+    thread_memory: int = Field(default=100_000, ge=1_000)
+    """Prefixes remembered per process to recognise a conversation by."""
+
+    count_memory: int = Field(default=65_536, ge=1_000)
+    """Messages whose token counts are remembered per process."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigurationError(_advice(error)) from None
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _known_mode(cls, mode: object) -> object:
+        if isinstance(mode, str) and mode in _LATER:
+            raise ValueError(f"mode {mode!r} ({_LATER[mode]}) is not part of this version; use 'observe'")
+        return mode
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None, **values: Any) -> Policy:
+        """The policy of files and environment, with ``values`` on top.
+
+        Args:
+            folder: where the search for ``ctxkit.toml`` and ``pyproject.toml`` begins (default: working folder).
+            values: override everything else.
+        """
+        return cls(**{**_from_files(Path(folder or Path.cwd())), **_from_environment(), **values})
+
+
+def _from_files(folder: Path) -> dict[str, Any]:
+    for place in (folder, *folder.parents):
+        own, project = place / "ctxkit.toml", place / "pyproject.toml"
+        found = {**_table(project, "tool", "ctxkit"), **_table(own)}
+        if found or own.is_file():
+            return found
+    return {}
+
+
+def _table(file: Path, *keys: str) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    try:
+        table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        if keys:  # somebody else's file: a broken pyproject.toml is not ours to complain about
+            return {}
+        raise ConfigurationError(f"{file} cannot be read: {error}") from None
+    for key in keys:
+        table = table.get(key, {}) if isinstance(table, dict) else {}
+    return table if isinstance(table, dict) else {}
+
+
+def _from_environment() -> dict[str, str]:
+    return {
+        name: os.environ[f"CTXKIT_{name.upper()}"]
+        for name in Policy.model_fields
+        if os.environ.get(f"CTXKIT_{name.upper()}")
+    }
+
+
+def _advice(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"unknown option {name!r}; options: {', '.join(sorted(Policy.model_fields))}")
+        else:
+            lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')} (got {problem.get('input')!r:.80})")
+    return "policy: " + "; ".join(lines)

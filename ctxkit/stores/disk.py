@@ -1,0 +1,201 @@
+"""State that restarts and workers of one machine share: a diskcache folder that holds bytes only.
+
+The one door to diskcache. It pickles whatever is not text, a number or bytes, and unpickles what it finds
+(CVE-2025-69872, grantjenks/python-diskcache#357, unfixed): so ``_BytesOnly`` refuses both ways. Reads come from a
+memory in front of the folder; writes wait in a queue for a thread of their own, so that no request waits for a disk.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from ctxkit.errors import StoreError
+from ctxkit.forks import on_fork
+from ctxkit.stores.memory import MemoryStore
+
+__all__ = ["DiskStore"]
+
+_PAUSE = 0.2  # seconds between two writes to the folder: many small puts become one transaction
+_LONGEST_QUEUE = 100_000  # values that wait while the folder cannot be written
+_LIFETIME = 30 * 86_400  # seconds a prefix is remembered after it was last written
+
+
+class DiskStore:
+    """A folder (0700) of one SQLite file (0600) that any number of processes read and write.
+
+    Args:
+        folder: made when missing.
+        size_limit: bytes after which the least recently stored values go.
+
+    Raises:
+        StoreError: from any method, when the folder cannot be used; the message says what to do.
+    """
+
+    def __init__(self, folder: Path, size_limit: int = 256 * 2**20) -> None:
+        self._folder = folder
+        self._size_limit = size_limit
+        self._front = MemoryStore()
+        self._queue: dict[bytes, bytes] = {}
+        self._reset()
+        atexit.register(self.close)
+        on_fork(self, "_reset")
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or ``None``."""
+        value = self._front.get(key)
+        if value is None and (value := self._read(key)) is not None:
+            self._front.put(key, value)
+        return value
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep a value: at once for this process, a moment later for the others."""
+        self._front.put(key, value)
+        with self._lock:
+            if (failed := self._failed) is not None:
+                self._failed = None  # said once per failure; the next put tries again
+                raise failed
+            self._queue[key] = value
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_on, name="ctxkit-store", daemon=True)
+                self._writer.start()
+
+    def add(self, key: bytes, value: bytes) -> bytes:
+        """Keep a value unless there is one; the value that stands, for all processes."""
+        with self._guard():
+            if not self._cache().add(key, value):
+                value = self._cache().get(key, default=value)
+        self._front.put(key, value)
+        return value
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        with self._lock:
+            waiting, self._queue = self._queue, {}
+        if not waiting:
+            return
+        try:
+            with self._guard(), self._cache().transact(retry=True):
+                for key, value in waiting.items():
+                    self._cache().set(key, value, expire=_LIFETIME, retry=True)
+        except StoreError:
+            with self._lock:
+                self._queue = dict([*waiting.items(), *self._queue.items()][-_LONGEST_QUEUE:])
+            raise
+
+    def close(self) -> None:
+        """Write what is waiting and close the file."""
+        atexit.unregister(self.close)
+        self._stop.set()
+        try:
+            self.flush()
+        finally:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
+
+    def _read(self, key: bytes) -> bytes | None:
+        with self._guard():
+            value = self._cache().get(key)
+        return value if isinstance(value, bytes) else None
+
+    def _cache(self) -> Any:
+        if self._open is None:
+            with self._lock:
+                if self._open is None:
+                    self._open = _open(self._folder, self._size_limit)
+        return self._open
+
+    def _guard(self) -> _Guard:
+        return _Guard(self._folder)
+
+    def _write_on(self) -> None:
+        while not self._stop.wait(_PAUSE):
+            try:
+                self.flush()
+            except StoreError as error:
+                with self._lock:
+                    self._failed, self._writer = error, None
+                return
+
+    def _reset(self) -> None:
+        """A new process has its own lock, thread and connection; what its parent queued, its parent writes."""
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._queue = {}
+        self._writer: threading.Thread | None = None
+        self._failed: StoreError | None = None
+        self._open: Any = None
+
+
+class _Guard:
+    """Turns whatever diskcache, SQLite or the file system raise into one error that says what to do."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _tb: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, StoreError):
+            raise StoreError(
+                f"the store in {self._folder} cannot be used ({type(error).__name__}: {error}); "
+                "free space, mend its permissions, or move the folder away to begin a new one"
+            ) from error
+
+
+def _open(folder: Path, size_limit: int) -> Any:
+    import diskcache
+
+    class _BytesOnly(diskcache.Disk):  # type: ignore[misc,unused-ignore]
+        """Neither writes a pickle nor reads one."""
+
+        def put(self, key: Any) -> Any:
+            return super().put(_only_bytes(key))
+
+        def get(self, key: Any, raw: Any) -> Any:
+            return super().get(key, _only_raw(raw))
+
+        def store(self, value: Any, read: Any, key: Any = diskcache.UNKNOWN) -> Any:
+            return super().store(_only_bytes(value), read, key=key)
+
+        def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> Any:
+            return super().fetch(_only_raw_mode(mode, diskcache.core.MODE_RAW), filename, value, read)
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    file = folder / "cache.db"
+    # Made before SQLite makes it, so that it and the write-ahead log that copies its mode are private from the start.
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    file.chmod(0o600)
+    return diskcache.Cache(
+        str(folder),
+        timeout=2,
+        disk=_BytesOnly,
+        size_limit=size_limit,
+        disk_min_file_size=2**30,  # never a file of its own: one file, one mode
+        eviction_policy="least-recently-stored",
+        sqlite_synchronous=1,
+    )
+
+
+def _only_bytes(value: Any) -> bytes:
+    if type(value) is not bytes:
+        raise StoreError(f"a store holds bytes under bytes, not {type(value).__name__}")
+    return value
+
+
+def _only_raw(raw: Any) -> Any:
+    if not raw:
+        raise StoreError("a key in the store is a pickle, which ctxkit never wrote: move the folder away")
+    return raw
+
+
+def _only_raw_mode(mode: Any, allowed: Any) -> Any:
+    if mode != allowed:
+        raise StoreError("a value in the store is a pickle or a file, which ctxkit never wrote: move the folder away")
+    return mode

@@ -1,0 +1,40 @@
+"""State of one process: a bounded map, forgotten when the process ends."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """Keeps the ``size`` values that were used last."""
+
+    def __init__(self, size: int = 200_000) -> None:
+        self._size = size
+        self._values: OrderedDict[bytes, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or ``None``."""
+        return self._values.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep a value."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+
+    def add(self, key: bytes, value: bytes) -> bytes:
+        """Keep a value unless there is one; the value that stands."""
+        with self._lock:
+            return self._values.setdefault(key, value)
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def close(self) -> None:
+        """Nothing to let go."""
