@@ -40,7 +40,7 @@ class UnsupportedClientError(ConfigurationError, TypeError):
     """No front door fits the object that was given to ``wrap`` or ``attach``."""
 
 
-class BudgetExceeded(CtxkitError):
+class BudgetExceeded(CtxkitError):  # noqa: N818 - reads as what happened
     """A hard budget refused the request before it was sent."""
 
 

@@ -17,8 +17,10 @@ def explain_plan(plan: Plan) -> str:
     if plan.unmetered:
         return f"{plan.platform or 'request'}: sent as it is, not metered: {plan.unmetered}"
     lines = [
-        f"{plan.model or 'unknown model'} on {plan.platform or 'unknown platform'} ({plan.dialect})"
-        f"{', streamed' if plan.stream else ''}; feature {plan.feature or 'unattributed'}; thread {plan.thread}",
+        (
+            f"{plan.model or 'unknown model'} on {plan.platform or 'unknown platform'} ({plan.dialect})"
+            f"{', streamed' if plan.stream else ''}; feature {plan.feature or 'unattributed'}; thread {plan.thread}"
+        ),
     ]
     if plan.estimate is not None:
         lines += _estimate_lines(plan.estimate)
@@ -31,8 +33,10 @@ def explain_plan(plan: Plan) -> str:
 def _estimate_lines(estimate: Estimate) -> list[str]:
     cost = estimate.cost
     lines = [
-        f"input {estimate.input_tokens:,} tokens (95 %: {estimate.input_low:,} to {estimate.input_high:,}; "
-        f"{estimate.method}, {estimate.family})",
+        (
+            f"input {estimate.input_tokens:,} tokens (95 %: {estimate.input_low:,} to {estimate.input_high:,}; "
+            f"{estimate.method}, {estimate.family})"
+        ),
     ]
     if cost.low is None and cost.expected is None and cost.max is None:
         return [*lines, "cost unknown: no price for this model"]

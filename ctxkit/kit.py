@@ -21,7 +21,6 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -35,8 +34,10 @@ from ctxkit.faults import Faults
 from ctxkit.metering.settling import opening, record_of, unmetered_record
 from ctxkit.model import Answer, Estimate, Plan, Record, Usage
 from ctxkit.stores import open_store
+from ctxkit.stores.guarded import GuardedStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from ctxkit.dialects.base import Dialect
@@ -104,7 +105,7 @@ class Kit:
         self.clock = clock
         self.timer = timer
         self.faults = Faults(strict=strict)
-        self.store = open_store(store)
+        self.store = GuardedStore(open_store(store), self.faults.note)
         self.listeners: list[Callable[[Record], None]] = []
         self._ledger_option = ledger
         self._attempts = Attempts()

@@ -15,12 +15,14 @@ import functools
 import inspect
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Self, TypeVar, cast
 
 from ctxkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 
 __all__ = ["Attribution", "current", "feature"]
 
@@ -66,7 +68,8 @@ class feature:  # noqa: N801 - reads as a verb: @feature("search")
     """
 
     def __init__(self, name: str, **labels: object) -> None:
-        if not isinstance(name, str) or not name.strip("/ ") or len(name) > _LONGEST_NAME:
+        given: object = name
+        if not isinstance(given, str) or not name.strip("/ ") or len(name) > _LONGEST_NAME:
             raise ConfigurationError(
                 f"feature() wants a name of 1 to {_LONGEST_NAME} characters, got {name!r:.60}: @feature('search')"
             )
@@ -74,7 +77,7 @@ class feature:  # noqa: N801 - reads as a verb: @feature("search")
         self.labels = {key: str(value) for key, value in labels.items()}
         _carry_into_threads()
 
-    def __enter__(self) -> feature:
+    def __enter__(self) -> Self:
         _current.set(self._inside())
         return self
 
@@ -170,7 +173,7 @@ def _active(attribution: Attribution | None) -> Iterator[None]:
         _current.set(outer)
 
 
-_carried = False
+_carried: bool = False
 _carry_lock = threading.Lock()
 
 
@@ -180,7 +183,9 @@ def _carry_into_threads() -> None:
     if _carried:
         return
     with _carry_lock:
-        if not _carried and os.environ.get("CTXKIT_THREADS", "1") != "0":
+        if _carried:  # another thread was here first
+            return
+        if os.environ.get("CTXKIT_THREADS", "1") != "0":
             from concurrent.futures import ThreadPoolExecutor
 
             _wrap_start(threading.Thread)
@@ -217,7 +222,8 @@ def _wrap_submit(kind: Any) -> None:
         attribution = _current.get()
         if attribution is None:
             return submit(self, fn, *args, **kwargs)
-        return submit(self, _run_attributed, attribution, fn, *args, **kwargs)
+        with _active(None):  # a worker thread that this starts serves others later: it belongs to nobody
+            return submit(self, _run_attributed, attribution, fn, *args, **kwargs)
 
     kind.submit = submit_with_attribution
 

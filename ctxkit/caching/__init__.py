@@ -1,0 +1,1 @@
+"""The provider's cache: identifying prefixes and the threads they belong to."""

@@ -18,10 +18,11 @@ import json
 import marshal
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from ctxkit.model import Json, Message
 
 __all__ = ["DIGEST_SIZE", "Hasher", "Memory", "Threads"]

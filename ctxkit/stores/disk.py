@@ -8,14 +8,17 @@ memory in front of the folder; writes wait in a queue for a thread of their own,
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxkit.errors import StoreError
 from ctxkit.forks import on_fork
 from ctxkit.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["DiskStore"]
 
@@ -35,13 +38,18 @@ class DiskStore:
         StoreError: from any method, when the folder cannot be used; the message says what to do.
     """
 
+    _lock: threading.Lock
+    _queue: dict[bytes, bytes]
+    _writer: threading.Thread | None
+    _failed: StoreError | None
+    _open: Any
+
     def __init__(self, folder: Path, size_limit: int = 256 * 2**20) -> None:
         self._folder = folder
         self._size_limit = size_limit
         self._front = MemoryStore()
-        self._queue: dict[bytes, bytes] = {}
         self._reset()
-        atexit.register(self.close)
+        atexit.register(self._at_exit)
         on_fork(self, "_reset")
 
     def get(self, key: bytes) -> bytes | None:
@@ -88,7 +96,7 @@ class DiskStore:
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
-        atexit.unregister(self.close)
+        atexit.unregister(self._at_exit)
         self._stop.set()
         try:
             self.flush()
@@ -96,6 +104,12 @@ class DiskStore:
             if self._open is not None:
                 self._open.close()
                 self._open = None
+
+    def _at_exit(self) -> None:
+        try:
+            self.close()
+        except StoreError as error:
+            logging.getLogger("ctxkit").warning("ctxkit: %s", error)
 
     def _read(self, key: bytes) -> bytes | None:
         with self._guard():
@@ -126,9 +140,9 @@ class DiskStore:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._queue = {}
-        self._writer: threading.Thread | None = None
-        self._failed: StoreError | None = None
-        self._open: Any = None
+        self._writer = None
+        self._failed = None
+        self._open = None
 
 
 class _Guard:

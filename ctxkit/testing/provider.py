@@ -120,6 +120,15 @@ class FakeProvider:
         return self.base_url
 
     @property
+    def proxy_url(self) -> str:
+        """For ``httpx.Client(proxy=...)`` and the like: such a client may use any ``http://`` base URL.
+
+        It believes that it talks to that host, so what depends on the host (who the platform is) can be tried:
+        ``OpenAI(base_url="http://api.x.ai/v1", http_client=DefaultHttpxClient(proxy=provider.proxy_url))``.
+        """
+        return self.base_url
+
+    @property
     def behaviour(self) -> Behaviour:
         """How requests are answered now."""
         return self._behaviour
@@ -167,7 +176,9 @@ class FakeProvider:
 
     def _reply(self, request: Request, behaviour: Behaviour, turn: int) -> Reply:
         if turn <= behaviour.redirects:
-            return Reply(b"", 307, headers={"location": f"{self.base_url}{request.path}?{_marked(request.query)}"})
+            return Reply(
+                b"", 307, headers={"location": f"http://{request.host}{request.path}?{_marked(request.query)}"}
+            )
         family = family_of(request.path)
         if turn <= behaviour.redirects + behaviour.failures:
             return refuse(family, behaviour.failure_status, behaviour.message, behaviour.retry_after)

@@ -94,10 +94,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        path, _, query = self.path.partition("?")
+        host, target = _target(self.path, self.headers.get("host", ""))
+        path, _, query = target.partition("?")
         body = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, path, query, headers, body, _json(body), 0)
+        request = Request(self.command, path, query, headers, body, _json(body), host, 0)
         reply, behaviour = self.server.handle(request)
         if not self.server.closing.wait(behaviour.delay):
             self._write(reply, behaviour, "gzip" in headers.get("accept-encoding", ""))
@@ -147,6 +148,14 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self.wfile.write(piece)
             self.wfile.flush()
+
+
+def _target(line: str, host: str) -> tuple[str, str]:
+    """Host and path of a request; a client that takes the server for its proxy sends both in the first line."""
+    if not line.startswith("http://"):
+        return host, line
+    authority, slash, rest = line.removeprefix("http://").partition("/")
+    return authority, slash + rest
 
 
 def _json(body: bytes) -> Any:

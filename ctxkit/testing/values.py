@@ -150,6 +150,7 @@ class Request:
         headers: by lower-case name.
         body: the raw bytes, as sent.
         json: the body parsed, or ``None`` where it is no JSON.
+        host: the host the client believes it talks to (see ``FakeProvider.proxy_url``).
         number: 1 for the first request the server saw.
     """
 
@@ -159,6 +160,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     json: Json
+    host: str
     number: int
 
 

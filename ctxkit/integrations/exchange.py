@@ -1,0 +1,216 @@
+"""What every door shares: one attempt from the moment it leaves until it is settled, exactly once.
+
+An attempt settles at the protocol's own end of stream (before the last piece is handed on, so that the record is there
+when the SDK returns), else when the bytes are exhausted, else when the answer is closed, else when nobody holds it
+any more. Whatever goes wrong in here is noted and the user's bytes pass on untouched; only ``BudgetExceeded`` and
+``ConfigurationError`` leave.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
+from ctxkit.integrations import abandoned
+from ctxkit.integrations.reading import Body
+from ctxkit.model import Answer, Json, Plan, Timing, Usage
+
+if TYPE_CHECKING:
+    from ctxkit.kit import Kit
+
+__all__ = ["Exchange", "Settlement", "guard"]
+
+
+@contextmanager
+def guard(kit: Kit, where: str) -> Iterator[None]:
+    """Inside, a fault of ours is counted and logged, and the user's call goes on."""
+    try:
+        yield
+    except (BudgetExceeded, ConfigurationError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the user's call is sacred
+        kit.faults.note(where, error, "Please report it; your call went on without ctxkit.")
+
+
+class Settlement(NamedTuple):
+    """Everything ``kit.settle`` needs, so that an abandoned attempt can be settled after it is gone."""
+
+    kit: Kit
+    plan: Plan
+    response: Mapping[str, Json] | Answer | Usage | None
+    status: int | None
+    timing: Timing
+
+    def settle(self) -> None:
+        """Write it down."""
+        with guard(self.kit, "door: settle"):
+            self.kit.settle(self.plan, self.response, status=self.status, timing=self.timing)
+
+    async def asettle(self) -> None:
+        """Write it down without blocking the event loop."""
+        with guard(self.kit, "door: settle"):
+            await self.kit.asettle(self.plan, self.response, status=self.status, timing=self.timing)
+
+
+class Exchange:
+    """One attempt of one request, as its door sees it.
+
+    Args:
+        kit: what plans and settles.
+        plan: the plan that was sent.
+        adds_usage: ctxkit asked for a usage chunk that the client did not ask for.
+
+    Attributes:
+        status: HTTP status of the answer; ``None`` until there is one.
+        body: how the answer is read; ``None`` while there is none, or when it cannot be read.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_first_chunk",
+        "_first_content",
+        "_once",
+        "_process",
+        "_sent",
+        "adds_usage",
+        "body",
+        "kit",
+        "plan",
+        "status",
+    )
+
+    def __init__(self, kit: Kit, plan: Plan, *, adds_usage: bool = False) -> None:
+        self.kit = kit
+        self.plan = plan
+        self.adds_usage = adds_usage
+        self.status: int | None = None
+        self.body: Body | None = None
+        self._answer: Mapping[str, Json] | Answer | Usage | None = None
+        self._once = threading.Lock()  # taken by whoever settles, and never given back
+        self._process = os.getpid()  # a forked child holds a copy, which is not its own to settle
+        self._sent: float = kit.timer()
+        self._first_chunk: float | None = None
+        self._first_content: float | None = None
+        abandoned.watch()
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more will be written down of this attempt."""
+        return self._once.locked()
+
+    def answered(self, status: int, media_type: str = "", encoding: str = "") -> None:
+        """An answer came; its body is still to be read."""
+        self.status = status
+        if status < 400 and not self.plan.unmetered:
+            with guard(self.kit, "door: answer"):
+                plan = self.plan
+                self.body = Body(plan.dialect, plan.platform, media_type, encoding, hide_usage=self.adds_usage)
+
+    def knows(self, response: Mapping[str, Json] | Answer | Usage | None) -> None:
+        """What the answer says, where a door reads it itself."""
+        self._answer = response
+
+    def chunk(self) -> None:
+        """A piece of a streamed answer came."""
+        if self._first_chunk is None:
+            self._first_chunk = self.kit.timer()
+
+    def spoke(self) -> None:
+        """A piece with content came."""
+        if self._first_content is None:
+            self._first_content = self.kit.timer()
+
+    def feed(self, raw: bytes) -> bytes:
+        """Read the next bytes of the answer; gives what is to be handed on."""
+        body = self.body
+        if body is None:
+            return raw
+        if self._first_chunk is None:
+            self._first_chunk = self.kit.timer()
+        try:
+            shown = body.feed(raw)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            return self._blind(raw, error)
+        if body.error is not None:
+            error, body.error = body.error, None
+            self._note(error)
+        if body.content and self._first_content is None:
+            self._first_content = self.kit.timer()
+        return shown
+
+    def _blind(self, raw: bytes, error: Exception) -> bytes:
+        """Stop reading: the bytes pass on as they come, and what was seen so far is all there is."""
+        body, self.body = self.body, None
+        if body is not None:
+            with guard(self.kit, "door: answer"):
+                self._answer = body.result(ended=False)
+        self._note(error)
+        return raw
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, ProviderShapeError | ValueError):
+            self.kit.faults.warn("door: malformed answer", str(error))
+        else:
+            self.kit.faults.note("door: answer", error, "The answer went on unread.")
+
+    @property
+    def over(self) -> bool:
+        """The protocol's own end was seen and nothing is settled yet."""
+        return self.body is not None and self.body.done and not self._once.locked()
+
+    def rest(self) -> bytes:
+        """The bytes are exhausted; gives those that were held back."""
+        body = self.body
+        if body is None:
+            return b""
+        with guard(self.kit, "door: answer"):
+            held = body.finish()
+            if body.error is not None:
+                self._note(body.error)
+            return held
+        return b""
+
+    def settle(self, *, ended: bool = True) -> None:
+        """Settle, unless that was done.
+
+        Args:
+            ended: the answer came to its end; False when it was cut or abandoned.
+        """
+        settlement = self._settlement(ended=ended)
+        if settlement is not None:
+            settlement.settle()
+
+    async def asettle(self, *, ended: bool = True) -> None:
+        """``settle`` for event loops."""
+        settlement = self._settlement(ended=ended)
+        if settlement is not None:
+            await settlement.asettle()
+
+    def _settlement(self, *, ended: bool) -> Settlement | None:
+        if self._process != os.getpid() or not self._once.acquire(blocking=False):
+            return None
+        answer = self._answer
+        if self.body is not None:
+            try:
+                answer = self.body.result(ended=ended)
+            except Exception as error:  # noqa: BLE001 - the user's call is sacred
+                self._note(error)
+        if answer is None and self.status is not None and not ended:
+            answer = Answer(complete=False)
+        return Settlement(self.kit, self.plan, answer, self.status, self._timing())
+
+    def _timing(self) -> Timing:
+        first = self._first_chunk if self.plan.stream else None
+        return Timing(self._sent, first, self._first_content, self.kit.timer())
+
+    def __del__(self) -> None:
+        """Nobody holds the attempt any more: it was abandoned, or its connection failed."""
+        with contextlib.suppress(Exception):  # the interpreter may be half gone
+            settlement = self._settlement(ended=False)
+            if settlement is not None:
+                abandoned.settle_elsewhere(settlement.settle)

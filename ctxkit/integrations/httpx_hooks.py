@@ -1,0 +1,209 @@
+"""The door of every SDK that speaks through httpx or httpx2: event hooks of its HTTP client.
+
+httpx documents that hooks may look at and change requests and responses. The request hook is appended after the
+user's own (it sees the final body), the response hook stands before them (the tee is in place when they read). Hooks
+run once per attempt, redirects and authentication included; a redirected request carries the extensions of the one
+before, and with them the attempt that is already under way.
+
+Neither library is imported here: what is needed of one comes with the client that is given.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ctxkit.dialects import routing, wire
+from ctxkit.errors import BudgetExceeded, UnsupportedClientError
+from ctxkit.integrations import usage_probe
+from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.tee import library_of, tee
+from ctxkit.model import Json, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctxkit.kit import Kit
+
+__all__ = ["Hooks", "attach", "hooked"]
+
+_SIGNED = "AWS4-HMAC-SHA256"
+
+
+class Call(NamedTuple):
+    """A request that a dialect understands."""
+
+    route: routing.Route
+    raw: bytes
+    body: Json
+
+
+class Hooks:
+    """The four hooks of one HTTP client and one kit.
+
+    Args:
+        kit: what plans and settles.
+        platform: who serves this client, where the host does not say it (a server of one's own).
+    """
+
+    __slots__ = ("_key", "_platform", "kit")
+
+    def __init__(self, kit: Kit, platform: str | None = None) -> None:
+        self.kit = kit
+        self._platform = platform
+        self._key = f"ctxkit.{id(kit):x}"  # in request.extensions; two kits on one client do not meet
+
+    def request(self, request: Any) -> None:
+        """Plan an attempt that is about to leave."""
+        with _passable(), guard(self.kit, "door: request"):
+            call = self._call(request)
+            if call is not None:
+                plan = self.kit.plan(call.body, **self._options(call.route))
+                probing = self._rewrite(request, call, plan)
+                self.kit.sent(plan)
+                request.extensions[self._key] = Exchange(self.kit, plan, adds_usage=probing)
+
+    async def arequest(self, request: Any) -> None:
+        """``request`` for event loops."""
+        with _passable(), guard(self.kit, "door: request"):
+            call = self._call(request)
+            if call is not None:
+                plan = await self.kit.aplan(call.body, **self._options(call.route))
+                probing = self._rewrite(request, call, plan)
+                await self.kit.asent(plan)
+                request.extensions[self._key] = Exchange(self.kit, plan, adds_usage=probing)
+
+    def response(self, response: Any) -> None:
+        """Read the answer as it passes, or settle what has none."""
+        with guard(self.kit, "door: response"):
+            exchange = self._exchange(response)
+            if exchange is not None and self._is_settled_by(response, exchange):
+                exchange.settle()
+
+    async def aresponse(self, response: Any) -> None:
+        """``response`` for event loops."""
+        with guard(self.kit, "door: response"):
+            exchange = self._exchange(response)
+            if exchange is not None and self._is_settled_by(response, exchange):
+                await exchange.asettle()
+
+    def _call(self, request: Any) -> Call | None:
+        """The request as a dialect sees it, or ``None`` when it is nothing for us."""
+        if request.method != "POST" or self.kit.is_nested():
+            return None
+        under_way = request.extensions.get(self._key)
+        if under_way is not None and not under_way.settled:
+            return None  # redirected: the plan goes along
+        url = request.url
+        route = routing.route(url.path, url.host, request.method)
+        if route is None:
+            endpoint = routing.unmetered_kind(url.path, url.host)
+            if endpoint is not None:
+                self.kit.unmetered(self._platform or routing.platform_of(url.host).name, endpoint)
+            return None
+        return self._read(request, route)
+
+    def _read(self, request: Any, route: routing.Route) -> Call | None:
+        try:
+            raw = request.content
+            return Call(route, raw, wire.loads(raw))
+        except (ValueError, RuntimeError) as error:  # httpx raises RequestNotRead, a RuntimeError, for one-shot streams
+            self.kit.faults.warn("door: unreadable request", f"{route.dialect}: {error}")
+            self.kit.unmetered(self._platform or route.platform, route.dialect)
+            return None
+
+    def _options(self, route: routing.Route) -> Mapping[str, Any]:
+        return {
+            "dialect": route.dialect,
+            "platform": self._platform or route.platform,
+            "model": route.model,
+            "stream": route.stream,
+            "region": route.region,
+        }
+
+    def _rewrite(self, request: Any, call: Call, plan: Plan) -> bool:
+        """Change the bytes that leave, if the plan says so; True when we ask for a usage chunk ourselves."""
+        raw = call.raw if plan.body is call.body else wire.dumps(plan.body)
+        probing = usage_probe.wanted(self.kit, plan)
+        if probing:
+            raw = usage_probe.ask(raw, plan.body)
+        if raw is call.raw:
+            return False
+        if request.headers.get("authorization", "").startswith(_SIGNED):
+            self.kit.faults.warn("door: signed request", "it is metered, and sent as it is: a change would break it")
+            return False
+        _put_body(request, raw)
+        return probing
+
+    def _exchange(self, response: Any) -> Exchange | None:
+        exchange = response.request.extensions.get(self._key)
+        return exchange if isinstance(exchange, Exchange) and not exchange.settled else None
+
+    def _is_settled_by(self, response: Any, exchange: Exchange) -> bool:
+        """Take hold of the body; True when there is nothing to wait for."""
+        if response.has_redirect_location:
+            return False
+        if response.status_code >= 400 or exchange.plan.unmetered:
+            exchange.status = response.status_code
+            return True
+        tee(response, exchange)
+        return bool(response.is_closed)
+
+
+def _put_body(request: Any, raw: bytes) -> None:
+    library: Any = library_of(request)
+    request.stream = library.ByteStream(raw)
+    request.headers["content-length"] = str(len(raw))
+    request.headers["accept-encoding"] = "gzip"  # what may be hidden must be undone, and gzip always can be
+    if hasattr(request, "_content"):
+        request._content = raw  # noqa: SLF001 - keeps request.content truthful for later readers
+
+
+class _passable:  # noqa: N801 - reads as a verb: with _passable()
+    """Makes a refused budget pass through SDKs that take any strange error of their HTTP client for a lost connection.
+
+    openai 2 retries those and raises its own; it lets pass what derives from ``OpenAIError``.
+    """
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Literal[False]:
+        if isinstance(error, BudgetExceeded) and "openai" in sys.modules:
+            raise _of_openai(type(error))(*error.args) from error
+        return False
+
+
+@cache
+def _of_openai(kind: type[BudgetExceeded]) -> type[BudgetExceeded]:
+    base = getattr(sys.modules["openai"], "OpenAIError", None)
+    return kind if base is None or issubclass(kind, base) else type(kind.__name__, (kind, base), {})
+
+
+def attach(http_client: Any, kit: Kit, *, platform: str | None = None) -> None:
+    """Put the hooks of ``kit`` on an HTTP client; doing it twice changes nothing.
+
+    Raises:
+        UnsupportedClientError: it is no client of httpx or httpx2.
+    """
+    library = library_of(http_client)
+    if library is None or not hasattr(http_client, "event_hooks"):
+        raise UnsupportedClientError(
+            f"attach wants a Client or AsyncClient of httpx or httpx2, got {type(http_client).__name__}; "
+            "for other HTTP clients use kit.plan, kit.sent and kit.settle"
+        )
+    http_client.event_hooks = hooked(
+        http_client.event_hooks, kit, is_async=isinstance(http_client, library.AsyncClient), platform=platform
+    )
+
+
+def hooked(
+    hooks: Mapping[str, list[Any]], kit: Kit, *, is_async: bool, platform: str | None = None
+) -> dict[str, list[Any]]:
+    """The event hooks ``hooks`` with those of ``kit`` among them, once."""
+    before, after = list(hooks.get("request", ())), list(hooks.get("response", ()))
+    if any(getattr(getattr(hook, "__self__", None), "kit", None) is kit for hook in before):
+        return {**hooks}
+    ours = Hooks(kit, platform)
+    ask, answer = (ours.arequest, ours.aresponse) if is_async else (ours.request, ours.response)
+    return {**hooks, "request": [*before, ask], "response": [answer, *after]}

@@ -1,0 +1,213 @@
+"""Sums and histograms per hour and per day, so that a report never reads a million rows.
+
+Each closed attempt counts in one *cell* (feature, model, platform, dialect, tier, scope, labels, status) of its hour
+and of its day (UTC). What was added for a row can be taken away again, exactly: when a later entry replaces it,
+nothing is counted twice.
+
+Sums of money are kept as whole dollars and a rest in pico-dollars: added up, pico-dollars alone leave SQLite's 64 bits
+at nine million dollars.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ctxkit.metering.sketch import Sketch, bucket_of
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["CELL", "COUNTERS", "DAY", "HOUR", "SKETCHES", "Cells", "Tally", "add_tallies", "cell_of", "figures", "sums"]
+
+HOUR: Final = 3_600
+DAY: Final = 86_400
+
+CELL: Final = ("feature", "model", "platform", "dialect", "tier", "scope", "labels", "status")
+"""What tells one cell from another; ``labels`` as JSON with sorted keys, ``""`` for what is not known."""
+
+COUNTERS: Final = (
+    *("attempts", "operations", "priced", "metered", "fresh", "read", "readable"),
+    *("written_5m", "written_30m", "written_1h", "written_12h", "written_other", "output", "reasoning", "reasoned"),
+    *("cost_usd", "cost_pico", "estimated_usd", "estimated_pico", "est_input", "act_input"),
+    *("edits", "edit_tokens", "problems"),
+)
+"""Integer columns of a roll-up.
+
+``priced`` and ``metered`` count attempts with a cost and with reported usage, ``readable`` the input tokens of those
+that told how many were read from the cache, ``reasoned`` the attempts that told their reasoning tokens.
+``estimated`` is the part of the cost that rests on an estimate. ``est_input`` and ``act_input`` are the estimated and
+the reported prompts of attempts that have both.
+"""
+
+SKETCHES: Final = ("ttft", "ttfc", "e2e", "tpot", "error")
+"""Histograms of a roll-up: four durations in seconds, and the size of the estimate's relative error."""
+
+_SPANS: Final = SKETCHES[:-1]
+_TTLS: Final = ("5m", "30m", "1h", "12h")
+_OTHER_LABELS: Final = '{"ctxkit":"other labels"}'
+_LABEL_SETS: Final = 2_000  # a label that is new in each request would make the roll-ups as large as the rows
+_WHOLE: Final = 10**12
+
+
+class Tally:
+    """Sums and histograms while they grow: money in pico-dollars alone, counts by bucket."""
+
+    __slots__ = ("counters", "counts")
+
+    def __init__(self) -> None:
+        self.counters: dict[str, int] = defaultdict(int)
+        self.counts: dict[str, dict[int, int]] = {name: defaultdict(int) for name in SKETCHES}
+
+    def add(self, row: Mapping[str, Any], sign: int = 1) -> None:
+        """Count a closed row, or take it away again with ``sign=-1``."""
+        counters, counts = self.counters, self.counts
+        for name, figure in figures(row).items():
+            counters[name] += sign * figure
+        for name in _SPANS:
+            if (span := row.get(name)) is not None:
+                counts[name][bucket_of(span)] += sign
+        if (error := _error(row)) is not None:
+            counts["error"][bucket_of(error)] += sign
+
+    def fold(self, other: Tally) -> None:
+        """Add another tally to this one."""
+        for name, figure in other.counters.items():
+            self.counters[name] += figure
+        for name, counts in other.counts.items():
+            mine = self.counts[name]
+            for bucket, count in counts.items():
+                mine[bucket] += count
+
+
+def figures(row: Mapping[str, Any]) -> dict[str, int]:
+    """What a closed row adds to the counters, money in pico-dollars alone."""
+    found = {"attempts": 1, "operations": int(row.get("number") == 1), "problems": int(bool(row.get("problems")))}
+    if (cost := row.get("cost_pico")) is not None:
+        found["priced"], found["cost_pico"] = 1, cost
+        if row.get("cost_source") == "estimate" or row["status"] in ("partial", "unverified"):
+            found["estimated_pico"] = cost
+    if (output := row.get("output")) is not None:
+        found["metered"], found["output"] = 1, output
+    if (reasoning := row.get("reasoning")) is not None:
+        found["reasoned"], found["reasoning"] = 1, reasoning
+    if edits := row.get("edits"):
+        found["edits"], found["edit_tokens"] = edits.get("n", 0), edits.get("tokens", 0)
+    if row.get("fresh") is not None:
+        _add_input(found, row)
+    return found
+
+
+def _add_input(found: dict[str, int], row: Mapping[str, Any]) -> None:
+    found["metered"] = 1
+    total = found["fresh"] = row["fresh"]
+    for ttl, tokens in (row.get("written") or {}).items():
+        name = f"written_{ttl}" if ttl in _TTLS else "written_other"
+        found[name] = found.get(name, 0) + tokens
+        total += tokens
+    if (read := row.get("read")) is not None:
+        total += read
+        found["read"], found["readable"] = read, total
+    if (estimate := row.get("est_input")) is not None and row["status"] == "settled":
+        found["est_input"], found["act_input"] = estimate, total
+
+
+def _error(row: Mapping[str, Any]) -> float | None:
+    """Size of the relative error of the token estimate, for answers whose usage is whole."""
+    estimate, fresh = row.get("est_input"), row.get("fresh")
+    if estimate is None or fresh is None or row["status"] != "settled":
+        return None
+    total = fresh + (row.get("read") or 0) + sum((row.get("written") or {}).values())
+    return abs(estimate / total - 1) if total > 0 else None
+
+
+def cell_of(row: Mapping[str, Any], labels: str) -> tuple[str, ...]:
+    """The cell a row belongs to, as the values of :data:`CELL`."""
+    return (
+        row.get("feature") or "",
+        row.get("model") or "",
+        row.get("platform") or "",
+        row.get("dialect") or "",
+        row.get("tier") or "",
+        row.get("scope") or "",
+        labels,
+        row["status"],
+    )
+
+
+class Cells:
+    """Numbers of cells by what they stand for, as the database knows them; forget it after a rollback."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], int] = {}
+
+    def number(self, db: sqlite3.Connection, cell: tuple[str, ...]) -> int:
+        """The number of a cell, which is made when it is new."""
+        if (known := self._known.get(cell)) is not None:
+            return known
+        if len(self._known) > 20_000:
+            self._known.clear()
+        number = self._find(db, cell)
+        self._known[cell] = number
+        return number
+
+    def clear(self) -> None:
+        """Forget everything: the transaction that made cells did not come to its end."""
+        self._known.clear()
+
+    def _find(self, db: sqlite3.Connection, cell: tuple[str, ...]) -> int:
+        marks = " AND ".join(f"{name} = ?" for name in CELL)
+        if found := db.execute(f"SELECT id FROM cells WHERE {marks}", cell).fetchone():  # noqa: S608
+            return int(found[0])
+        labels = cell[CELL.index("labels")]
+        sets = "SELECT count(DISTINCT labels) FROM cells WHERE labels != ?"
+        if labels not in ("", _OTHER_LABELS) and db.execute(sets, (labels,)).fetchone()[0] >= _LABEL_SETS:
+            return self.number(db, tuple(_OTHER_LABELS if value is labels else value for value in cell))
+        made = db.execute(f"INSERT INTO cells ({', '.join(CELL)}) VALUES ({','.join('?' * len(CELL))})", cell)  # noqa: S608
+        return int(made.lastrowid or 0)
+
+
+_NAMES: Final = (*COUNTERS, *SKETCHES)
+_READ: Final = f"SELECT {', '.join(_NAMES)} FROM rollups WHERE span = ? AND start = ? AND cell = ?"  # noqa: S608
+_WRITE: Final = (
+    f"INSERT OR REPLACE INTO rollups (span, start, cell, {', '.join(_NAMES)}) "  # noqa: S608
+    f"VALUES ({', '.join('?' * (len(_NAMES) + 3))})"
+)
+
+
+def add_tallies(db: sqlite3.Connection, hours: Mapping[tuple[int, int], Tally]) -> None:
+    """Add tallies by (start of the hour, cell) to the roll-ups of hours and days."""
+    days: dict[tuple[int, int], Tally] = defaultdict(Tally)
+    for (start, cell), tally in hours.items():
+        days[start - start % DAY, cell].fold(tally)
+    for span, tallies in ((HOUR, hours), (DAY, days)):
+        db.executemany(_WRITE, [_merged(db, (span, *place), tally) for place, tally in tallies.items()])
+
+
+def _merged(db: sqlite3.Connection, place: tuple[int, int, int], tally: Tally) -> tuple[Any, ...]:
+    old = db.execute(_READ, place).fetchone() or (0,) * len(COUNTERS) + (None,) * len(SKETCHES)
+    blobs = dict(zip(SKETCHES, old[len(COUNTERS) :], strict=True))
+    counters = dict(zip(COUNTERS, old, strict=False))
+    for name, figure in tally.counters.items():
+        counters[name] += figure
+    for kind in ("cost", "estimated"):
+        whole, counters[f"{kind}_pico"] = divmod(counters[f"{kind}_pico"], _WHOLE)
+        counters[f"{kind}_usd"] += whole
+    return (*place, *counters.values(), *(_blob(blobs[name], tally.counts[name]) for name in SKETCHES))
+
+
+def _blob(old: bytes | None, counts: Mapping[int, int]) -> bytes | None:
+    if not any(counts.values()):
+        return old
+    return (Sketch.load(old) + Sketch.of(counts)).dump() or None
+
+
+def sums(counters: Mapping[str, int]) -> dict[str, int]:
+    """Counters of a roll-up with money whole again in pico-dollars, as :func:`figures` gives them for a row."""
+    whole = dict(counters)
+    whole["cost_pico"] += whole.pop("cost_usd") * _WHOLE
+    whole["estimated_pico"] += whole.pop("estimated_usd") * _WHOLE
+    return whole

@@ -1,0 +1,164 @@
+"""Between a record and a row: the flat JSON object that the journal and the database hold.
+
+A row has plain numbers, short texts and small maps, nothing nested deeper, and leaves out what is unknown. Money is
+integer pico-dollars (1e-12 USD), durations are seconds from the moment the request was sent, ``created`` is unix
+time in seconds. No prompt text and no key ever stands in a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from ctxkit.model import CostRange, Estimate, Json, Record, Timing, Usage
+
+__all__ = ["COLUMNS", "MAPS", "dollars", "pico", "record_of", "row_of"]
+
+COLUMNS: Final = (
+    *("attempt", "operation", "number", "status", "http_status", "created"),
+    *("dialect", "platform", "model", "response_model", "feature", "labels", "scope", "thread"),
+    *("fresh", "read", "written", "output", "reasoning", "media", "calls"),
+    *("cost_pico", "cost_source", "card_cost_pico", "card"),
+    *("est_input", "est_low", "est_high", "est_usage", "est_cost_low", "est_cost_expected", "est_cost_max"),
+    *("est_method", "est_family", "ttft", "ttfc", "e2e", "tpot"),
+    *("response_id", "finish", "tier", "stream", "edits", "problems"),
+)
+"""The columns of a row, in the order in which the database keeps them."""
+
+MAPS: Final = frozenset({"labels", "written", "media", "calls", "est_usage", "edits", "problems"})
+"""Columns whose value is a small JSON object or array."""
+
+_LARGEST: Final = 2**63 - 1
+_PICO: Final = 10**12
+_PLAIN: Final = (
+    *("attempt", "operation", "number", "status", "http_status", "created", "dialect", "platform", "model"),
+    *("response_model", "feature", "scope", "thread", "cost_source", "card", "response_id", "finish", "tier"),
+)
+
+
+def pico(usd: Decimal | None) -> int | None:
+    """Dollars as integer pico-dollars, half to even; ``None`` for what is no finite amount below nine million."""
+    if usd is None or not usd.is_finite():
+        return None
+    amount = int((usd * _PICO).to_integral_value())
+    return amount if -_LARGEST <= amount <= _LARGEST else None
+
+
+def dollars(amount: int | None) -> Decimal | None:
+    """Pico-dollars as dollars, exact."""
+    return None if amount is None else Decimal(amount).scaleb(-12)
+
+
+def row_of(record: Record) -> dict[str, Json]:
+    """The record as a flat row; what is unknown is left out.
+
+    The four moments of ``timing`` become durations, so that nothing of a process's own clock is kept.
+    """
+    row: dict[str, Json] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
+    if record.stream:
+        row["stream"] = 1
+    for name, value in (("labels", record.labels), ("edits", record.edits), ("problems", record.problems)):
+        if value:
+            row[name] = list(value) if name == "problems" else dict(value)
+    if record.usage is not None:
+        row.update(_usage_row(record.usage))
+    if record.cost is not None:
+        row["cost_pico"] = pico(record.cost)
+    if record.card_cost is not None:
+        row["card_cost_pico"] = pico(record.card_cost)
+    if record.estimate is not None:
+        row.update(_estimate_row(record.estimate))
+    if record.timing is not None:
+        row.update(_timing_row(record.timing, record.usage))
+    return row
+
+
+def _usage_row(usage: Usage) -> dict[str, Json]:
+    row: dict[str, Json] = {}
+    if usage.fresh is not None:
+        row["fresh"] = usage.fresh
+    if usage.read is not None:
+        row["read"] = usage.read
+    if usage.written is not None:
+        row["written"] = dict(usage.written)
+    if usage.output is not None:
+        row["output"] = usage.output
+    if usage.reasoning is not None:
+        row["reasoning"] = usage.reasoning
+    if usage.media:
+        row["media"] = dict(usage.media)
+    if usage.calls:
+        row["calls"] = dict(usage.calls)
+    return row
+
+
+def _estimate_row(estimate: Estimate) -> dict[str, Json]:
+    cost = estimate.cost
+    row: dict[str, Json] = {
+        "est_input": estimate.input_tokens,
+        "est_low": estimate.input_low,
+        "est_high": estimate.input_high,
+        "est_method": estimate.method,
+        "est_family": estimate.family,
+    }
+    if usage := _usage_row(estimate.usage):
+        row["est_usage"] = usage
+    if cost.expected is not None:
+        row["est_cost_expected"] = pico(cost.expected)
+    if cost.low is not None:
+        row["est_cost_low"] = pico(cost.low)
+    if cost.max is not None:
+        row["est_cost_max"] = pico(cost.max)
+    return row
+
+
+def _timing_row(timing: Timing, usage: Usage | None) -> dict[str, Json]:
+    # Hidden reasoning passes before the first visible token: it would make each token look faster than it was.
+    visible = None if usage is None or usage.output is None else usage.output - (usage.reasoning or 0)
+    spans = {"ttft": timing.ttft, "ttfc": timing.ttfc, "e2e": timing.e2e, "tpot": timing.tpot(visible)}
+    return {name: span for name, span in spans.items() if span is not None}
+
+
+def record_of(row: Mapping[str, Json]) -> Record:
+    """The record that a row was made of; moments count from the moment of sending, which becomes 0."""
+    return Record(
+        **{name: row.get(name) for name in _PLAIN},  # type: ignore[arg-type]
+        labels=row.get("labels") or {},
+        usage=_usage(row),
+        cost=dollars(row.get("cost_pico")),
+        card_cost=dollars(row.get("card_cost_pico")),
+        estimate=_estimate(row),
+        timing=_timing(row),
+        stream=bool(row.get("stream")),
+        edits=row.get("edits") or {},
+        problems=tuple(row.get("problems") or ()),
+    )
+
+
+def _usage(row: Mapping[str, Json]) -> Usage | None:
+    names = ("fresh", "read", "written", "output", "reasoning")
+    if all(row.get(name) is None for name in names) and not row.get("media") and not row.get("calls"):
+        return None
+    buckets: dict[str, Any] = {name: row.get(name) for name in names}
+    return Usage(**buckets, media=row.get("media") or {}, calls=row.get("calls") or {})
+
+
+def _estimate(row: Mapping[str, Json]) -> Estimate | None:
+    if row.get("est_input") is None:
+        return None
+    low, expected, most = (dollars(row.get(f"est_cost_{name}")) for name in ("low", "expected", "max"))
+    return Estimate(
+        input_tokens=row["est_input"],
+        input_low=row["est_low"],
+        input_high=row["est_high"],
+        usage=_usage(row.get("est_usage") or {}) or Usage(),
+        cost=CostRange(low, expected, most),
+        method=row.get("est_method") or "rough",
+        family=row.get("est_family") or "",
+    )
+
+
+def _timing(row: Mapping[str, Json]) -> Timing | None:
+    spans = [row.get(name) for name in ("ttfc", "ttft", "e2e")]
+    return None if all(span is None for span in spans) else Timing(0.0, *spans)

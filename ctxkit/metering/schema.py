@@ -1,0 +1,147 @@
+"""The database: its tables, how one version becomes the next, and how a file is opened.
+
+The version stands in ``PRAGMA user_version``. A step of :data:`MIGRATIONS` brings a database from the version that is
+its index to the next one; steps are only ever appended, and each holds its own SQL, so that it does the same for ever.
+A table for budget reservations, which refer to an attempt by its id, will be such a step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ctxkit.errors import StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["APPLICATION", "MIGRATIONS", "migrate", "open_database", "version"]
+
+APPLICATION: Final = 0x63747864
+"""``PRAGMA application_id`` of a ledger ("ctxd"): tells a ledger from anybody else's database."""
+
+_VERSION_1: Final = """
+CREATE TABLE attempts (
+    attempt TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, owner TEXT NOT NULL, cell INTEGER,
+    operation TEXT, number INTEGER, status TEXT NOT NULL, http_status INTEGER, created REAL NOT NULL,
+    dialect TEXT, platform TEXT, model TEXT, response_model TEXT, feature TEXT, labels TEXT, scope TEXT, thread TEXT,
+    fresh INTEGER, read INTEGER, written TEXT, output INTEGER, reasoning INTEGER, media TEXT, calls TEXT,
+    cost_pico INTEGER, cost_source TEXT, card_cost_pico INTEGER, card TEXT,
+    est_input INTEGER, est_low INTEGER, est_high INTEGER, est_usage TEXT,
+    est_cost_low INTEGER, est_cost_expected INTEGER, est_cost_max INTEGER, est_method TEXT, est_family TEXT,
+    ttft REAL, ttfc REAL, e2e REAL, tpot REAL,
+    response_id TEXT, finish TEXT, tier TEXT, stream INTEGER, edits TEXT, problems TEXT
+);
+CREATE INDEX attempts_created ON attempts (created);
+CREATE INDEX attempts_open ON attempts (owner) WHERE status = 'open';
+
+CREATE TABLE cells (
+    id INTEGER PRIMARY KEY,
+    feature TEXT NOT NULL, model TEXT NOT NULL, platform TEXT NOT NULL, dialect TEXT NOT NULL, tier TEXT NOT NULL,
+    scope TEXT NOT NULL, labels TEXT NOT NULL, status TEXT NOT NULL,
+    UNIQUE (feature, model, platform, dialect, tier, scope, labels, status)
+);
+CREATE TABLE rollups (
+    span INTEGER NOT NULL, start INTEGER NOT NULL, cell INTEGER NOT NULL REFERENCES cells (id),
+    attempts INTEGER NOT NULL, operations INTEGER NOT NULL, priced INTEGER NOT NULL, metered INTEGER NOT NULL,
+    fresh INTEGER NOT NULL, read INTEGER NOT NULL, readable INTEGER NOT NULL,
+    written_5m INTEGER NOT NULL, written_30m INTEGER NOT NULL, written_1h INTEGER NOT NULL,
+    written_12h INTEGER NOT NULL, written_other INTEGER NOT NULL,
+    output INTEGER NOT NULL, reasoning INTEGER NOT NULL, reasoned INTEGER NOT NULL,
+    cost_usd INTEGER NOT NULL, cost_pico INTEGER NOT NULL,
+    estimated_usd INTEGER NOT NULL, estimated_pico INTEGER NOT NULL,
+    est_input INTEGER NOT NULL, act_input INTEGER NOT NULL,
+    edits INTEGER NOT NULL, edit_tokens INTEGER NOT NULL, problems INTEGER NOT NULL,
+    ttft BLOB, ttfc BLOB, e2e BLOB, tpot BLOB, error BLOB,
+    PRIMARY KEY (span, start, cell)
+);
+CREATE TABLE journals (name TEXT PRIMARY KEY, position INTEGER NOT NULL);
+CREATE TABLE refused (journal TEXT NOT NULL, position INTEGER NOT NULL, reason TEXT NOT NULL, line BLOB NOT NULL,
+    PRIMARY KEY (journal, position));
+"""
+
+
+def _create(db: sqlite3.Connection) -> None:
+    for statement in _VERSION_1.split(";"):
+        db.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create,)
+"""Step ``n`` makes version ``n + 1`` of version ``n``; version 0 is an empty file."""
+
+
+def version(db: sqlite3.Connection) -> int:
+    """Schema version of a database."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a database to the newest version, all steps in one transaction.
+
+    Raises:
+        StoreError: it belongs to somebody else, or a newer ctxkit wrote it.
+    """
+    if version(db) == len(MIGRATIONS):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        found = version(db)  # read again: another process may have migrated while we waited for the lock
+        _check(db, found)
+        for step in MIGRATIONS[found:]:
+            step(db)
+        db.execute(f"PRAGMA application_id = {APPLICATION}")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+
+
+def _check(db: sqlite3.Connection, found: int) -> None:
+    ours = db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION
+    if not ours and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        raise StoreError("the file is a database, but not a ctxkit ledger: give another path for the ledger")
+    if found > len(MIGRATIONS):
+        raise StoreError(f"the ledger has schema {found}, this ctxkit knows {len(MIGRATIONS)}: upgrade ctxkit")
+
+
+def open_database(path: Path, *, timeout: float) -> sqlite3.Connection:
+    """Open the ledger at ``path``, made and migrated if need be; read-only where its folder cannot be written.
+
+    Args:
+        path: the file; it gets mode 0600, and SQLite gives its side files the same.
+        timeout: seconds to wait for a lock that another process holds.
+
+    Raises:
+        sqlite3.Error, OSError, StoreError: it cannot be opened.
+    """
+    import sqlite3
+
+    writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+    if not writable and path.exists():
+        # immutable: SQLite cannot make the shared memory file that WAL needs where it may not write.
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
+    _create_private(path)
+    db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    try:
+        _check(db, version(db))
+        # FULL: journals are deleted once they are taken in, so what took their place must be on the disk.
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16000"):
+            db.execute(f"PRAGMA {pragma}")
+        migrate(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _create_private(path: Path) -> None:
+    # Never opened when it exists: closing any descriptor of a file drops the POSIX locks that this process's other
+    # connections hold on it (sqlite.org/howtocorrupt.html, 2.2).
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

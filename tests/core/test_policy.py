@@ -1,0 +1,55 @@
+"""Policies: where they come from and what they refuse."""
+
+import pytest
+
+from ctxkit.errors import ConfigurationError
+from ctxkit.policy import Policy
+
+
+def test_defaults_observe():
+    assert Policy().mode == "observe"
+    assert Policy().usage_probe is False
+
+
+def test_files_environment_and_arguments_override_in_this_order(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text('[tool.ctxkit]\nscope = "project"\ncount_memory = 2000\n')
+    (tmp_path / "ctxkit.toml").write_text('scope = "own"\n')
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    assert Policy.load(inner).scope == "own"
+    assert Policy.load(inner).count_memory == 2000
+    monkeypatch.setenv("CTXKIT_SCOPE", "environment")
+    assert Policy.load(inner).scope == "environment"
+    assert Policy.load(inner, scope="argument").scope == "argument"
+
+
+def test_the_environment_gives_booleans(monkeypatch, tmp_path):
+    monkeypatch.setenv("CTXKIT_USAGE_PROBE", "1")
+    assert Policy.load(tmp_path).usage_probe is True
+
+
+def test_a_foreign_broken_pyproject_is_no_concern(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("not toml [")
+    assert Policy.load(tmp_path).mode == "observe"
+
+
+def test_an_own_broken_file_is_named(tmp_path):
+    (tmp_path / "ctxkit.toml").write_text("mode = ")
+    with pytest.raises(ConfigurationError, match=r"ctxkit\.toml cannot be read"):
+        Policy.load(tmp_path)
+
+
+def test_unknown_options_list_the_known_ones():
+    with pytest.raises(ConfigurationError, match="unknown option 'usageprobe'; options: .*usage_probe"):
+        Policy(usageprobe=True)
+
+
+@pytest.mark.parametrize("mode", ["cache", "lossless", "prune"])
+def test_modes_of_later_versions_say_so(mode):
+    with pytest.raises(ConfigurationError, match="not part of this version"):
+        Policy(mode=mode)
+
+
+def test_a_policy_is_frozen():
+    with pytest.raises(Exception, match="frozen"):
+        Policy().mode = "cache"

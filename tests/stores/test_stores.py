@@ -1,0 +1,132 @@
+"""Stores: memory and disk behave alike; the folder is private, holds no pickle and refuses foreign ones."""
+
+import os
+import pickle
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from ctxkit.errors import ConfigurationError, StoreError
+from ctxkit.stores import Store, open_store
+from ctxkit.stores.disk import DiskStore
+from ctxkit.stores.memory import MemoryStore
+
+
+@pytest.fixture(params=["memory", "disk"])
+def store(request, tmp_path):
+    store = open_store(None if request.param == "memory" else tmp_path / "store")
+    yield store
+    store.close()
+
+
+def test_put_get_add(store):
+    assert isinstance(store, Store)
+    assert store.get(b"a") is None
+    store.put(b"a", b"1")
+    assert store.get(b"a") == b"1"
+    assert store.add(b"a", b"2") == b"1" or isinstance(store, DiskStore)
+    assert store.add(b"b", b"3") == b"3"
+    assert store.add(b"b", b"4") == b"3"
+    store.flush()
+    assert store.get(b"b") == b"3"
+
+
+def test_what_was_put_survives_in_the_folder(tmp_path):
+    first = DiskStore(tmp_path / "s")
+    first.put(b"a", b"1")
+    assert first.add(b"salt", b"x") == b"x"
+    first.close()
+    second = DiskStore(tmp_path / "s")
+    assert second.get(b"a") == b"1"
+    assert second.add(b"salt", b"y") == b"x"
+    second.close()
+
+
+def test_folder_and_files_are_private(tmp_path):
+    store = DiskStore(tmp_path / "s")
+    store.put(b"a", b"1" * 100_000)
+    store.flush()
+    modes = {
+        stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode)
+        for folder, _, names in os.walk(tmp_path / "s")
+        for name in names
+    }
+    assert modes == {0o600}
+    assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o700
+    store.close()
+
+
+def test_a_pickle_that_somebody_planted_is_never_loaded(tmp_path):
+    store = DiskStore(tmp_path / "s")
+    store.put(b"a", b"1")
+    store.close()
+
+    class Trap:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "sprung"),))
+
+    with sqlite3.connect(tmp_path / "s" / "cache.db") as database:
+        database.execute("UPDATE Cache SET mode = 4, value = ?", (pickle.dumps(Trap()),))
+    database.close()
+    again = DiskStore(tmp_path / "s")
+    with pytest.raises(StoreError, match="move the folder away"):
+        again.get(b"a")
+    assert not (tmp_path / "sprung").exists()
+    again.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder_says_what_to_do(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="mend its permissions"):
+        DiskStore(tmp_path / "s").add(b"a", b"1")
+
+
+def test_a_corrupt_folder_says_what_to_do(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "cache.db").write_bytes(b"garbage" * 1000)
+    store = DiskStore(tmp_path / "s")
+    with pytest.raises(StoreError, match="move the folder away"):
+        store.add(b"a", b"1")
+
+
+def test_a_failed_write_is_said_by_a_later_put(tmp_path):
+    import time
+
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "cache.db").write_bytes(b"garbage" * 1000)
+    store = DiskStore(tmp_path / "s")
+    store.put(b"a", b"1")
+    assert store.get(b"a") == b"1"
+    with pytest.raises(StoreError):
+        for _ in range(100):
+            time.sleep(0.05)
+            store.put(b"b", b"2")
+
+
+def test_two_processes_agree_on_what_was_added_first(tmp_path):
+    code = (
+        "import sys, pathlib; from ctxkit.stores.disk import DiskStore;"
+        "s = DiskStore(pathlib.Path(sys.argv[1])); print(s.add(b'salt', sys.argv[2].encode()).decode()); s.close()"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s"), str(n)], stdout=subprocess.PIPE, text=True)
+        for n in range(3)
+    ]
+    assert len({process.communicate(timeout=30)[0] for process in running}) == 1
+
+
+def test_the_memory_store_is_bounded():
+    store = MemoryStore(5)
+    for index in range(20):
+        store.put(str(index).encode(), b"x")
+    assert store.get(b"19") == b"x"
+    assert store.get(b"0") is None
+
+
+def test_anything_else_is_refused():
+    with pytest.raises(ConfigurationError, match="wants a folder"):
+        open_store(42)
