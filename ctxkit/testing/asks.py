@@ -116,5 +116,6 @@ def _tokens(form: Format, body: Mapping[str, Json], says: Behaviour) -> Tokens |
     read = {name: body[name] for name in _ANSWERS[form][0] if name in body}
     given = says.count(compact(read).decode("utf-8", "surrogatepass")) if read else 0
     calls = "".join(compact({call.name: call.arguments}).decode("utf-8", "surrogatepass") for call in says.calls)
-    thought = says.count(says.reasoning)
-    return Tokens(given, thought + says.count(says.text + calls), reasoning=thought)
+    thought = says.count(says.reasoning) if says.reasoning else 0
+    written = says.count(says.text + calls) if says.text + calls else 0
+    return Tokens(given, thought + written, reasoning=thought)

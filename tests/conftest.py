@@ -1,0 +1,44 @@
+"""What tests share: a home of their own, the fake provider, the way to the recorded data."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ctxkit.testing import FakeProvider
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("CTXKIT_DATA") or ROOT / ".." / "shared" / "data").resolve()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """No test writes to the user's home or is led by the user's settings."""
+    for name in [name for name in os.environ if name.startswith("CTXKIT_") and name != "CTXKIT_DATA"]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "ctxkit-home"
+    monkeypatch.setenv("CTXKIT_HOME", str(folder))
+    yield folder
+    kit = sys.modules.get("ctxkit.kit")
+    if kit is not None and kit.default_kit.cache_info().currsize:
+        kit.default_kit().close()
+        kit.default_kit.cache_clear()
+
+
+@pytest.fixture
+def provider() -> Iterator[FakeProvider]:
+    """A fake provider that is running."""
+    with FakeProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    """The folder of recorded exchanges and conversations, which is no part of the repository."""
+    if not (DATA / "exchanges").is_dir():
+        pytest.skip(f"no recorded data at {DATA}: set CTXKIT_DATA to the folder that holds exchanges/ and threads/")
+    return DATA
