@@ -16,7 +16,7 @@ from ctxkit.model import Part
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ctxkit.model import Json, Message, Path, PartKind
+    from ctxkit.model import Json, Message, Path
 
 __all__ = ["read_block", "read_message", "read_tool", "read_whole"]
 
@@ -43,7 +43,7 @@ def read_message(message: Message) -> tuple[Part, ...]:
             parts += read_block(message.role, place, block)
     elif content is not None:
         parts.append(unknown(message.role, path, content))
-    return (*parts, *leftovers(message, _KNOWN)) if len(message.value) > len(_KNOWN) or not message.role else tuple(parts)
+    return (*parts, *leftovers(message, _KNOWN))
 
 
 def read_tool(message: Message) -> tuple[Part, ...]:

@@ -94,9 +94,7 @@ def _bare(value: Json) -> Json:
         return [_bare(item) for item in value]
     if not isinstance(value, dict) or not _marked(value):
         return value
-    return {
-        key: _bare(item) if key in {"content", "source"} else item for key, item in value.items() if key != _MARKER
-    }
+    return {key: _bare(item) if key in {"content", "source"} else item for key, item in value.items() if key != _MARKER}
 
 
 def answer(response: Mapping[str, Json], platform: str) -> Answer:

@@ -184,6 +184,10 @@ class AnthropicStream:
             self._message = {key: message.get(key) for key in ("id", "model", "stop_reason")}
             self._usage = merge(self._usage, message.get("usage"))
 
+    def wire(self) -> dict[str, Json]:
+        """What was seen so far, in the shape of an answer that was not streamed."""
+        return self._message if self._usage is None else {**self._message, "usage": self._usage}
+
     def answer(self) -> Answer:
         """What was seen so far; complete after ``message_stop``."""
         return _answer(self._message, self._usage, complete=self.done, extra=self._problems)

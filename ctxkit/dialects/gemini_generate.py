@@ -106,5 +106,3 @@ def answer(response: Mapping[str, Json], platform: str) -> Answer:
 def stream(platform: str, *, hide_usage: bool = False) -> AnswerStream:  # noqa: ARG001 -- usage is always sent
     """Begin to read a streamed answer; call ``end()`` when its bytes have ended, for the protocol has no terminator."""
     return GeminiStream(platform)
-
-

@@ -14,7 +14,7 @@ from ctxkit.model import Part
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ctxkit.model import Json, Message, Path, PartKind
+    from ctxkit.model import Json, Message, PartKind, Path
 
 __all__ = ["read_content", "read_text", "read_tool"]
 
@@ -30,6 +30,10 @@ def _first(value: _Fields, *names: str) -> Json:
         if value.get(name) is not None:
             return value[name]
     return None
+
+
+def _fields(value: Json) -> _Fields:
+    return value if isinstance(value, dict) else {}
 
 
 def read_text(message: Message) -> tuple[Part, ...]:
@@ -80,31 +84,29 @@ def _part(role: str, path: Path, part: Json) -> tuple[Part, ...]:
         return (unknown(role, path, part)._replace(kind=kind),)
     signed = bool(_first(part, "thoughtSignature", "thought_signature"))
     for field, reader in _READERS:
-        value = part.get(field)
-        if value is not None:
-            return tuple(found._replace(signed=signed) for found in reader(role, path, part, value))
+        if part.get(field) is not None:
+            return tuple(found._replace(signed=signed) for found in reader(role, path, part, field))
     if signed or part.get("thought"):
         return (Part("reasoning", role, path, part, signed=signed),)
     return (unknown(role, path, part),)
 
 
-def _text(role: str, path: Path, part: _Fields, text: Json) -> tuple[Part, ...]:
+def _text(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
     kind: PartKind = "reasoning" if part.get("thought") else "text"
-    return (Part(kind, role, path, part, said(text)),)
+    return (Part(kind, role, path, part, said(part[field])),)
 
 
-def _call(role: str, path: Path, part: _Fields, call: Json) -> tuple[Part, ...]:
-    call = call if isinstance(call, dict) else {}
+def _call(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
+    call = _fields(part[field])
     name = said(_first(call, "name", "toolType", "tool_type")) or None
     return (Part("tool_call", role, path, part, spell(call.get("args") or {}), said(call.get("id")) or name, name),)
 
 
-def _result(role: str, path: Path, part: _Fields, result: Json) -> tuple[Part, ...]:
-    result = result if isinstance(result, dict) else {}
+def _result(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
+    result = _fields(part[field])
     name = said(_first(result, "name", "toolType", "tool_type")) or None
     pair = said(result.get("id")) or name
     found = [Part("tool_result", role, path, part, _outcome(result.get("response")), pair, name)]
-    field = next(key for key, value in part.items() if value is result)  # as the wire spells it
     for place, inner in each(result.get("parts"), (*path, field, "parts")):
         found += _part(role, place, inner)
     return tuple(found)
@@ -121,27 +123,26 @@ def _outcome(response: Json) -> str:
     return spell(response)
 
 
-def _media(role: str, path: Path, part: _Fields, media: Json) -> tuple[Part, ...]:
-    kind = said(_first(media, "mimeType", "mime_type")) if isinstance(media, dict) else ""
-    family = kind.partition("/")[0].lower()
+def _media(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
+    family = said(_first(_fields(part[field]), "mimeType", "mime_type")).partition("/")[0].lower()
     return (Part(_MEDIA.get(family, "document"), role, path, part),)
 
 
-def _code(role: str, path: Path, part: _Fields, code: Json) -> tuple[Part, ...]:
-    code = code if isinstance(code, dict) else {}
+def _code(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
+    code = _fields(part[field])
     pair = said(code.get("id")) or None
     return (Part("tool_call", role, path, part, said(code.get("code")), pair, "code_execution"),)
 
 
-def _code_result(role: str, path: Path, part: _Fields, result: Json) -> tuple[Part, ...]:
-    result = result if isinstance(result, dict) else {}
+def _code_result(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
+    result = _fields(part[field])
     pair = said(result.get("id")) or None
     return (Part("tool_result", role, path, part, said(result.get("output")), pair, "code_execution"),)
 
 
 _MEDIA: dict[str, PartKind] = {"image": "image", "audio": "audio", "video": "video"}
 
-_READERS: tuple[tuple[str, Callable[[str, Path, _Fields, Json], tuple[Part, ...]]], ...] = (
+_READERS: tuple[tuple[str, Callable[[str, Path, _Fields, str], tuple[Part, ...]]], ...] = (
     ("text", _text),
     ("functionCall", _call),
     ("functionResponse", _result),

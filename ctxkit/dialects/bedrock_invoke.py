@@ -1,0 +1,109 @@
+"""``bedrock.invoke``: InvokeModel of Amazon Bedrock, whose body is each model family's own. Metered, never edited.
+
+The view knows the bodies of Claude (Anthropic's messages), Nova (Converse's messages), OpenAI-shaped families, and
+those with one prompt (Titan, Llama, Mistral, Cohere, embeddings); any other body is all ``options``.
+
+Some families report no usage in the body: Bedrock counts for them, in the headers of the answer
+(``x-amzn-bedrock-input-token-count``) or at the end of a stream (``amazon-bedrock-invocationMetrics``). A door hands
+the headers over with :func:`metered`, which puts them into the answer under the name they have in streams.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctxkit.dialects import anthropic_messages, bedrock_converse
+from ctxkit.dialects.base import each
+from ctxkit.dialects.blocks import listed, request
+from ctxkit.dialects.invoke_usage import InvokeStream, metered, read_answer
+from ctxkit.errors import ProviderShapeError
+from ctxkit.model import Conversation, Message, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ctxkit.dialects.base import AnswerStream
+    from ctxkit.model import Answer, Edit, Json
+
+__all__ = ["answer", "apply", "editable", "identity", "metered", "name", "stream", "view"]
+
+name = "bedrock.invoke"
+editable = False
+
+_PROMPTS = ("preamble", "chat_history", "prompt", "inputText", "message", "texts", "inputs", "input")
+"""Where families without messages keep what the model reads, in the order in which it reads them."""
+
+
+def view(body: Json) -> Conversation:
+    """A read-only look at ``body``, as far as its family is known.
+
+    Raises:
+        ProviderShapeError: the body is no object, or its messages are not what its family documents.
+    """
+    body = request(body, name)
+    if "messages" in body:
+        seen = (bedrock_converse if _is_nova(body) else anthropic_messages).view(body)
+        return Conversation(name, _model(body), seen.messages, seen.options)
+    found = [Message("user", (key,), body[key], _read) for key in _PROMPTS if body.get(key) is not None]
+    used = {message.path[0] for message in found} | {"modelId"}
+    return Conversation(name, _model(body), tuple(found), {key: body[key] for key in body if key not in used})
+
+
+def _is_nova(body: dict[str, Json]) -> bool:
+    """Nova names its blocks by their only key; the others give every block a type."""
+    if not {"schemaVersion", "inferenceConfig", "toolConfig"}.isdisjoint(body):
+        return True
+    blocks = [block for _, message in each(body["messages"], ()) for block in _blocks(message)]
+    return bool(blocks) and not any("type" in block for block in blocks)
+
+
+def _blocks(message: Json) -> list[dict[str, Json]]:
+    content = message.get("content") if isinstance(message, dict) else None
+    return [block for _, block in each(content, ()) if isinstance(block, dict)]
+
+
+def _model(body: dict[str, Json]) -> str:
+    model = body.get("modelId", body.get("model"))
+    return model if isinstance(model, str) else ""
+
+
+def _read(message: Message) -> tuple[Part, ...]:
+    places = each(message.value, message.path) if listed(message.value) else [(message.path, message.value)]
+    return tuple(_part(message.role, place, value) for place, value in places)
+
+
+def _part(role: str, path: tuple[str | int, ...], value: Json) -> Part:
+    if isinstance(value, str):
+        return Part("text", role, path, value, value)
+    said = value.get("message") if isinstance(value, dict) else None  # a turn of Cohere's chat_history
+    return Part("text", role, path, value, said) if isinstance(said, str) else Part("other", role, path, value)
+
+
+def identity(value: Json) -> Json:
+    """``value`` without the markers of Claude and of Nova; the same object when there is none."""
+    return bedrock_converse.identity(anthropic_messages.identity(value))
+
+
+def apply(body: Json, edits: Sequence[Edit]) -> Json:
+    """``body`` itself: this format is never edited.
+
+    Raises:
+        ProviderShapeError: there are edits.
+    """
+    if edits:
+        raise ProviderShapeError(f"{name}: requests of this format are metered and never edited")
+    return body
+
+
+def answer(response: Mapping[str, Json], platform: str) -> Answer:
+    """Read a whole answer of any family; see ``invoke_usage`` for the rules and :func:`metered` for the headers."""
+    return read_answer(response, platform)
+
+
+def stream(platform: str, *, hide_usage: bool = False) -> AnswerStream:  # noqa: ARG001 -- usage is always sent
+    """Begin to read a streamed answer, which ends with the event that holds Bedrock's own metrics.
+
+    ``feed`` takes an event as it comes: the wire's ``{"bytes": base64}``, the same under ``"chunk"``, or the model's
+    JSON that is inside (what botocore hands out as ``event["chunk"]["bytes"]``).
+    """
+    return InvokeStream(platform)

@@ -1,0 +1,214 @@
+"""What a Gemini answer says of itself, whole or streamed.
+
+``promptTokenCount`` contains ``cachedContentTokenCount`` and leaves out what the provider's own tools put into the
+prompt (``toolUsePromptTokenCount``). Thoughts are billed as output: most models count them beside the candidates, some
+inside; the reported total tells which. JSON of protocol buffers drops a 0, so a missing candidates count is
+known from the total alone. Nothing is written to a cache by a request: a handle is paid when it is created.
+
+A stream repeats ``usageMetadata`` on every chunk; the last one counts, and keeps what only earlier ones had.
+``finishReason`` is no end: figures follow it. The end is the end of the bytes, which only the door sees.
+
+Source: ai.google.dev generate-content and pricing (2026-09-23), google-genai 3.4.0, recorded answers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ctxkit.dialects.usage import at, checks, figure, less, merge, text
+from ctxkit.dialects.wire import loads
+from ctxkit.model import Answer, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ctxkit.model import Json
+
+__all__ = ["GeminiStream", "read_answer", "read_usage"]
+
+_MODALITIES = {2: "image", 3: "video", 4: "audio", 5: "document"}  # the enum's numbers; some servers send those
+_TRAFFIC = {1: "ON_DEMAND", 2: "PROVISIONED_THROUGHPUT"}
+_GENERATION = re.compile(r"gemini-(\d+)")
+
+
+def read_answer(response: Mapping[str, Json] | list[Json], platform: str) -> Answer:
+    """Read a whole answer, or the list of chunks that a stream without server-sent events is."""
+    chunks = response if isinstance(response, list) else [response]
+    seen = GeminiStream(platform)
+    for chunk in chunks:
+        seen.see(chunk)
+    return seen.read(complete=True)
+
+
+def read_usage(wire: Json) -> tuple[Usage | None, tuple[str, ...]]:
+    """Buckets of one ``usageMetadata`` object, and what in it does not add up; no usage when it has no figure."""
+    prompt, cached = figure(wire, "promptTokenCount"), figure(wire, "cachedContentTokenCount")
+    whole = None if prompt is None else prompt + (figure(wire, "toolUsePromptTokenCount") or 0)
+    output = _output(wire, whole)
+    if whole is None and output is None:
+        return None, ()
+    fresh = less(whole, cached)
+    usage = Usage(
+        fresh=fresh,
+        read=cached,
+        written={},
+        output=output,
+        reasoning=figure(wire, "thoughtsTokenCount"),
+        media=_media(wire, {"fresh": fresh, "read": cached, "output": output}),
+    )
+    return usage, tuple(checks(usage, prompt=whole, total=figure(wire, "totalTokenCount")))
+
+
+def _output(wire: Json, whole: int | None) -> int | None:
+    candidates, thoughts = figure(wire, "candidatesTokenCount"), figure(wire, "thoughtsTokenCount")
+    total = figure(wire, "totalTokenCount")
+    if candidates is None and thoughts is None:
+        return None if total is None or whole is None else less(total, whole)
+    if candidates is not None and whole is not None and whole + candidates == total:
+        return candidates  # thoughts, if any, are already inside
+    return (candidates or 0) + (thoughts or 0)
+
+
+def _media(wire: Json, buckets: Mapping[str, int | None]) -> dict[str, int]:
+    prompt = _modalities(wire, "promptTokensDetails", "toolUsePromptTokensDetails")
+    read = _modalities(wire, "cacheTokensDetails")
+    fresh = {name: count - read.get(name, 0) for name, count in prompt.items()}
+    found = {"fresh": fresh, "read": read, "output": _modalities(wire, "candidatesTokensDetails")}
+    return {
+        f"{name}.{bucket}": min(count, buckets[bucket] or 0)
+        for bucket, counts in found.items()
+        for name, count in counts.items()
+        if min(count, buckets[bucket] or 0) > 0
+    }
+
+
+def _modalities(wire: Json, *fields: str) -> dict[str, int]:
+    """Tokens that are not text, by modality."""
+    counts: dict[str, int] = {}
+    for field in fields:
+        details = at(wire, field)
+        for detail in details if isinstance(details, list) else ():
+            name, count = _modality(at(detail, "modality")), figure(detail, "tokenCount")
+            if name and count:
+                counts[name] = counts.get(name, 0) + count
+    return counts
+
+
+def _modality(value: Json) -> str | None:
+    if isinstance(value, int):
+        return _MODALITIES.get(value)
+    name = value.lower() if isinstance(value, str) else "text"
+    return None if name in {"text", "modality_unspecified"} else name
+
+
+def _searches(queries: set[str], model: str | None) -> dict[str, int]:
+    """Grounding with Google Search: billed by query from Gemini 3 on, before that by grounded request."""
+    if not queries:
+        return {}
+    generation = _GENERATION.search(model or "")
+    by_request = generation is not None and int(generation[1]) < 3
+    return {"web_search": 1 if by_request else len(queries)}
+
+
+class GeminiStream:
+    """Reads a streamed answer.
+
+    The protocol has no end of its own: a door calls :meth:`end` when the bytes have ended. ``done`` is True from then
+    on, and the answer complete, if every candidate's ``finishReason`` (or a refusal of the prompt) was seen.
+    """
+
+    __slots__ = ("_finish", "_head", "_platform", "_problems", "_queries", "_usage", "content", "done")
+
+    def __init__(self, platform: str) -> None:
+        self._platform = platform
+        self._head: dict[str, Json] = {}
+        self._usage: Json = None
+        self._finish: str | None = None
+        self._queries: set[str] = set()
+        self._problems: list[str] = []
+        self.done = False
+        self.content = False
+
+    def feed(self, data: bytes) -> bool:
+        """Look at one event's data; none of them is ever to be hidden."""
+        if self.content and b'"usageMetadata"' not in data and b'"finishReason"' not in data and b'"error"' not in data:
+            return False
+        try:
+            event = loads(data)
+        except ValueError:
+            self._problems.append("an event of the stream is not JSON")
+            return False
+        for chunk in event if isinstance(event, list) else (event,):
+            self.see(chunk)
+        return False
+
+    def see(self, chunk: Json) -> None:
+        """Look at one chunk that was parsed already."""
+        if not isinstance(chunk, dict):
+            return
+        for field in ("modelVersion", "responseId"):
+            if chunk.get(field):
+                self._head[field] = chunk[field]
+        if (wire := chunk.get("usageMetadata")) is not None:
+            self._usage = merge(self._usage, wire) if self._usage else wire
+        if "error" in chunk:
+            self._problems.append(f"the stream broke off: {text(chunk, 'error', 'status') or 'error'}")
+        self._finish = self._finish or text(chunk, "promptFeedback", "blockReason")
+        candidates = chunk.get("candidates")
+        for candidate in candidates if isinstance(candidates, list) else ():
+            self._candidate(candidate)
+
+    def _candidate(self, candidate: Json) -> None:
+        if not isinstance(candidate, dict):
+            return
+        self._finish = self._finish or text(candidate, "finishReason")
+        if "groundingMetadata" in candidate:
+            queries = at(candidate, "groundingMetadata", "webSearchQueries")
+            self._queries |= {query for query in queries or () if isinstance(query, str) and query}
+        if not self.content:
+            parts = at(candidate, "content", "parts")
+            self.content = any(map(_has_content, parts if isinstance(parts, list) else ()))
+
+    def end(self) -> None:
+        """The bytes have ended, in order: without an error and not cut by the reader."""
+        self.done = self._finish is not None and not self._problems
+
+    def answer(self) -> Answer:
+        """What was seen so far; complete after :meth:`end`, if a finish reason was seen."""
+        return self.read(complete=self.done)
+
+    def read(self, *, complete: bool) -> Answer:
+        """The answer from what was seen."""
+        usage, problems = read_usage(self._usage)
+        model = text(self._head, "modelVersion")
+        if usage is not None and self._queries:
+            usage = _with_calls(usage, _searches(self._queries, model))
+        return Answer(
+            usage=usage,
+            model=model,
+            id=text(self._head, "responseId"),
+            finish=self._finish,
+            tier=_tier(self._usage),
+            complete=complete,
+            problems=(*self._problems, *problems),
+        )
+
+
+def _with_calls(usage: Usage, calls: Mapping[str, int]) -> Usage:
+    from dataclasses import replace
+
+    return replace(usage, calls=calls)
+
+
+def _tier(wire: Json) -> str | None:
+    traffic = at(wire, "trafficType")
+    named = _TRAFFIC.get(traffic) if isinstance(traffic, int) else traffic
+    return text(wire, "serviceTier") or (named if isinstance(named, str) else None)
+
+
+def _has_content(part: Json) -> bool:
+    if not isinstance(part, dict):
+        return False
+    kinds: Iterable[str] = ("text", "functionCall", "inlineData", "executableCode", "codeExecutionResult", "toolCall")
+    return any(part.get(kind) for kind in kinds)
