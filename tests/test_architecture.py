@@ -1,0 +1,140 @@
+"""The house keeps its shape: imports go downwards, rooms do not meet, third parties have one door each."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "ctxkit"
+ROOMS = {"dialects", "hygiene", "caching", "metering", "stores"}
+ABOVE = {"cli", "testing", "integrations", "replay", "pytest_plugin"}
+GROUND = {"errors", "forks", "model"}  # what every room may stand on
+LEAVES = {
+    "errors": set(),
+    "forks": set(),
+    "model": {"errors", "explain"},  # Plan.explain() asks for its words when it is called
+    "explain": {"model"},
+    "faults": {"errors"},
+    "labels": {"errors"},
+    "policy": {"errors"},
+    "attempts": {"model", "forks"},
+}
+DOORS = {
+    "tiktoken": {"metering/tokens.py"},
+    "genai_prices": {"metering/prices.py"},
+    "diskcache": {"stores/disk.py"},
+    "pydantic": {"policy.py"},
+    "pydantic_core": {"dialects/wire.py"},
+    "sqlite3": {"metering/ledger.py", "metering/schema.py", "metering/store.py", "metering/ingest.py"},
+}
+LAZY = {"tiktoken", "genai_prices", "diskcache", "pydantic", "pydantic_core", "rich", "sqlite3", "asyncio.subprocess"}
+NEVER_AT_TOP = {"httpx", "httpx2", "openai", "anthropic", "boto3", "botocore", "google", "litellm", "brotli", "zstandard"}
+WALL_CLOCKS = {("time", "time"), ("datetime", "now"), ("datetime", "utcnow"), ("date", "today")}
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def name_of(file):
+    return file.relative_to(ROOT).as_posix()
+
+
+def imports_of(file):
+    """(module, stands at the top of the module) of every import that runs."""
+    tree = ast.parse(file.read_text())
+    for node in tree.body:
+        yield from _imports(node, top=True)
+
+
+def _imports(node, *, top):
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield alias.name, top
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute"
+        if node.module == "ctxkit":
+            for alias in node.names:
+                yield f"ctxkit.{alias.name}", top
+        else:
+            yield node.module, top
+    elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        return
+    else:
+        deeper = top and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            yield from _imports(child, top=deeper)
+
+
+def place(module):
+    """Room (or leaf) of ``ctxkit.room.file``."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_imports_go_downwards_and_rooms_do_not_meet(file):
+    own = name_of(file).split("/")[0].removesuffix(".py")
+    for module, _ in imports_of(file):
+        if not module.startswith("ctxkit"):
+            continue
+        other = place(module)
+        if own in ROOMS:
+            assert other in GROUND | {own}, f"{own} is a room: what it needs of {other} is handed to it"
+        elif own in LEAVES:
+            assert other in LEAVES[own], f"{own} may not know {other}"
+        elif own == "kit":
+            assert other not in ABOVE - {"integrations"}, "the hall opens its doors and knows nothing else above it"
+        elif own == "integrations":
+            assert other in GROUND | {own, "kit", "dialects"}, f"a front door does not reach into {other}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_every_third_party_package_has_one_door(file):
+    for module, top in imports_of(file):
+        package = module.split(".")[0]
+        if package in DOORS:
+            assert name_of(file) in DOORS[package], f"{package} is reached through {DOORS[package]}"
+        if file.name != "policy.py":
+            assert not (top and package in LAZY), f"{package} is imported on first use, inside a function"
+        assert not (top and package in NEVER_AT_TOP), f"{package} is taken from the client that is given"
+        assert package not in {"pickle", "shelve"}, "no pickle anywhere"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if name_of(f).split("/")[0] in {*ROOMS, "model.py"}], ids=name_of)
+def test_nothing_in_the_rooms_reads_a_wall_clock(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            base = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+            if (base, node.func.attr) in WALL_CLOCKS:
+                # datetime.now(tz) of a given moment is written fromtimestamp(now, tz): time is handed in
+                pytest.fail(f"{name_of(file)}:{node.lineno} reads a clock")
+
+
+def test_modules_stay_readable():
+    sizes = {name_of(file): len(file.read_text().splitlines()) for file in FILES}
+    assert {name: size for name, size in sizes.items() if size > 600} == {}
+
+
+def test_importing_ctxkit_loads_nothing_heavy():
+    code = "import sys, ctxkit; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    loaded = set(ast.literal_eval(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.decode()))
+    assert not loaded & (LAZY | NEVER_AT_TOP | {"orjson", "asyncio", "numpy"})
+
+
+def test_public_names_are_sorted_complete_and_there():
+    import ctxkit
+
+    assert ctxkit.__all__ == sorted(ctxkit.__all__)
+    for name in ctxkit.__all__:
+        assert getattr(ctxkit, name) is not None
+    typed = ast.parse((ROOT / "__init__.py").read_text())
+    promised = {
+        alias.asname or alias.name
+        for node in ast.walk(typed)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ctxkit.")
+        for alias in node.names
+    }
+    assert set(ctxkit.__all__) == promised | {"__version__", "wrap"}
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        ctxkit.nonsense  # noqa: B018

@@ -1,0 +1,104 @@
+"""Every code block of the README and of the documentation runs.
+
+Python blocks of a page share one namespace and run in order; ``$ ctxkit ...`` lines of console blocks run as commands.
+SDK clients find the fake provider through the base-URL variables their SDKs document. A block right after the comment
+``<!-- not run: reason -->`` is left out.
+"""
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctxkit.testing import FakeProvider
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"(?P<skip><!-- not run: [^>]+-->\s*)?^```(?P<kind>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
+NEEDS = {"openai": "openai", "anthropic": "anthropic", "google.genai": "google.genai", "boto3": "boto3", "litellm": "litellm"}
+
+
+def blocks(page, *kinds):
+    text = page.read_text()
+    for found in BLOCK.finditer(text):
+        if found["kind"] in kinds and not found["skip"]:
+            yield text[: found.start("code")].count("\n"), found["code"]
+
+
+def runnable(page):
+    return any(blocks(page, "python", "console"))
+
+
+@pytest.fixture
+def surroundings(monkeypatch, tmp_path):
+    with FakeProvider() as provider:
+        for name, value in {
+            "OPENAI_BASE_URL": provider.openai_url,
+            "OPENAI_API_KEY": "none",
+            "ANTHROPIC_BASE_URL": provider.anthropic_url,
+            "ANTHROPIC_API_KEY": "none",
+            "GOOGLE_GEMINI_BASE_URL": provider.gemini_url,
+            "GEMINI_API_KEY": "none",
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": provider.bedrock_url,
+            "AWS_ACCESS_KEY_ID": "none",
+            "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        yield provider
+
+
+def missing(code):
+    for package in NEEDS:
+        if re.search(rf"^\s*(from|import) {package}\b", code, re.M):
+            try:
+                __import__(package)
+            except ImportError:
+                return package
+    return None
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if runnable(p)], ids=lambda p: p.relative_to(ROOT).as_posix())
+@pytest.mark.filterwarnings("default")
+def test_the_blocks_of_a_page_run_in_order(page, surroundings, capsys):
+    namespace = {"__name__": "__docs__", "provider": surroundings}
+    for line, code in blocks(page, "python", "console"):
+        if code.lstrip().startswith("$"):
+            run_commands(code)
+        elif (package := missing(code)) is None:
+            exec(compile("\n" * line + code, str(page), "exec"), namespace)
+        else:
+            assert package not in sys.modules
+
+
+def run_commands(code):
+    from ctxkit.cli import main
+
+    for command in re.findall(r"^\$ ctxkit (.*)$", code, re.M):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "120")
+            try:
+                result = main(shlex.split(command, comments=True))
+            except SystemExit as stop:
+                result = stop.code or 0
+        assert result in (0, 1), f"ctxkit {command} -> {result}"
+
+
+def test_links_between_pages_lead_somewhere():
+    broken = []
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text()):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert broken == []
+
+
+def test_the_pages_speak_of_no_machine_of_ours():
+    for page in PAGES:
+        assert not re.search(r"/work/|/opt/v|/tmp/", page.read_text()), page
+    assert os.sep in str(ROOT)
