@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxkit.dialects.base import each
 from ctxkit.dialects.usage import at, checks, figure, merge, text, ttl_split
 from ctxkit.dialects.wire import loads
 from ctxkit.model import Answer, Usage
@@ -36,7 +37,7 @@ _FREE = frozenset({"web_fetch_requests", "tool_search_requests"})
 _ELSEWHERE = "advisor_message"
 
 
-def read_answer(response: Mapping[str, Json], platform: str) -> Answer:  # noqa: ARG001 -- one rule for all platforms
+def read_answer(response: Mapping[str, Json]) -> Answer:
     """Read a whole answer."""
     return _answer(response, at(response, "usage"), complete=True)
 
@@ -103,7 +104,7 @@ def _calls(used: Json) -> dict[str, int]:
 
 def _with_iterations(wire: dict[str, Json]) -> tuple[dict[str, Json], tuple[str, ...]]:
     """``wire`` with the figures of all its billed iterations, where it has any."""
-    steps = [step for step in wire.get("iterations") or () if isinstance(step, dict)]
+    steps = [step for _, step in each(wire.get("iterations"), ()) if isinstance(step, dict)]
     own = [step for step in steps if step.get("type") != _ELSEWHERE]
     if not own:
         return wire, ()
@@ -141,10 +142,9 @@ def _advice(step: Json) -> str:
 class AnthropicStream:
     """Reads a streamed answer; ends with ``message_stop``."""
 
-    __slots__ = ("_message", "_platform", "_problems", "_usage", "content", "done")
+    __slots__ = ("_message", "_problems", "_usage", "content", "done")
 
-    def __init__(self, platform: str) -> None:
-        self._platform = platform
+    def __init__(self) -> None:
         self._message: dict[str, Json] = {}
         self._usage: Json = None
         self._problems: list[str] = []

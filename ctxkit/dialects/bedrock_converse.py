@@ -110,9 +110,9 @@ def _bare(content: Json) -> list[Json]:
     return bare
 
 
-def answer(response: Mapping[str, Json], platform: str) -> Answer:
+def answer(response: Mapping[str, Json], platform: str) -> Answer:  # noqa: ARG001 -- one rule for all platforms
     """Read a whole answer; see ``converse_usage`` for the rules."""
-    return read_answer(response, platform)
+    return read_answer(response)
 
 
 def stream(platform: str, *, hide_usage: bool = False) -> AnswerStream:  # noqa: ARG001 -- usage is always sent
@@ -120,4 +120,4 @@ def stream(platform: str, *, hide_usage: bool = False) -> AnswerStream:  # noqa:
 
     ``feed`` takes the JSON of ``{event_type: payload}``; ``see`` takes that object itself, as botocore hands it out.
     """
-    return ConverseStream(platform)
+    return ConverseStream()

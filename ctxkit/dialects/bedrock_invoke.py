@@ -95,9 +95,9 @@ def apply(body: Json, edits: Sequence[Edit]) -> Json:
     return body
 
 
-def answer(response: Mapping[str, Json], platform: str) -> Answer:
+def answer(response: Mapping[str, Json], platform: str) -> Answer:  # noqa: ARG001 -- one rule for all platforms
     """Read a whole answer of any family; see ``invoke_usage`` for the rules and :func:`metered` for the headers."""
-    return read_answer(response, platform)
+    return read_answer(response)
 
 
 def stream(platform: str, *, hide_usage: bool = False) -> AnswerStream:  # noqa: ARG001 -- usage is always sent
@@ -106,4 +106,4 @@ def stream(platform: str, *, hide_usage: bool = False) -> AnswerStream:  # noqa:
     ``feed`` takes an event as it comes: the wire's ``{"bytes": base64}``, the same under ``"chunk"``, or the model's
     JSON that is inside (what botocore hands out as ``event["chunk"]["bytes"]``).
     """
-    return InvokeStream(platform)
+    return InvokeStream()

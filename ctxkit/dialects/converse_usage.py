@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ConverseStream", "read_answer", "read_usage"]
 
 
-def read_answer(response: Mapping[str, Json], platform: str) -> Answer:  # noqa: ARG001 -- one rule for all platforms
+def read_answer(response: Mapping[str, Json]) -> Answer:
     """Read a whole answer, or what a stream gathered under the same names."""
     return _answer(response, complete=True)
 
@@ -92,10 +92,9 @@ def _split_problems(wrote: int | None, details: Json) -> Iterable[str]:
 class ConverseStream:
     """Reads a streamed answer; ends with the ``metadata`` event, which follows ``messageStop``."""
 
-    __slots__ = ("_platform", "_problems", "_seen", "content", "done")
+    __slots__ = ("_problems", "_seen", "content", "done")
 
-    def __init__(self, platform: str) -> None:
-        self._platform = platform
+    def __init__(self) -> None:
         self._seen: dict[str, Json] = {}
         self._problems: list[str] = []
         self.done = False

@@ -95,14 +95,14 @@ def identity(value: Json) -> Json:
     return value
 
 
-def answer(response: Mapping[str, Json], platform: str) -> Answer:
+def answer(response: Mapping[str, Json], platform: str) -> Answer:  # noqa: ARG001 -- one rule for all platforms
     """Read a whole answer; see ``gemini_usage`` for the rules.
 
     A stream that was not asked for as server-sent events is one JSON list of chunks: it may be given as such.
     """
-    return read_answer(response, platform)
+    return read_answer(response)
 
 
 def stream(platform: str, *, hide_usage: bool = False) -> AnswerStream:  # noqa: ARG001 -- usage is always sent
     """Begin to read a streamed answer; call ``end()`` when its bytes have ended, for the protocol has no terminator."""
-    return GeminiStream(platform)
+    return GeminiStream()

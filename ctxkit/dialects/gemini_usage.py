@@ -14,8 +14,10 @@ Source: ai.google.dev generate-content and pricing (2026-09-23), google-genai 3.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctxkit.dialects.base import each
 from ctxkit.dialects.usage import at, checks, figure, less, merge, text
 from ctxkit.dialects.wire import loads
 from ctxkit.model import Answer, Usage
@@ -32,10 +34,10 @@ _TRAFFIC = {1: "ON_DEMAND", 2: "PROVISIONED_THROUGHPUT"}
 _GENERATION = re.compile(r"gemini-(\d+)")
 
 
-def read_answer(response: Mapping[str, Json] | list[Json], platform: str) -> Answer:
+def read_answer(response: Mapping[str, Json] | list[Json]) -> Answer:
     """Read a whole answer, or the list of chunks that a stream without server-sent events is."""
     chunks = response if isinstance(response, list) else [response]
-    seen = GeminiStream(platform)
+    seen = GeminiStream()
     for chunk in chunks:
         seen.see(chunk)
     return seen.read(complete=True)
@@ -118,10 +120,9 @@ class GeminiStream:
     on, and the answer complete, if every candidate's ``finishReason`` (or a refusal of the prompt) was seen.
     """
 
-    __slots__ = ("_finish", "_head", "_platform", "_problems", "_queries", "_usage", "content", "done")
+    __slots__ = ("_finish", "_head", "_problems", "_queries", "_usage", "content", "done")
 
-    def __init__(self, platform: str) -> None:
-        self._platform = platform
+    def __init__(self) -> None:
         self._head: dict[str, Json] = {}
         self._usage: Json = None
         self._finish: str | None = None
@@ -150,22 +151,31 @@ class GeminiStream:
         for field in ("modelVersion", "responseId"):
             if chunk.get(field):
                 self._head[field] = chunk[field]
-        if (wire := chunk.get("usageMetadata")) is not None:
-            self._usage = merge(self._usage, wire) if self._usage else wire
+        if isinstance(wire := chunk.get("usageMetadata"), dict):
+            self._usage = self._merged(wire)
         if "error" in chunk:
             self._problems.append(f"the stream broke off: {text(chunk, 'error', 'status') or 'error'}")
-        self._finish = self._finish or text(chunk, "promptFeedback", "blockReason")
+        if "promptFeedback" in chunk:
+            self._finish = self._finish or text(chunk, "promptFeedback", "blockReason")
         candidates = chunk.get("candidates")
         for candidate in candidates if isinstance(candidates, list) else ():
             self._candidate(candidate)
 
+    def _merged(self, wire: Json) -> Json:
+        """The last figures, with what only earlier ones had; nearly always the last ones have it all."""
+        old = self._usage
+        if not old or (old.keys() <= wire.keys() and None not in wire.values()):
+            return wire
+        return merge(old, wire)
+
     def _candidate(self, candidate: Json) -> None:
         if not isinstance(candidate, dict):
             return
-        self._finish = self._finish or text(candidate, "finishReason")
+        if "finishReason" in candidate:
+            self._finish = self._finish or text(candidate, "finishReason")
         if "groundingMetadata" in candidate:
-            queries = at(candidate, "groundingMetadata", "webSearchQueries")
-            self._queries |= {query for query in queries or () if isinstance(query, str) and query}
+            queries = each(at(candidate, "groundingMetadata", "webSearchQueries"), ())
+            self._queries |= {query for _, query in queries if isinstance(query, str) and query}
         if not self.content:
             parts = at(candidate, "content", "parts")
             self.content = any(map(_has_content, parts if isinstance(parts, list) else ()))
@@ -183,7 +193,7 @@ class GeminiStream:
         usage, problems = read_usage(self._usage)
         model = text(self._head, "modelVersion")
         if usage is not None and self._queries:
-            usage = _with_calls(usage, _searches(self._queries, model))
+            usage = replace(usage, calls=_searches(self._queries, model))
         return Answer(
             usage=usage,
             model=model,
@@ -193,12 +203,6 @@ class GeminiStream:
             complete=complete,
             problems=(*self._problems, *problems),
         )
-
-
-def _with_calls(usage: Usage, calls: Mapping[str, int]) -> Usage:
-    from dataclasses import replace
-
-    return replace(usage, calls=calls)
 
 
 def _tier(wire: Json) -> str | None:

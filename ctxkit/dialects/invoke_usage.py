@@ -60,7 +60,7 @@ def metered(response: Mapping[str, Json], headers: Mapping[str, str]) -> dict[st
     return {**response, _METRICS: counts} if counts and _METRICS not in response else dict(response)
 
 
-def read_answer(response: Mapping[str, Json], platform: str) -> Answer:  # noqa: ARG001 -- one rule for all platforms
+def read_answer(response: Mapping[str, Json]) -> Answer:
     """Read a whole answer, or what a stream gathered under the same names."""
     usage, problems = _usage(response)
     return Answer(
@@ -155,8 +155,8 @@ class InvokeStream:
 
     __slots__ = ("_claude", "_metrics", "_problems", "_seen", "content", "done")
 
-    def __init__(self, platform: str) -> None:
-        self._claude = anthropic_usage.AnthropicStream(platform)
+    def __init__(self) -> None:
+        self._claude = anthropic_usage.AnthropicStream()
         self._metrics: Json = None
         self._seen: dict[str, Json] = {}
         self._problems: list[str] = []
@@ -196,7 +196,7 @@ class InvokeStream:
     def answer(self) -> Answer:
         """What was seen so far; complete after the metrics."""
         seen = self._seen if self._metrics is None else {**self._seen, _METRICS: self._metrics}
-        found = read_answer({**seen, **self._claude.wire()}, "")
+        found = read_answer({**seen, **self._claude.wire()})
         return replace(found, complete=self.done, problems=(*self._problems, *found.problems))
 
 
