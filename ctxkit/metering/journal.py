@@ -41,7 +41,7 @@ def encode(entry: Mapping[str, Json]) -> bytes:
         import json
 
         text = json.dumps(entry, ensure_ascii=False, default=str, separators=(",", ":"))
-        return text.encode("utf-8", "backslashreplace")
+        return text.encode("utf-8", "replace")
 
 
 def decode(line: bytes) -> Json:
@@ -165,6 +165,8 @@ class Journal:
         try:
             _lock(file)
             nameless.rename(path)
+            if self._full:
+                _sync_folder(self._folder)
         except BaseException:
             os.close(file)
             nameless.unlink(missing_ok=True)
@@ -192,6 +194,16 @@ class Journal:
             except OSError as error:
                 raise StoreError(f"the ledger's journal in {self._folder} cannot be synced: {error}") from error
             self._safe = written
+
+
+def _sync_folder(folder: Path) -> None:
+    # A file's name is on the disk only once its folder is.
+    if sys.platform != "win32":
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
 
 def _lock(file: int) -> None:
@@ -228,7 +240,7 @@ def orphaned(journal: Path) -> Iterator[bool]:
 
     try:
         file = os.open(journal, os.O_RDONLY)
-    except FileNotFoundError:
+    except OSError:  # deleted meanwhile, or not ours to read
         yield False
         return
     try:

@@ -1,0 +1,167 @@
+"""One connection to the ledger's database: opened when needed, replaced when it is damaged.
+
+A database that SQLite calls corrupt is set aside under another name and a new one begun; it is never deleted. All
+processes agree on that through a lock on a file of their own, ``gate``: work holds it shared, setting aside holds it
+alone, and whoever finds another file at the path than the one it has open opens it anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from ctxkit.errors import StoreError
+from ctxkit.metering.schema import APPLICATION, open_database
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["Database"]
+
+T = TypeVar("T")
+
+_LOG: Final = logging.getLogger("ctxkit")
+_CORRUPT, _NOT_A_DATABASE, _BUSY, _LOCKED = 11, 26, 5, 6  # sqlite.org/rescode.html
+_SIDES: Final = ("", "-wal", "-shm")
+_INHERITED: Final[list[object]] = []  # connections of a parent process: never used, never closed, in the child
+
+
+class Database:
+    """The ledger's database behind one lock of this process.
+
+    Args:
+        path: the file.
+        folder: a folder of the ledger's own, for the gate.
+        clock: unix time in seconds; names what is set aside.
+    """
+
+    def __init__(self, path: Path, folder: Path, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._folder = folder
+        self._clock = clock
+        self._db: sqlite3.Connection | None = None
+        self.lock = threading.RLock()
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: a connection must not be carried, nor closed, across a fork."""
+        if self._db is not None:
+            _INHERITED.append(self._db)
+        self._db = None
+        self.lock = threading.RLock()
+
+    def run(self, work: Callable[[sqlite3.Connection], T], *, wait: float) -> T:
+        """Do something with the database, once more with a new one if it turns out to be corrupt.
+
+        Args:
+            work: gets the connection, outside any transaction.
+            wait: seconds to wait for a lock that another process holds.
+
+        Raises:
+            StoreError: locked for longer than that, full, unreadable, or not a ledger.
+        """
+        import sqlite3
+
+        with self.lock:
+            try:
+                try:
+                    return self._attempt(work, wait)
+                except sqlite3.DatabaseError as error:
+                    if _code(error) not in (_CORRUPT, _NOT_A_DATABASE):
+                        raise
+                    self._set_aside(error)
+                    return self._attempt(work, wait)
+            except (sqlite3.Error, OSError) as error:
+                raise StoreError(self._told(error)) from error
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        import sqlite3
+
+        with self.lock:
+            if self._db is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.close()
+            self._db = None
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T], wait: float) -> T:
+        with self._gate(alone=False):
+            if self._db is not None and not self._same_file():
+                self.close()
+            if self._db is None:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._db = open_database(self._path, timeout=wait)
+                self._file = self._path.stat().st_ino
+            self._db.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+            return work(self._db)
+
+    def _same_file(self) -> bool:
+        try:
+            return self._path.stat().st_ino == self._file
+        except FileNotFoundError:
+            return False
+
+    @contextlib.contextmanager
+    def _gate(self, *, alone: bool) -> Iterator[None]:
+        if sys.platform == "win32":  # a file that is open cannot be renamed there, so nobody can do it unseen
+            yield
+            return
+        import fcntl
+
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            gate = os.open(self._folder / "gate", os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError:  # a ledger that can only be read is set aside by nobody
+            yield
+            return
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(gate)
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
+        self.close()
+        with self._gate(alone=True):
+            if self._sound():  # another process was faster
+                return
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock()))
+            aside = self._path.with_name(f"{self._path.name}.corrupt-{stamp}")
+            while aside.exists():
+                aside = aside.with_name(f"{aside.name}x")
+            for side in _SIDES:
+                with contextlib.suppress(FileNotFoundError):
+                    Path(f"{self._path}{side}").rename(f"{aside}{side}")
+        _LOG.warning("The ledger %s is corrupt (%s). It was set aside as %s and a new one begun.",
+                     self._path, error, aside)  # fmt: skip
+
+    def _sound(self) -> bool:
+        import sqlite3
+
+        try:
+            db = open_database(self._path, timeout=1.0)
+        except (sqlite3.Error, StoreError):
+            return False
+        with contextlib.closing(db):
+            try:
+                ours = db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION
+                return bool(ours and db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+            except sqlite3.Error:
+                return False
+
+    def _told(self, error: Exception) -> str:
+        code = _code(error)
+        if code in (_BUSY, _LOCKED):
+            return f"the ledger {self._path} is locked by another process; its journals keep what is new"
+        return f"the ledger {self._path} cannot be used ({error}): free space there or give another path for the ledger"
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary result code of an error, -1 for what is none of SQLite's."""
+    return int(getattr(error, "sqlite_errorcode", -1)) & 0xFF if hasattr(error, "sqlite_errorcode") else -1
