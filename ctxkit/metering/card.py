@@ -7,11 +7,14 @@ the 6,991 rates of genai-prices 0.2.3 are no whole number of them. ``Decimal`` b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING
 
-from ctxkit.model import Usage
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctxkit.model import Usage
 
 __all__ = ["Card", "Tier", "charge", "convert", "storage_cost", "to_pico"]
 
@@ -96,7 +99,7 @@ def charge(card: Card, usage: Usage) -> int | None:
     if len(card.tiers) > 1:
         rates = card.rates(fresh + read + (sum(written.values()) if written else 0))
     try:
-        pico = rates["request"] if "request" in rates else 0
+        pico = rates.get("request", 0)
         if fresh:
             pico += fresh * rates["fresh"]
         if read:

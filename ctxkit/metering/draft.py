@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from ctxkit.metering.card import Tier, to_pico
 from ctxkit.metering.overlay import Rate, Row, Times
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Draft", "lay", "tiers_of"]
 
@@ -46,9 +49,10 @@ def lay(draft: Draft, row: Row, source: str) -> None:
             figures |= {name: usd * row.factor for name, usd in figures.items() if not name.startswith(_UNSCALED)}
     draft.context_window = row.context_window or draft.context_window
     draft.max_output = row.max_output or draft.max_output
-    if source not in draft.sources:
+    if row.prices and source not in draft.sources:
         draft.sources.append(source)
-    draft.as_of = row.as_of or draft.as_of
+    if row.founds:
+        draft.as_of = row.as_of
 
 
 def _split(tiers: dict[int, dict[str, Decimal]], above: int) -> None:

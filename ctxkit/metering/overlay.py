@@ -8,16 +8,18 @@ them over a price.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ctxkit.errors import ConfigurationError
 
-__all__ = ["FIELDS", "Rate", "Row", "Times", "matches", "read_rows"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+__all__ = ["FIELDS", "Layer", "Rate", "Row", "Times", "matches", "read_rows"]
 
 DAY = 86_400
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -41,7 +43,7 @@ cache handle; ``request`` per thousand requests."""
 _RATE_KEYS = {*FIELDS, "media", "calls"}
 _ROW_KEYS = {
     *("provider", "model", "tier", "region", "valid_from", "valid_to", "hours", "days", "source", "as_of"),
-    *("mode", "same_as", "factor", "context_window", "max_output"),
+    *("mode", "same_as", "same_provider", "factor", "context_window", "max_output"),
     *_RATE_KEYS,
 }
 
@@ -74,6 +76,7 @@ class Row:
         mode: ``"patch"`` changes what it names, ``"replace"`` forgets what was known first, ``"fill"`` is used only
             where nothing else has a price.
         same_as: the model whose prices these are (an alias or the name of a deployment).
+        same_provider: the provider whose prices these are (a gateway in front of it).
         factor: what every token rate is multiplied by (surcharge or discount).
         rates: figures by prompt threshold (exclusive), 0 for the row itself.
     """
@@ -89,6 +92,7 @@ class Row:
     days: frozenset[int] = frozenset()
     mode: Literal["patch", "replace", "fill"] = "patch"
     same_as: str | None = None
+    same_provider: str | None = None
     factor: Decimal | None = None
     rates: Mapping[int, Mapping[str, Rate]] = field(default_factory=dict)
     context_window: int | None = None
@@ -101,6 +105,12 @@ class Row:
         """The row alone makes a price: it says what input or output (or a request) costs."""
         base = self.rates.get(0, {})
         return any(isinstance(base.get(name), Decimal) for name in ("fresh", "output", "request"))
+
+    @property
+    def prices(self) -> bool:
+        """The row changes a price, and not only what is told beside it."""
+        same = self.same_as or self.same_provider
+        return bool(same or self.factor is not None or self.rates.get(0) or len(self.rates) > 1)
 
     def active(self, at: float) -> bool:
         """The row holds at unix time ``at``."""
@@ -119,6 +129,55 @@ class Row:
         midnight = at - at % DAY
         for day in (-1, 0, 1, 2):
             yield from (midnight + day * DAY + mark for mark in marks)
+
+
+class Layer:
+    """The rows of one file, in order, those of a plain model id at hand without a search.
+
+    Args:
+        rows: the rows.
+        kind: ``"ctxkit"`` for the rows that come with it, ``"overrides"`` for the user's.
+        path: the file; a digest of the user's stands in the name, so that a card says which version priced it.
+    """
+
+    def __init__(self, rows: Iterable[Row], kind: str, path: Path) -> None:
+        rows = tuple(rows)
+        mark = max((row.as_of or "" for row in rows), default="") if kind == "ctxkit" else _digest(path)
+        self.name = f"{kind}:{mark}"
+        self._exact: dict[str, list[tuple[int, Row]]] = {}
+        self._patterns: list[tuple[int, Row]] = []
+        for n, row in enumerate(rows):
+            for model in row.models:
+                target = self._patterns if "*" in model else self._exact.setdefault(model, [])
+                target.append((n, row))
+
+    def about(self, providers: set[str], models: set[str], tier: str, region: str | None) -> Iterator[Row]:
+        """Rows about any of these spellings in this tier and region, whether they hold now or not."""
+        places = {n: row for model in models for n, row in self._exact.get(model, ())}
+        places |= {
+            n: row
+            for n, row in self._patterns
+            if any(matches(pattern, model) for pattern in row.models for model in models)
+        }
+        for _, row in sorted(places.items(), key=lambda place: place[0]):
+            tiered = "*" in row.tiers or tier in row.tiers
+            if tiered and _regional(row.regions, region) and ("*" in row.providers or providers & {*row.providers}):
+                yield row
+
+
+def _digest(path: Path) -> str:
+    from hashlib import sha256
+
+    return sha256(path.read_bytes()).hexdigest()[:8]
+
+
+def _regional(regions: tuple[str, ...], region: str | None) -> bool:
+    if not regions:
+        return True
+    name = (region or "").lower()
+    return bool(name) and any(
+        not matches(want[1:], name) if want.startswith("!") else matches(want, name) for want in regions
+    )
 
 
 def _within(second: float, window: tuple[int, int]) -> bool:
@@ -152,7 +211,7 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     if unknown or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         what = f"{', '.join(unknown)} is not known here" if unknown else "`price` is not a list of tables"
         raise ConfigurationError(f"{path}: {what}; the file has `source`, `as_of` and rows that begin with [[price]]")
-    shared = {key: data[key] for key in ("source", "as_of") if key in data}
+    shared: dict[str, Any] = {key: data[key] for key in ("source", "as_of") if key in data}
     return tuple(_row({"source": path.name, **shared, **row}, f"{path}, row {n}") for n, row in enumerate(rows, 1))
 
 
@@ -164,11 +223,12 @@ def _row(raw: dict[str, Any], where: str) -> Row:
     start, end = _moment(raw, "valid_from", where), _moment(raw, "valid_to", where)
     if start is not None and end is not None and start >= end:
         raise _wrong(where, "valid_to is not after valid_from (valid_to is the first moment that is not meant)")
+    same = _text(raw, "same_as", where) or _text(raw, "same_provider", where)
     row = Row(
         where=where,
         providers=tuple(name if name == "*" else provider_id(name) for name in _names(raw, "provider", where)),
         models=tuple(name.lower() for name in _names(raw, "model", where)),
-        tiers=tuple(tier_name(name) for name in _names(raw, "tier", where, "standard")),
+        tiers=tuple(tier_name(name) for name in _names(raw, "tier", where, "*" if same else "standard")),
         regions=tuple(name.lower() for name in _names(raw, "region", where, "")),
         start=start,
         end=end,
@@ -176,6 +236,7 @@ def _row(raw: dict[str, Any], where: str) -> Row:
         days=frozenset(_day(text, where) for text in _names(raw, "days", where, "")),
         mode=_mode(raw, where),
         same_as=_text(raw, "same_as", where),
+        same_provider=provider_id(raw["same_provider"]) if _text(raw, "same_provider", where) else None,
         factor=_decimal(raw["factor"], "factor", where) if "factor" in raw else None,
         rates=_thresholds(raw, where),
         context_window=_count(raw, "context_window", where),
@@ -187,11 +248,10 @@ def _row(raw: dict[str, Any], where: str) -> Row:
 
 
 def _sensible(row: Row) -> Row:
-    says = row.rates.get(0) or len(row.rates) > 1 or row.same_as or row.factor is not None
-    if not (says or row.context_window or row.max_output):
+    if not (row.prices or row.context_window or row.max_output):
         raise _wrong(row.where, "it says nothing; give a price such as input, or same_as, or factor")
-    if row.same_as and row.mode != "patch":
-        raise _wrong(row.where, "same_as takes the prices of another model: leave `mode` out")
+    if (row.same_as or row.same_provider) and row.mode != "patch":
+        raise _wrong(row.where, "it takes the prices of another model: leave `mode` out")
     if row.mode != "patch" and not row.founds:
         raise _wrong(row.where, f"mode {row.mode!r} needs a price of its own: give at least input or output")
     return row
@@ -224,7 +284,9 @@ def _rates(raw: Mapping[str, Any], where: str) -> Mapping[str, Rate]:
 
 
 def _rate(value: Any, key: str, where: str) -> Rate:
-    times = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) x (input|read|write|output)", value) if isinstance(value, str) else None
+    times = (
+        re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) x (input|read|write|output)", value) if isinstance(value, str) else None
+    )
     return Times(Decimal(times[1]), FIELDS[times[2]]) if times else _decimal(value, key, where)
 
 

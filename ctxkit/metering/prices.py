@@ -3,31 +3,35 @@
 The list is genai-prices (https://github.com/pydantic/genai-prices), imported on the first card and never asked to
 fetch anything. Over it lie the rows of ``data/prices.toml`` for what it lacks, and over those the user's own. This
 module is the only one that knows genai-prices, and it uses only its public names: ``calc_price`` finds the model and
-the rates that are active, ``ConditionalPrice`` and ``PriceVariant`` say until when.
+the rates that are active; the constraints of its rows say until when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctxkit.errors import ConfigurationError
 from ctxkit.metering.card import Card, convert
 from ctxkit.metering.draft import Draft, lay, tiers_of
-from ctxkit.metering.overlay import Row, matches, read_rows
+from ctxkit.metering.overlay import Layer, Row, read_rows
 from ctxkit.metering.pricenames import SELF_HOSTED, model_names, provider_id, tier_name, write_ttl
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation, TieredPrices
+    from collections.abc import Iterator, Mapping
+    from decimal import Decimal
+
+    from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation, PriceVariant
 
 __all__ = ["BUNDLED", "PRICED", "Prices"]
 
 BUNDLED = Path(__file__).parent / "data" / "prices.toml"
 """The rows that come with ctxkit."""
+
+_KINDS = ("text", "audio", "image", "video")
 
 PRICED: Mapping[str, str] = {
     "input_mtok": "fresh",
@@ -37,22 +41,19 @@ PRICED: Mapping[str, str] = {
     "cache_write_1h_mtok": "written.1h",
     "output_mtok": "output",
     "output_reasoning_mtok": "reasoning",
-    **{f"input_{kind}_mtok": f"{kind}.fresh" for kind in ("text", "audio", "image", "video")},
-    **{f"cache_{kind}_read_mtok": f"{kind}.read" for kind in ("text", "audio", "image", "video")},
-    **{f"output_{kind}_mtok": f"{kind}.output" for kind in ("text", "audio", "image", "video")},
+    **{f"input_{kind}_mtok": f"{kind}.fresh" for kind in _KINDS},
+    **{f"cache_{kind}_read_mtok": f"{kind}.read" for kind in _KINDS},
+    **{f"output_{kind}_mtok": f"{kind}.output" for kind in _KINDS},
     "web_searches_kcount": "call.web_search",
     "storage_searches_kcount": "call.file_search",
     "code_executions_kcount": "call.code_execution",
     "social_searches_kcount": "call.x_search",
     "requests_kcount": "request",
 }
-"""Price keys of genai-prices and the buckets they price; the other keys price what usage does not count (characters,
-pages, hours of sound)."""
+"""Price keys of genai-prices and the buckets they price. Its other keys price what usage does not count: characters,
+pages, hours of sound, citations."""
 
-_UNSEEN = "output_citation_mtok"
-_MOST = 4096
-_Key = tuple[str, str, str | None, str | None]
-_Entry = tuple[Card | None, float, float]
+_MOST = 4096  # cards remembered; a program that makes up model names must not fill the memory
 
 
 class Prices:
@@ -68,24 +69,24 @@ class Prices:
     """
 
     def __init__(self, overrides: Path | None = None, currency: str = "USD", rate: Decimal | None = None) -> None:
-        if currency.upper() != "USD" and rate is None:
+        if rate is None and currency.upper() != "USD":
             raise ConfigurationError(f"currency {currency!r} needs a rate: how much of it one US dollar is")
-        if rate is not None and not rate > 0:
-            raise ConfigurationError(f"the rate of {currency} is {rate}; it is how much of it one US dollar is")
+        if rate is not None and not (rate.is_finite() and rate > 0):
+            raise ConfigurationError(f"the rate {rate} of {currency} cannot be: it is how much of it one US dollar is")
         self.currency = currency.upper()
         self.rate = rate
-        self._own = _Rows(read_rows(overrides), f"overrides:{_digest(overrides)}") if overrides is not None else None
-        self._layers: tuple[_Rows, ...] | None = None
-        self._cards: dict[_Key, _Entry] = {}
+        self._own = None if overrides is None else Layer(read_rows(overrides), "overrides", overrides)
+        self._layers: tuple[Layer, ...] = ()
+        self._cards: dict[tuple[str, str, str | None, str | None], tuple[Card | None, float, float]] = {}
 
     def card(
         self, platform: str, model: str, *, at: float, tier: str | None = None, region: str | None = None
     ) -> Card | None:
         """The rates of ``model`` on ``platform`` at unix time ``at``; ``None`` is UNKNOWN, never free.
 
-        Unknown are: a model that no source lists, whatever is self-hosted, a service tier that has no price of its
-        own there, and prices that depend on what usage does not show. An answer is remembered, unknown ones too, until
-        the next known change of price.
+        Unknown are a model that no source lists, whatever is self-hosted, a service tier without a price of its own,
+        and a price that hangs on what usage does not show. The answer is remembered, an unknown one too, until the
+        next known change of price.
         """
         key = (platform, model, tier, region)
         entry = self._cards.get(key)
@@ -96,133 +97,211 @@ class Prices:
         return entry[0]
 
     def money(self, pico: int) -> Decimal:
-        """Pico-dollars in the configured currency; conversion happens here, at the edge, and nowhere else."""
+        """Pico-dollars in the configured currency: conversion happens here, at the edge, and nowhere else."""
         return convert(pico, self.rate)
 
     def upcoming(
-        self, platform: str, model: str, *, at: float, days: int = 14, tier: str | None = None
+        self,
+        platform: str,
+        model: str,
+        *,
+        at: float,
+        days: int = 14,
+        tier: str | None = None,
+        region: str | None = None,
     ) -> Card | None:
-        """The card of the same hour within ``days`` whose rates differ from those at ``at``: a scheduled change.
+        """The card of this hour in ``days`` days if its rates differ from those at ``at``: a scheduled change.
 
-        ``days`` is best a multiple of seven, so that weekday tariffs are not taken for a change.
+        ``days`` is best a multiple of seven, so that a weekday's tariff is not taken for a change.
         """
-        now = self.card(platform, model, at=at, tier=tier)
-        later = self.card(platform, model, at=at + days * 86_400, tier=tier)
+        now = self.card(platform, model, at=at, tier=tier, region=region)
+        later = self.card(platform, model, at=at + days * 86_400, tier=tier, region=region)
         if now is None or later is None or (now.tiers, now.storage) == (later.tiers, later.storage):
             return None
         return later
 
-    def _resolve(self, provider: str, model: str, tier: str | None, region: str | None, at: float) -> _Entry:
-        layers = self._rows()
-        names = model_names(provider, model)
-        wanted = tier_name(tier, provider)
-        edges = [-inf, inf]
-        alias = _alias(layers, provider, names, at, edges)
-        found = _Listed.find(provider, model_names(provider, alias) if alias else names, wanted, at)
-        edges += found.edges(at) if found else ()
-        draft = found.draft() if found else None
-        known = {*names, *(model_names(provider, alias) if alias else ()), *([found.model.id.lower()] if found else [])}
-        for layer in layers:
-            for row in layer.about(provider, known, wanted, region):
-                edges += row.edges(at)
-                if row.active(at) and (draft is not None or row.founds) and not (row.mode == "fill" and draft):
-                    draft = draft or Draft(names[0] if names else model)
-                    lay(draft, row, layer.name)
-        start, end = max(edge for edge in edges if edge <= at), min(edge for edge in edges if edge > at)
-        return _card(draft, provider, wanted, region, start, end), start, end
+    def _resolve(
+        self, provider: str, model: str, tier: str | None, region: str | None, at: float
+    ) -> tuple[Card | None, float, float]:
+        wanted, names, home = tier_name(tier, provider), model_names(provider, model), provider
+        edges: list[float] = []
+        for _, row in self._about({provider}, set(names), wanted, region):
+            if (row.same_as or row.same_provider) and row.active(at):
+                home = row.same_provider or provider
+                names = model_names(home, row.same_as or model)
+        listed = _find(home, names, wanted, at)
+        draft = listed.draft() if listed else None
+        hours = listed.edges if listed else ()
+        spelt = {*model_names(provider, model), *names, *([listed.model.id.lower()] if listed else [])}
+        place = ""
+        for layer, row in self._about({provider, home}, spelt, wanted, region):
+            edges += row.edges(at)
+            if row.active(at) and (row.founds or draft) and not (row.mode == "fill" and draft):
+                draft = draft or Draft(names[0] if names else model)
+                lay(draft, row, layer.name)
+                place = f"/{region}" if row.regions else place
+                hours = () if row.mode == "replace" else hours
+        start = max((edge for edge in (*edges, *hours) if edge <= at), default=-inf)
+        end = min((edge for edge in (*edges, *hours) if edge > at), default=inf)
+        return (_card(draft, home, wanted, place, start, end) if draft else None), start, end
 
-    def _rows(self) -> tuple[_Rows, ...]:
-        if self._layers is None:
-            rows = read_rows(BUNDLED)
-            bundled = _Rows(rows, f"ctxkit:{max((row.as_of or '' for row in rows), default='')}")
+    def _about(
+        self, providers: set[str], models: set[str], tier: str, region: str | None
+    ) -> Iterator[tuple[Layer, Row]]:
+        """Rows about a model, those that come with ctxkit first; whether they hold now is for the caller to see."""
+        if not self._layers:
+            bundled = Layer(read_rows(BUNDLED), "ctxkit", BUNDLED)
             self._layers = (bundled, self._own) if self._own else (bundled,)
-        return self._layers
+        for layer in self._layers:
+            yield from ((layer, row) for row in layer.about(providers, models, tier, region))
 
 
-class _Rows:
-    """The rows of one file, in order, with those of one plain model id at hand without a search."""
-
-    def __init__(self, rows: Iterable[Row], name: str) -> None:
-        self.name = name
-        self._exact: dict[str, list[tuple[int, Row]]] = {}
-        self._patterns: list[tuple[int, Row]] = []
-        for place in enumerate(rows):
-            for model in place[1].models:
-                target = self._patterns if "*" in model else self._exact.setdefault(model, [])
-                target.append(place)
-
-    def about(self, provider: str, models: set[str], tier: str, region: str | None) -> list[Row]:
-        """Rows about any of these spellings, in the order of the file, whether they hold now or not."""
-        return [
-            row
-            for row in self._of(provider, models)
-            if ("*" in row.tiers or tier in row.tiers) and _regional(row.regions, region)
-        ]
-
-    def aliases(self, provider: str, models: Iterable[str]) -> list[Row]:
-        """Rows that say that one of these models costs what another one does."""
-        return [row for row in self._of(provider, set(models)) if row.same_as]
-
-    def _of(self, provider: str, models: set[str]) -> Iterator[Row]:
-        places = {n: row for model in models for n, row in self._exact.get(model, ())}
-        places |= {
-            n: row for n, row in self._patterns if any(matches(p, model) for p in row.models for model in models)
-        }
-        yield from (row for _, row in sorted(places.items()) if "*" in row.providers or provider in row.providers)
-
-
-class _Listed:
-    """A model that genai-prices lists, with the rates that are active at one moment in one tier."""
-
-    def __init__(self, found: PriceCalculation, context: Mapping[str, str]) -> None:
-        self.model: ModelInfo = found.model
-        self.found = found
-        self.context = context
-
-    @classmethod
-    def find(cls, provider: str, names: tuple[str, ...], tier: str, at: float) -> _Listed | None:
-        if not names or not provider or provider in SELF_HOSTED:
-            return None
-        import genai_prices
-
-        context = _context(tier)
-        moment = datetime.fromtimestamp(at, UTC)
-        for name in names:
-            try:
-                found = genai_prices.calc_price(
-                    genai_prices.Usage(),
-                    name,
-                    provider_id=provider,
-                    genai_request_timestamp=moment,
-                    price_context=context,
-                )
-            except LookupError:
-                continue
-            except ValueError:  # a row that genai-prices itself finds contradictory
-                return None
-            # Provider ids are matched loosely there: "openai-compatible" would be taken for OpenAI.
-            return cls(found, context) if found.provider.id == provider else None
+def _card(draft: Draft, provider: str, tier: str, place: str, start: float, end: float) -> Card | None:
+    tiers, storage = tiers_of(draft, write_ttl(provider, draft.model))
+    if not any(one.rates for one in tiers):
         return None
+    source = "+".join(draft.sources)
+    since = "" if start == -inf else datetime.fromtimestamp(start, UTC).strftime("@%Y-%m-%dT%H:%MZ")
+    return Card(
+        id=f"{source}/{provider}/{draft.model}/{tier}{place}{since.removesuffix('T00:00Z')}",
+        provider=provider,
+        model=draft.model,
+        tier=tier,
+        source=source,
+        as_of=draft.as_of,
+        valid_from=None if start == -inf else start,
+        valid_to=None if end == inf else end,
+        tiers=tiers,
+        storage=storage,
+        context_window=draft.context_window,
+        max_output=draft.max_output,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What genai-prices says of a model at one moment in one tier, and when that may change."""
+
+    provider: str
+    model: ModelInfo
+    price: ModelPrice
+    tiered: bool
+    source: str
+    edges: tuple[float, ...]
 
     def draft(self) -> Draft | None:
-        """The active figures; ``None`` when this tier has no price here, or not one that usage can be held against."""
-        price = self.found.model_price
-        if (self.context and not self._tier_is_priced()) or getattr(price, _UNSEEN) is not None:
+        """The figures; ``None`` when the tier has no price here or the price hangs on what usage does not show."""
+        if not self.tiered or self.price.output_citation_mtok is not None:
             return None
-        draft = Draft(self.model.id, context_window=self.model.context_window, sources=[_version(self.found)])
-        draft.tiers = _figures(price)
-        if self.found.provider.id == "openrouter" and self.model.id.startswith(("google/", "~google/")):
-            # These are five minutes of storage (1/12 of the hour), never a write rate.
-            for figures in draft.tiers.values():
-                figures.pop("written", None)
-        return draft if any(draft.tiers.values()) else None
+        figures = _figures(self.price)
+        if self.provider == "openrouter" and "gemini" in self.model.id:
+            # What stands there is five minutes of storage (1/12 of the hourly price), never a write rate.
+            for rates in figures.values():
+                rates.pop("written", None)
+        if not any(figures.values()):
+            return None
+        return Draft(self.model.id, figures, self.model.context_window, sources=[self.source])
 
-    def _tier_is_priced(self) -> bool:
-        # A model found through another provider's list has no tiers here: genai-prices then ignores the context.
-        own = any(self.model is model for model in self.found.provider.models)
-        at = self._moment_of
-        return own and any(
-            all(self.context.get(key) == value for key, value in variant.when.items())
-            and (variant.constraint is None or variant.constraint.active(at))
-            for variant in self.model.price_variants or ()
-        )
+
+def _find(provider: str, names: tuple[str, ...], tier: str, at: float) -> _Listed | None:
+    if provider in SELF_HOSTED or not provider:
+        return None
+    import genai_prices
+
+    moment, context = datetime.fromtimestamp(at, UTC), _context(tier)
+    for name in names:
+        try:
+            found = genai_prices.calc_price(
+                genai_prices.Usage(),
+                name,
+                provider_id=provider,
+                genai_request_timestamp=moment,
+                price_context=context,
+            )
+        except LookupError:
+            continue
+        except ValueError:  # rows that genai-prices itself finds contradictory
+            return None
+        # It matches provider ids loosely: "openai-compatible" would be taken for OpenAI.
+        if found.provider.id != provider:
+            return None
+        tiered = not context or _prices_tier(found, context, moment)
+        edges = tuple(_edges(found.model, context or {}, moment))
+        return _Listed(provider, found.model, found.model_price, tiered, _source(found), edges)
+    return None
+
+
+def _context(tier: str) -> dict[str, str] | None:
+    """How genai-prices calls a tier; its rows ask for one key each, so a further key does no harm."""
+    if tier == "standard":
+        return None
+    return {"processing": "batch"} if tier == "batch" else {"service_tier": tier, "speed": tier}
+
+
+def _prices_tier(found: PriceCalculation, context: Mapping[str, str], moment: datetime) -> bool:
+    """The model has a row for this tier at this moment; without one genai-prices gives the standard price.
+
+    It does so too for a model found through another provider's list (OpenAI models on Azure).
+    """
+
+    def meant(variant: PriceVariant) -> bool:
+        return _asked(variant, context) and (variant.constraint is None or variant.constraint.active(moment))
+
+    own = any(found.model is model for model in found.provider.models)
+    return own and any(map(meant, found.model.price_variants or ()))
+
+
+def _asked(variant: PriceVariant, context: Mapping[str, str]) -> bool:
+    return all(context.get(key) == value for key, value in variant.when.items())
+
+
+def _source(found: PriceCalculation) -> str:
+    import genai_prices
+
+    updated = found.auto_update_timestamp
+    return f"genai-prices:{genai_prices.__version__}" + (f".{updated:%Y%m%dT%H%M%S}" if updated else "")
+
+
+def _figures(price: ModelPrice) -> dict[int, dict[str, Decimal]]:
+    """USD by threshold and bucket: every tier complete, so that a request needs to look into one only."""
+    from genai_prices.types import TieredPrices
+
+    values = {bucket: value for key, bucket in PRICED.items() if (value := getattr(price, key)) is not None}
+    starts = {tier.start for value in values.values() if isinstance(value, TieredPrices) for tier in value.tiers}
+    figures: dict[int, dict[str, Decimal]] = {}
+    for start in sorted({0, *starts}):
+        figures[start] = {}
+        for bucket, value in values.items():
+            if isinstance(value, TieredPrices):
+                reached = [tier.price for tier in value.tiers if tier.start <= start and start]
+                figures[start][bucket] = reached[-1] if reached else value.base
+            else:
+                figures[start][bucket] = value
+    return figures
+
+
+def _edges(model: ModelInfo, context: Mapping[str, str], moment: datetime) -> Iterator[float]:
+    """Moments around ``moment`` at which another row of the model may take over."""
+    from genai_prices.types import ModelPrice, StartDateConstraint, TimeOfDateConstraint
+
+    rows = [] if isinstance(model.prices, ModelPrice) else model.prices
+    constraints = [row.constraint for row in rows]
+    constraints += [variant.constraint for variant in model.price_variants or () if _asked(variant, context)]
+    for constraint in constraints:
+        match constraint:
+            case StartDateConstraint(start_date=start):
+                yield _midnight(start)
+            case TimeOfDateConstraint(start_time=start_time, end_time=end_time):
+                for days in (-1, 0, 1, 2):
+                    day = (moment + timedelta(days=days)).date()
+                    yield from (_on(day, start_time), _on(day, end_time))
+            case _:
+                pass
+
+
+def _midnight(day: date) -> float:
+    return _on(day, time())
+
+
+def _on(day: date, hour: time) -> float:
+    return datetime.combine(day, hour, hour.tzinfo or UTC).timestamp()
