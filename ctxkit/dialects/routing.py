@@ -109,7 +109,7 @@ def route(path: str, host: str = "", method: str = "POST") -> Route | None:
     return None
 
 
-def unmetered_kind(path: str, host: str = "", method: str = "POST") -> str | None:  # noqa: ARG001
+def unmetered_kind(path: str, host: str = "", method: str = "POST") -> str | None:
     """What kind of model call goes to ``path`` unread (``"images"``, ``"rerank"``, ...), for the coverage.
 
     ``None`` for what :func:`route` understands and for housekeeping: lists of models, files, token counts.
