@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["UNKNOWN", "bare_name", "family_of"]
+__all__ = ["UNKNOWN", "bare_name", "family_of", "group_of", "stem_of"]
 
 UNKNOWN = "unknown"
 """The row for models nobody fitted: a mean over all families, with wide intervals."""
@@ -71,6 +71,17 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     (r"phi-?\d", "phi"),
     (r"palmyra", "palmyra"),
 )
+
+_GROUPS: tuple[tuple[str, str], ...] = (
+    (r"claude-(?:3|3\.5|4|4\.5)$", "claude"),
+    (r"claude-(?:4\.[78]|sonnet-5|5)$", "claude-new"),
+    (r"gemini", "gemini"),
+    (r"nova", "nova"),
+    (r"qwen", "qwen"),
+    (r"cohere|command", "cohere"),
+    (r"llama-2|mistral-old", "sentencepiece"),
+    (r"llama-3|sonar", "llama-3"),
+)
 _RULES = tuple((re.compile(pattern), family) for pattern, family in _FAMILIES)
 
 
@@ -85,6 +96,22 @@ def bare_name(model: str) -> str:
     name = model[-400:].strip().lower().rsplit("/", 1)[-1]
     name = _VENDOR.sub("", _REGION.sub("", name))
     return name.replace(".", "-").replace("_", "-")
+
+
+# Hosts that serve one vendor: what a model of unknown name there most likely is.
+_BY_PLATFORM = {
+    "anthropic": "claude-5",
+    "google": "gemini-3",
+    "vertex": "gemini-3",
+    "deepseek": "deepseek",
+    "xai": "grok",
+    "mistral": "mistral",
+    "moonshot": "kimi",
+    "zai": "glm",
+    "qwen": "qwen-3",
+    "cohere": "cohere",
+    "perplexity": "sonar",
+}
 
 
 @lru_cache(maxsize=1024)
@@ -107,14 +134,24 @@ def family_of(model: str, platform: str = "") -> str:
     return _BY_PLATFORM.get(platform, UNKNOWN)
 
 
-_BY_PLATFORM = {
-    "anthropic": "claude-5",
-    "google-gla": "gemini-3",
-    "gemini": "gemini-3",
-    "deepseek": "deepseek",
-    "xai": "grok",
-    "mistral": "mistral",
-    "moonshot": "kimi",
-    "zai": "glm",
-    "cohere": "cohere",
-}
+def group_of(family: str) -> str:
+    """Families with one tokenizer, which learn the weights of kinds of text from one another."""
+    return next((group for pattern, group in _GROUPS if re.match(pattern, family)), family)
+
+
+_VERSION = re.compile(
+    r"(?:-v\d+|-latest|-preview|-exp|-(?:20\d{6}|\d{4,6}|\d\d-\d{2,4})|-instruct|-it|-turbo|-fp8|-versatile)$"
+)
+
+
+@lru_cache(maxsize=1024)
+def stem_of(model: str) -> str:
+    """The model's own name without tag, date and release words: what its vendor may serve with a prompt of its own.
+
+    >>> stem_of("mistral-large-latest"), stem_of("us.amazon.nova-pro-v1:0"), stem_of("claude-3-5-haiku-20241022")
+    ('mistral-large', 'nova-pro', 'claude-3-5-haiku')
+    """
+    name = bare_name(model).partition(":")[0].partition("@")[0]
+    while (shorter := _VERSION.sub("", name)) not in (name, ""):
+        name = shorter
+    return name

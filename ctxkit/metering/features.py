@@ -28,6 +28,7 @@ class Traits(NamedTuple):
         texts: what the model reads, each with the name under which its tokens are counted besides (``""``: none).
         reasoning: thoughts of the model, which some families drop once a new turn has begun.
         tagged: the same, written into the answer itself (``<think>...</think>``).
+        signature: characters of signatures and encrypted thoughts, for which some families bill the thoughts.
         media: parts whose tokens do not come from text.
         turn: the message opens a turn of the user (it is more than results of tools).
     """
@@ -36,6 +37,7 @@ class Traits(NamedTuple):
     texts: list[tuple[str, str]]
     reasoning: list[str]
     tagged: list[str]
+    signature: list[int]
     media: list[Part]
     turn: bool
 
@@ -43,7 +45,7 @@ class Traits(NamedTuple):
 def traits_of(message: Message) -> Traits:
     """Take ``message`` apart."""
     counts: Counter[str] = Counter()
-    traits = Traits(counts, [], [], [], [], turn=False)
+    traits = Traits(counts, [], [], [], [], [], turn=False)
     role = _ROLES.get(message.role, "assistant")
     if role != "tools":
         counts[role] += 1
@@ -96,9 +98,14 @@ def _reasoning(part: Part, _: str, traits: Traits) -> None:
     _signature(part, traits)
 
 
+_SIGNATURES = ("thoughtSignature", "thought_signature", "signature", "encrypted_content")
+
+
 def _signature(part: Part, traits: Traits) -> None:
-    if part.signed:
-        traits.counts["signed"] += 1
+    if not part.signed or not isinstance(part.value, Mapping):
+        return
+    found = (part.value.get(key) for key in _SIGNATURES)
+    traits.signature.append(sum(len(value) for value in found if isinstance(value, str | bytes)))
 
 
 def _media(part: Part, _: str, traits: Traits) -> None:
@@ -260,7 +267,7 @@ class Frame(NamedTuple):
 
     Attributes:
         flags: names of what is present, each with a weight of its own: ``"request"``, ``"bare"`` (no system text),
-            ``"tools"`` or ``"tools.forced"``, ``"thinking"``, ``"format"``, ...
+            ``"tools"``, ``"tools.none"`` or ``"tools.forced"``, ``"thinking"``, ``"format"``, ...
         format: JSON schema of the answer that is asked for, or ``None``.
         opaque: it asks for what only the provider sees (searches, remote tools, stored files): no prompt of ours.
     """
@@ -276,8 +283,9 @@ def frame_of(conversation: Conversation) -> Frame:
     messages = conversation.messages
     flags = ["request"]
     tools = bool(messages) and messages[0].role == "tools"
+    choice = _choice(options) if tools else ""
     if tools:
-        flags.append("tools.forced" if _forced(options) else "tools")
+        flags.append({"none": "tools.none", "auto": "tools", "": "tools"}.get(choice, "tools.forced"))
     if not any(message.role in ("system", "developer") for message in _opening(conversation)):
         flags.append("bare")
     thinking = _thinking(options)
@@ -312,18 +320,19 @@ def _dig(value: Json, *keys: str) -> Json:
     return value
 
 
-def _forced(options: Mapping[str, Json]) -> bool:
+def _choice(options: Mapping[str, Json]) -> str:
+    """``"none"``, ``"auto"``, ``""`` when nothing is said, else what forces a call: ``"any"``, ``"tool"``, ..."""
     choice = options.get("tool_choice")
     if choice is None:
         choice = _dig(options, "toolConfig", "toolChoice")
-    mode = choice.get("type") if isinstance(choice, Mapping) else choice
-    if isinstance(choice, Mapping) and mode is None:
-        mode = next(iter(choice), None)
-    if mode is None:
+    if isinstance(choice, Mapping):
+        choice = choice.get("type") or next(iter(choice), None)
+    if choice is None:
         config = options.get("toolConfig") or options.get("tool_config")
         calling = _dig(config, "functionCallingConfig") or _dig(config, "function_calling_config")
-        mode = str(_dig(calling, "mode") or "").lower()
-    return mode in ("any", "tool", "required", "function")
+        choice = _dig(calling, "mode")
+    choice = str(choice or "").lower()
+    return "auto" if choice in ("validated", "mode_unspecified") else choice
 
 
 def _thinking(options: Mapping[str, Json]) -> str | None:
@@ -357,6 +366,6 @@ def _format(options: Mapping[str, Json]) -> tuple[Json, bool]:
 
 def format_traits(schema: Json) -> Traits:
     """The traits of a schema that the answer must follow."""
-    traits = Traits(Counter(), [], [], [], [], turn=False)
+    traits = Traits(Counter(), [], [], [], [], [], turn=False)
     _schema(schema, "format", traits)
     return traits

@@ -18,19 +18,16 @@ __all__ = ["KINDS", "VOCABULARY", "has_vocabulary", "kind_of", "kinds_of"]
 VOCABULARY = "o200k_base"
 
 KINDS = {
-    "word": "a word with the blank before it, of up to 4 letters",
-    "word.mid": "the same, of 5 to 7 letters",
+    "word": "a word with the blank before it, of up to 7 letters",
     "word.long": "the same, longer",
-    "piece": "letters without a blank before them (inside words, code, keys), up to 4",
-    "piece.mid": "the same, of 5 to 7",
+    "piece": "letters without a blank before them (inside words, code, keys), up to 7",
     "piece.long": "the same, longer",
     "upper": "capitals",
     "digit.1": "one digit",
     "digit.2": "two digits",
     "digit.3": "three digits",
     "mark": "one punctuation mark",
-    "marks": "several punctuation marks in one token",
-    "marks.line": "punctuation with the line break after it",
+    "marks": "several punctuation marks in one token, perhaps with a line break",
     "line": "line breaks",
     "blank": "blanks and tabs",
     "latin": "letters with accents",
@@ -43,14 +40,12 @@ KINDS = {
 }
 """Kinds of tokens, and what each is."""
 
-_SIZES = ((4, ""), (7, ".mid"))
-
 
 def kind_of(token: bytes) -> str:
     """The kind of one token, a key of :data:`KINDS`.
 
     >>> kind_of(b" hello"), kind_of(b"hello"), kind_of(b"123"), kind_of("東京".encode())
-    ('word.mid', 'piece.mid', 'digit.3', 'han')
+    ('word', 'piece', 'digit.3', 'han')
     """
     try:
         text = token.decode()
@@ -66,16 +61,13 @@ def kind_of(token: bytes) -> str:
     letters = [sign for sign in bare if sign.isalpha()]
     if letters:
         return _letters(bare, letters, leading=text[0] == " ")
-    if "\n" in text:
-        return "marks.line"
-    return "mark" if len(bare) == 1 else "marks"
+    return "mark" if len(text.strip(" ")) == 1 else "marks"
 
 
 def _letters(bare: str, letters: list[str], *, leading: bool) -> str:
     if len(letters) > 1 and all(sign.isupper() for sign in letters):
         return "upper"
-    size = next((name for limit, name in _SIZES if len(bare) <= limit), ".long")
-    return ("word" if leading else "piece") + size
+    return ("word" if leading else "piece") + (".long" if len(bare) > 7 else "")
 
 
 def _beyond_ascii(bare: str) -> str:
@@ -122,7 +114,7 @@ _ROUGH = (
     ("digit.3", re.compile("[0-9]"), 2.0),
     ("mark", re.compile("[!-/:-@\\[-`{-~]"), 1.5),
     ("script", re.compile("[^\x00-\x7f]"), 2.6),
-    ("word.mid", re.compile("[A-Za-z]"), 4.4),
+    ("word", re.compile("[A-Za-z]"), 4.4),
     ("line", re.compile("[\r\n]"), 1.6),
 )
 
