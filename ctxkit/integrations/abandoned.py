@@ -43,7 +43,7 @@ def settle_elsewhere(work: Callable[[], None]) -> None:
     """Have ``work`` done by the thread; wait a moment for it, unless an event loop is running here."""
     done = threading.Event()
     _queue.put((work, done))
-    if asyncio._get_running_loop() is None:  # noqa: SLF001 - documented for exactly this, and never raises
+    if asyncio._get_running_loop() is None:
         done.wait(_PATIENCE)
 
 
@@ -69,7 +69,7 @@ def _finish() -> None:
 
 def _forked() -> None:
     """A child has neither the thread nor the parent's work."""
-    global _queue, _starting  # noqa: PLW0603 - the child begins anew
+    global _queue, _starting
     _queue, _starting = queue.SimpleQueue(), threading.Lock()
     _watcher.clear()
 

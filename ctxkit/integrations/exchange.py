@@ -11,9 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.integrations import abandoned
@@ -21,9 +20,11 @@ from ctxkit.integrations.reading import Body
 from ctxkit.model import Answer, Json, Plan, Timing, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from ctxkit.kit import Kit
 
-__all__ = ["Exchange", "Settlement", "guard"]
+__all__ = ["Exchange", "Seen", "Settlement", "guard"]
 
 
 @contextmanager
@@ -33,8 +34,23 @@ def guard(kit: Kit, where: str) -> Iterator[None]:
         yield
     except (BudgetExceeded, ConfigurationError):
         raise
-    except Exception as error:  # noqa: BLE001 - the user's call is sacred
+    except Exception as error:
         kit.faults.note(where, error, "Please report it; your call went on without ctxkit.")
+
+
+class Seen(Protocol):
+    """What was seen of an answer so far."""
+
+    @property
+    def done(self) -> bool:
+        """The protocol's own end was seen."""
+
+    @property
+    def content(self) -> bool:
+        """A first piece of content was seen."""
+
+    def result(self, *, ended: bool) -> Mapping[str, Json] | Answer | Usage | None:
+        """What the answer says of itself; ``ended`` is False when it was cut or abandoned."""
 
 
 class Settlement(NamedTuple):
@@ -67,7 +83,8 @@ class Exchange:
 
     Attributes:
         status: HTTP status of the answer; ``None`` until there is one.
-        body: how the answer is read; ``None`` while there is none, or when it cannot be read.
+        body: how the bytes of the answer are read; ``None`` while there are none, or when they cannot be read.
+        reader: what was seen of the answer: ``body``, or what a door that sees objects puts there.
     """
 
     __slots__ = (
@@ -81,6 +98,7 @@ class Exchange:
         "body",
         "kit",
         "plan",
+        "reader",
         "status",
     )
 
@@ -90,6 +108,7 @@ class Exchange:
         self.adds_usage = adds_usage
         self.status: int | None = None
         self.body: Body | None = None
+        self.reader: Seen | None = None
         self._answer: Mapping[str, Json] | Answer | Usage | None = None
         self._once = threading.Lock()  # taken by whoever settles, and never given back
         self._process = os.getpid()  # a forked child holds a copy, which is not its own to settle
@@ -109,21 +128,26 @@ class Exchange:
         if status < 400 and not self.plan.unmetered:
             with guard(self.kit, "door: answer"):
                 plan = self.plan
-                self.body = Body(plan.dialect, plan.platform, media_type, encoding, hide_usage=self.adds_usage)
+                self.body = self.reader = Body(
+                    plan.dialect, plan.platform, media_type, encoding, hide_usage=self.adds_usage
+                )
 
     def knows(self, response: Mapping[str, Json] | Answer | Usage | None) -> None:
         """What the answer says, where a door reads it itself."""
         self._answer = response
 
-    def chunk(self) -> None:
-        """A piece of a streamed answer came."""
+    def item(self, item: Any, see: Callable[[Any], bool]) -> bool:
+        """Have ``see`` look at an object that passes; True when it says that the caller is not to get it."""
         if self._first_chunk is None:
             self._first_chunk = self.kit.timer()
-
-    def spoke(self) -> None:
-        """A piece with content came."""
-        if self._first_content is None:
+        hidden = False
+        try:
+            hidden = see(item)
+        except Exception as error:
+            self._note(error)
+        if self._first_content is None and self.reader is not None and self.reader.content:
             self._first_content = self.kit.timer()
+        return hidden
 
     def feed(self, raw: bytes) -> bytes:
         """Read the next bytes of the answer; gives what is to be handed on."""
@@ -134,18 +158,18 @@ class Exchange:
             self._first_chunk = self.kit.timer()
         try:
             shown = body.feed(raw)
-        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+        except Exception as error:
             return self._blind(raw, error)
         if body.error is not None:
-            error, body.error = body.error, None
-            self._note(error)
+            broken, body.error = body.error, None
+            self._note(broken)
         if body.content and self._first_content is None:
             self._first_content = self.kit.timer()
         return shown
 
     def _blind(self, raw: bytes, error: Exception) -> bytes:
         """Stop reading: the bytes pass on as they come, and what was seen so far is all there is."""
-        body, self.body = self.body, None
+        body, self.body, self.reader = self.body, None, None
         if body is not None:
             with guard(self.kit, "door: answer"):
                 self._answer = body.result(ended=False)
@@ -161,7 +185,7 @@ class Exchange:
     @property
     def over(self) -> bool:
         """The protocol's own end was seen and nothing is settled yet."""
-        return self.body is not None and self.body.done and not self._once.locked()
+        return self.reader is not None and self.reader.done and not self._once.locked()
 
     def rest(self) -> bytes:
         """The bytes are exhausted; gives those that were held back."""
@@ -195,10 +219,10 @@ class Exchange:
         if self._process != os.getpid() or not self._once.acquire(blocking=False):
             return None
         answer = self._answer
-        if self.body is not None:
+        if self.reader is not None:
             try:
-                answer = self.body.result(ended=ended)
-            except Exception as error:  # noqa: BLE001 - the user's call is sacred
+                answer = self.reader.result(ended=ended)
+            except Exception as error:
                 self._note(error)
         if answer is None and self.status is not None and not ended:
             answer = Answer(complete=False)

@@ -11,20 +11,19 @@ Neither library is imported here: what is needed of one comes with the client th
 from __future__ import annotations
 
 import sys
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ctxkit.dialects import routing, wire
+from ctxkit.dialects import platforms, routing, wire
 from ctxkit.errors import BudgetExceeded, UnsupportedClientError
 from ctxkit.integrations import usage_probe
 from ctxkit.integrations.exchange import Exchange, guard
 from ctxkit.integrations.tee import library_of, tee
-from ctxkit.model import Json, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ctxkit.kit import Kit
+    from ctxkit.model import Json, Plan
 
 __all__ = ["Hooks", "attach", "hooked"]
 
@@ -44,14 +43,16 @@ class Hooks:
 
     Args:
         kit: what plans and settles.
-        platform: who serves this client, where the host does not say it (a server of one's own).
+        platform: who serves this client, whatever its host (a server of one's own).
+        otherwise: who serves it when nobody knows the host.
     """
 
-    __slots__ = ("_key", "_platform", "kit")
+    __slots__ = ("_key", "_otherwise", "_platform", "kit")
 
-    def __init__(self, kit: Kit, platform: str | None = None) -> None:
+    def __init__(self, kit: Kit, platform: str | None = None, otherwise: str = platforms.UNKNOWN.name) -> None:
         self.kit = kit
         self._platform = platform
+        self._otherwise = otherwise
         self._key = f"ctxkit.{id(kit):x}"  # in request.extensions; two kits on one client do not meet
 
     def request(self, request: Any) -> None:
@@ -95,12 +96,12 @@ class Hooks:
         under_way = request.extensions.get(self._key)
         if under_way is not None and not under_way.settled:
             return None  # redirected: the plan goes along
-        url = request.url
-        route = routing.route(url.path, url.host, request.method)
+        path, host = request.url.raw_path.decode("ascii"), request.url.host
+        route = routing.route(path, host, request.method)
         if route is None:
-            endpoint = routing.unmetered_kind(url.path, url.host)
+            endpoint = routing.unmetered_kind(path, host)
             if endpoint is not None:
-                self.kit.unmetered(self._platform or routing.platform_of(url.host).name, endpoint)
+                self.kit.unmetered(self._named(platforms.platform_of(host).name), endpoint)
             return None
         return self._read(request, route)
 
@@ -110,13 +111,16 @@ class Hooks:
             return Call(route, raw, wire.loads(raw))
         except (ValueError, RuntimeError) as error:  # httpx raises RequestNotRead, a RuntimeError, for one-shot streams
             self.kit.faults.warn("door: unreadable request", f"{route.dialect}: {error}")
-            self.kit.unmetered(self._platform or route.platform, route.dialect)
+            self.kit.unmetered(self._named(route.platform), route.dialect)
             return None
+
+    def _named(self, platform: str) -> str:
+        return self._platform or (self._otherwise if platform == platforms.UNKNOWN.name else platform)
 
     def _options(self, route: routing.Route) -> Mapping[str, Any]:
         return {
             "dialect": route.dialect,
-            "platform": self._platform or route.platform,
+            "platform": self._named(route.platform),
             "model": route.model,
             "stream": route.stream,
             "region": route.region,
@@ -157,10 +161,10 @@ def _put_body(request: Any, raw: bytes) -> None:
     request.headers["content-length"] = str(len(raw))
     request.headers["accept-encoding"] = "gzip"  # what may be hidden must be undone, and gzip always can be
     if hasattr(request, "_content"):
-        request._content = raw  # noqa: SLF001 - keeps request.content truthful for later readers
+        request._content = raw
 
 
-class _passable:  # noqa: N801 - reads as a verb: with _passable()
+class _passable:
     """Makes a refused budget pass through SDKs that take any strange error of their HTTP client for a lost connection.
 
     openai 2 retries those and raises its own; it lets pass what derives from ``OpenAIError``.
@@ -174,17 +178,21 @@ class _passable:  # noqa: N801 - reads as a verb: with _passable()
         return False
 
 
-@cache
 def _of_openai(kind: type[BudgetExceeded]) -> type[BudgetExceeded]:
     base = getattr(sys.modules["openai"], "OpenAIError", None)
     return kind if base is None or issubclass(kind, base) else type(kind.__name__, (kind, base), {})
 
 
-def attach(http_client: Any, kit: Kit, *, platform: str | None = None) -> None:
+def attach(http_client: Any, kit: Kit, **names: Any) -> None:
     """Put the hooks of ``kit`` on an HTTP client; doing it twice changes nothing.
 
+    Args:
+        http_client: a ``Client`` or ``AsyncClient`` of httpx or httpx2.
+        kit: what plans and settles.
+        names: ``platform`` and ``otherwise`` of :class:`Hooks`.
+
     Raises:
-        UnsupportedClientError: it is no client of httpx or httpx2.
+        UnsupportedClientError: it is no such client.
     """
     library = library_of(http_client)
     if library is None or not hasattr(http_client, "event_hooks"):
@@ -192,18 +200,15 @@ def attach(http_client: Any, kit: Kit, *, platform: str | None = None) -> None:
             f"attach wants a Client or AsyncClient of httpx or httpx2, got {type(http_client).__name__}; "
             "for other HTTP clients use kit.plan, kit.sent and kit.settle"
         )
-    http_client.event_hooks = hooked(
-        http_client.event_hooks, kit, is_async=isinstance(http_client, library.AsyncClient), platform=platform
-    )
+    is_async = isinstance(http_client, library.AsyncClient)
+    http_client.event_hooks = hooked(http_client.event_hooks, kit, is_async=is_async, **names)
 
 
-def hooked(
-    hooks: Mapping[str, list[Any]], kit: Kit, *, is_async: bool, platform: str | None = None
-) -> dict[str, list[Any]]:
+def hooked(hooks: Mapping[str, list[Any]], kit: Kit, *, is_async: bool, **names: Any) -> dict[str, list[Any]]:
     """The event hooks ``hooks`` with those of ``kit`` among them, once."""
     before, after = list(hooks.get("request", ())), list(hooks.get("response", ()))
     if any(getattr(getattr(hook, "__self__", None), "kit", None) is kit for hook in before):
         return {**hooks}
-    ours = Hooks(kit, platform)
+    ours = Hooks(kit, **names)
     ask, answer = (ours.arequest, ours.aresponse) if is_async else (ours.request, ours.response)
     return {**hooks, "request": [*before, ask], "response": [answer, *after]}

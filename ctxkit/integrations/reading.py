@@ -8,15 +8,18 @@ Nothing is held back unless an event must be hidden; a whole JSON answer is kept
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxkit import dialects
 from ctxkit.dialects import eventstream, sse, wire
-from ctxkit.dialects.base import AnswerStream, Dialect
 from ctxkit.errors import ProviderShapeError
 from ctxkit.integrations.decoding import LARGEST, Decode, decoder
-from ctxkit.model import Answer, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ctxkit.dialects.base import AnswerStream, Dialect
+    from ctxkit.model import Answer, Json
 
 __all__ = ["LARGEST", "Body", "framed"]
 
@@ -93,7 +96,7 @@ class Body:
         if self._read in (_pass, self._sniff):
             return None
         if self._read == self._json:
-            return self._whole() if ended else None
+            return self._whole(ended=ended)
         return stream_answer(self._stream, ended=ended)
 
     def _undo(self, raw: bytes) -> bytes:
@@ -121,7 +124,7 @@ class Body:
             if event.data:
                 try:
                     hidden = take(event.data)
-                except Exception as error:  # noqa: BLE001 - one broken event; the exchange notes it, the rest is read
+                except Exception as error:
                     self.error = error
             if hides and not hidden:
                 shown.append(event.raw)
@@ -136,8 +139,13 @@ class Body:
             self._kept.append(data)
         return data
 
-    def _whole(self) -> Mapping[str, Json] | Answer | None:
-        found = wire.loads(b"".join(self._kept))
+    def _whole(self, *, ended: bool) -> Mapping[str, Json] | Answer | None:
+        try:
+            found = wire.loads(b"".join(self._kept))
+        except ValueError:
+            if ended:
+                raise
+            return None  # cut; a body that was read to its last byte and then closed is whole
         if isinstance(found, dict):
             return found
         if not isinstance(found, list):

@@ -9,16 +9,18 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from functools import cache
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ctxkit.integrations.exchange import Exchange
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ctxkit.integrations.exchange import Exchange
 
 __all__ = ["library_of", "tee"]
 
 
 def library_of(http_object: object) -> ModuleType | None:
-    """httpx or httpx2: whichever defines the class (or a parent) of this client or response."""
+    """The library, httpx or httpx2, that defines the class (or a parent) of this client or response."""
     for parent in type(http_object).__mro__:
         root = parent.__module__.partition(".")[0]
         if root in {"httpx", "httpx2"}:

@@ -1,0 +1,85 @@
+"""The front doors: how ctxkit enters each SDK by the door the SDK itself documents.
+
+Nothing is imported before a client of that SDK is given, and nothing is ever patched. Which door fits is told by
+the module in which the client's class (or the function) was written.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from ctxkit.errors import UnsupportedClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctxkit.kit import Kit
+
+__all__ = ["attach", "wrap"]
+
+C = TypeVar("C")
+
+_DOORS = {
+    "openai": "openai_clients",
+    "anthropic": "anthropic_middleware",
+    "google.genai": "google_genai",
+    "botocore": "boto3_events",
+    "litellm": "litellm_functions",
+}
+"""Package of the client: module of the door, which offers ``wrap(client, kit, platform=...)``."""
+
+_ADVICE = (
+    "ctxkit knows OpenAI, Anthropic and genai.Client (and their async, Azure, Bedrock and Vertex kin), boto3's "
+    "bedrock-runtime client, litellm.completion and acompletion, and HTTP clients of httpx and httpx2; "
+    "for anything else use kit.plan, kit.sent and kit.settle"
+)
+
+
+def wrap(client: C, kit: Kit, *, platform: str | None = None) -> C:
+    """Meter ``client``: the same object comes back, or one of the same class.
+
+    Args:
+        client: see the errors for what there is a door for.
+        kit: what plans and settles.
+        platform: who serves it, where neither host nor class say so (``"vllm"``, ``"sglang"``, a gateway's owner).
+
+    Raises:
+        UnsupportedClientError: no door fits, or part of the client would go unmetered; the message says what to do.
+    """
+    if isinstance(client, type):
+        raise UnsupportedClientError(f"wrap wants a client, got the class {client.__name__}: wrap({client.__name__}())")
+    for module in _modules(client):
+        for package, door in _DOORS.items():
+            if module == package or module.startswith(package + "."):
+                wrapped = import_module(f"ctxkit.integrations.{door}").wrap(client, kit, platform=platform)
+                return cast("C", wrapped)
+        if module.partition(".")[0] in {"httpx", "httpx2"}:
+            return attach(client, kit, platform=platform)
+    raise UnsupportedClientError(f"no door fits {_described(client)}; {_ADVICE}")
+
+
+def attach(http_client: C, kit: Kit, *, platform: str | None = None) -> C:
+    """Meter an HTTP client of httpx or httpx2 (an SDK's ``DefaultHttpxClient`` is one); the same object comes back.
+
+    Raises:
+        UnsupportedClientError: it is another kind of client.
+    """
+    from ctxkit.integrations.httpx_hooks import attach as attach_hooks
+
+    attach_hooks(http_client, kit, platform=platform)
+    return http_client
+
+
+def _modules(client: Any) -> Iterator[str]:
+    """Where the client comes from: its own module for a function, those of its class and parents for an object."""
+    if callable(client) and hasattr(client, "__qualname__"):
+        yield str(getattr(client, "__module__", ""))
+        return
+    for parent in type(client).__mro__:
+        yield parent.__module__
+
+
+def _described(client: Any) -> str:
+    kind = type(client)
+    return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else repr(client)[:80]

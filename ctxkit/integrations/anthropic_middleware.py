@@ -1,0 +1,155 @@
+"""The door of Anthropic's SDK: its own middleware (since 0.108), for the direct API, Bedrock, Vertex and the rest.
+
+The chain runs inside the SDK's retry loop, once per attempt, before the URL is rebuilt for a cloud and before the
+request is signed, so every platform looks alike here: ``/v1/messages`` with the model in the body. 4xx and 5xx come
+back as responses; a failed connection raises.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ctxkit.dialects import platforms, routing
+from ctxkit.errors import UnsupportedClientError
+from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.tee import tee
+
+if TYPE_CHECKING:
+    from ctxkit.kit import Kit
+    from ctxkit.model import Json, Plan
+
+__all__ = ["middleware", "wrap"]
+
+_PLATFORMS = {
+    "AnthropicBedrock": "bedrock",
+    "AnthropicBedrockMantle": "bedrock",
+    "AnthropicVertex": "vertex",
+    "AnthropicFoundry": "azure",
+    "AnthropicAWS": "anthropic",
+    "AnthropicGoogleCloud": "anthropic",
+}
+
+
+def wrap(client: Any, kit: Kit, *, platform: str | None = None) -> Any:
+    """A client of the same class whose calls are metered; the client itself, when they are already.
+
+    Raises:
+        UnsupportedClientError: an SDK from before 0.108, which has no middleware.
+    """
+    if not hasattr(client, "middleware") or not hasattr(client, "with_options"):
+        raise UnsupportedClientError(
+            f"{type(client).__name__} has no middleware; use anthropic >= 0.108, or pass "
+            "http_client=kit.attach(anthropic.DefaultHttpxClient())"
+        )
+    if any(getattr(entry, "kit", None) is kit for entry in client.middleware):
+        return client
+    ours = middleware(kit, platform=platform or _platform_of(client))
+    # Ours is the innermost: it sees what really leaves, after the user's own middleware.
+    return client.with_options(middleware=[*client.middleware, ours])
+
+
+def middleware(kit: Kit, *, platform: str = "anthropic") -> Any:
+    """For ``Anthropic(middleware=[...])`` and ``AsyncAnthropic(middleware=[...])``.
+
+    Args:
+        kit: what plans and settles.
+        platform: who serves the client: ``"anthropic"``, ``"bedrock"``, ``"vertex"``, ...
+    """
+    return _middleware_class(importlib.import_module("anthropic"))(kit, platform)
+
+
+@cache
+def _middleware_class(library: Any) -> type:
+    return type("CtxkitMiddleware", (_Middleware, library.Middleware), {})
+
+
+def _platform_of(client: Any) -> str:
+    for parent in type(client).__mro__:
+        if (named := _PLATFORMS.get(parent.__name__.removeprefix("Async"))) is not None:
+            return named
+    platform = platforms.platform_of(client.base_url.host)
+    return "anthropic" if platform.name == platforms.UNKNOWN.name else platform.name
+
+
+class _Middleware:
+    """Both halves; the SDK checks at construction that each client finds the one it needs."""
+
+    def __init__(self, kit: Kit, platform: str) -> None:
+        self.kit = kit
+        self._platform = platform
+
+    def handle(self, request: Any, call_next: Any) -> Any:
+        exchange = None
+        with guard(self.kit, "door: request"):
+            body = self._body(request)
+            if body is not None:
+                plan = self.kit.plan(body, dialect="anthropic.messages", platform=self._platform)
+                request = _with_body(request, plan, body)
+                self.kit.sent(plan)
+                exchange = Exchange(self.kit, plan)
+        if exchange is None:
+            return call_next(request)
+        try:
+            with self.kit.nested():
+                response = call_next(request)
+        except BaseException:
+            exchange.settle(ended=False)
+            raise
+        with guard(self.kit, "door: response"):
+            if _is_settled_by(response, exchange):
+                exchange.settle()
+        return response
+
+    async def handle_async(self, request: Any, call_next: Any) -> Any:
+        exchange = None
+        with guard(self.kit, "door: request"):
+            body = self._body(request)
+            if body is not None:
+                plan = await self.kit.aplan(body, dialect="anthropic.messages", platform=self._platform)
+                request = _with_body(request, plan, body)
+                await self.kit.asent(plan)
+                exchange = Exchange(self.kit, plan)
+        if exchange is None:
+            return await call_next(request)
+        try:
+            with self.kit.nested():
+                response = await call_next(request)
+        except BaseException:
+            await exchange.asettle(ended=False)
+            raise
+        with guard(self.kit, "door: response"):
+            if _is_settled_by(response, exchange):
+                await exchange.asettle()
+        return response
+
+    def _body(self, request: Any) -> Json:
+        """The wire JSON of a messages call, or ``None`` for everything else."""
+        if request.method.upper() != "POST" or self.kit.is_nested():
+            return None
+        path = request.url.partition("?")[0]
+        route = routing.route(path, "api.anthropic.com", "POST")
+        if route is None:
+            endpoint = routing.unmetered_kind(path, "api.anthropic.com")
+            if endpoint is not None:
+                self.kit.unmetered(self._platform, endpoint)
+            return None
+        extra = getattr(request.options, "extra_json", None)  # merged into the body later, when it is built
+        return {**request.json, **extra} if extra and isinstance(request.json, dict) else request.json
+
+
+def _with_body(request: Any, plan: Plan, body: Json) -> Any:
+    return request if plan.body is body else request.copy(body=plan.body)
+
+
+def _is_settled_by(response: Any, exchange: Exchange) -> bool:
+    """Take hold of the body; True when there is nothing to wait for."""
+    http = getattr(response, "http_response", None)
+    if http is None:  # another middleware answered in place of the provider: nothing was billed
+        return True
+    if http.status_code >= 400 or exchange.plan.unmetered:
+        exchange.status = http.status_code
+        return True
+    tee(http, exchange)
+    return bool(http.is_closed)

@@ -1,0 +1,262 @@
+"""The door of LiteLLM: its functions come back wrapped; nothing inside the module is replaced.
+
+One wrapped call is one attempt: LiteLLM's own retries and fallbacks happen inside. What goes in has OpenAI's shape
+whatever the provider is, and so has what comes out, with usage as LiteLLM normalised it: ``litellm_usage`` reads it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from ctxkit.dialects.platforms import UNKNOWN, platform_of
+from ctxkit.errors import UnsupportedClientError
+from ctxkit.integrations import usage_probe
+from ctxkit.integrations.delegating import StandIn
+from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.litellm_usage import Chunks, answer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ctxkit.kit import Kit
+    from ctxkit.model import Json
+
+__all__ = ["wrap"]
+
+_NAMES = frozenset({"completion", "acompletion"})
+_PLATFORMS = {
+    "vertex_ai": "vertex",
+    "vertex_ai_beta": "vertex",
+    "gemini": "google",
+    "bedrock_converse": "bedrock",
+    "together_ai": "together",
+    "fireworks_ai": "fireworks",
+    "dashscope": "qwen",
+    "azure_ai": "azure",
+    "hosted_vllm": "vllm",
+    "ollama_chat": "ollama",
+    "lm_studio": "lmstudio",
+    "nvidia_nim": "nvidia",
+    "text-completion-openai": "openai",
+    "custom_openai": "openai",
+}
+"""LiteLLM's names of providers, where ours differ."""
+
+_BY_HOST = frozenset({"openai", "text-completion-openai", "custom_openai"})
+"""Providers whose prefix only says which wire is spoken; with an ``api_base`` the host says who serves it."""
+
+_REPORT_ALWAYS = frozenset({"anthropic", "bedrock", "google", "vertex", "cohere"})
+"""Platforms whose own streams carry usage; LiteLLM keeps it whether it was asked for or not."""
+
+_WIRE = frozenset(
+    {
+        "audio",
+        "frequency_penalty",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "modalities",
+        "model",
+        "n",
+        "parallel_tool_calls",
+        "prediction",
+        "presence_penalty",
+        "prompt_cache_key",
+        "reasoning_effort",
+        "response_format",
+        "seed",
+        "service_tier",
+        "stop",
+        "stream",
+        "stream_options",
+        "temperature",
+        "thinking",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "user",
+        "verbosity",
+        "web_search_options",
+    }
+)
+"""Arguments that travel; the others (keys, callbacks, timeouts) are LiteLLM's own."""
+
+
+def wrap(function: Any, kit: Kit, *, platform: str | None = None) -> Any:
+    """``litellm.completion`` or ``litellm.acompletion`` (of a ``Router`` too), metered.
+
+    Raises:
+        UnsupportedClientError: another function.
+    """
+    if getattr(function, "_ctxkit", None) is kit:
+        return function
+    name = getattr(function, "__name__", "")
+    if name not in _NAMES:
+        raise UnsupportedClientError(
+            f"of LiteLLM, wrap takes completion and acompletion, not {name or function!r}; "
+            "for the rest use kit.plan, kit.sent and kit.settle"
+        )
+    door = _Door(kit, function, platform)
+    wrapped = door.awaited(function) if inspect.iscoroutinefunction(function) else door.called(function)
+    wrapped._ctxkit = kit
+    return wrapped
+
+
+class _Target(NamedTuple):
+    """Who will answer, as far as LiteLLM's own rules say."""
+
+    platform: str
+    model: str
+
+
+class _Door:
+    """The two wrappers of one function."""
+
+    def __init__(self, kit: Kit, function: Callable[..., Any], platform: str | None) -> None:
+        self._kit = kit
+        self._platform = platform
+        self._names = [name for name in inspect.signature(function).parameters if name != "kwargs"]
+        self._router = getattr(function, "__self__", None)
+
+    def called(self, function: Callable[..., Any]) -> Any:
+        """The wrapper of a function."""
+
+        @functools.wraps(function)
+        def completion(*args: Any, **kwargs: Any) -> Any:
+            exchange = None
+            with guard(self._kit, "door: request"):
+                asked = self._asked(args, kwargs)
+                if asked is not None:
+                    plan = self._kit.plan(asked, **self._options(asked, kwargs))
+                    probing = self._probes(plan)
+                    self._kit.sent(plan)
+                    exchange = Exchange(self._kit, plan, adds_usage=probing)
+            if exchange is None:
+                return function(*args, **kwargs)
+            try:
+                with self._kit.nested():
+                    response = function(*args, **self._changed(kwargs, exchange))
+            except BaseException as error:
+                exchange.status = _status_of(error)
+                exchange.settle(ended=False)
+                raise
+            return self._taken(response, exchange)
+
+        return completion
+
+    def awaited(self, function: Callable[..., Any]) -> Any:
+        """The wrapper of a coroutine function."""
+
+        @functools.wraps(function)
+        async def acompletion(*args: Any, **kwargs: Any) -> Any:
+            exchange = None
+            with guard(self._kit, "door: request"):
+                asked = self._asked(args, kwargs)
+                if asked is not None:
+                    plan = await self._kit.aplan(asked, **self._options(asked, kwargs))
+                    probing = self._probes(plan)
+                    await self._kit.asent(plan)
+                    exchange = Exchange(self._kit, plan, adds_usage=probing)
+            if exchange is None:
+                return await function(*args, **kwargs)
+            try:
+                with self._kit.nested():
+                    response = await function(*args, **self._changed(kwargs, exchange))
+            except BaseException as error:
+                exchange.status = _status_of(error)
+                await exchange.asettle(ended=False)
+                raise
+            taken = self._seen(response, exchange)
+            if taken is response:
+                await exchange.asettle()
+            return taken
+
+        return acompletion
+
+    def _taken(self, response: Any, exchange: Exchange) -> Any:
+        taken = self._seen(response, exchange)
+        if taken is response:
+            exchange.settle()
+        return taken
+
+    def _seen(self, response: Any, exchange: Exchange) -> Any:
+        """The answer itself, read; or, for a stream, what stands in for it."""
+        exchange.status = 200
+        with guard(self._kit, "door: response"):
+            if hasattr(response, "choices"):
+                exchange.knows(answer_of(response))
+            elif hasattr(response, "__next__") or hasattr(response, "__anext__"):
+                return StandIn(response, exchange, Chunks(response, hide_usage=exchange.adds_usage))
+        return response
+
+    def _asked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Json:
+        """The call as an OpenAI-shaped body, or ``None`` inside an outer door."""
+        if self._kit.is_nested():
+            return None
+        given = {**dict(zip(self._names, args, strict=False)), **kwargs}
+        body = {key: value for key, value in given.items() if key in _WIRE and value is not None}
+        messages = body.get("messages")
+        if isinstance(messages, list):
+            body["messages"] = [_plain(message) for message in messages]
+        if not isinstance(body.get("response_format"), dict):  # a pydantic class, which LiteLLM makes a schema of
+            body.pop("response_format", None)
+        return body
+
+    def _options(self, body: Mapping[str, Json], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        target = self._target(str(body.get("model") or ""), kwargs)
+        return {
+            "dialect": "openai.chat",
+            "platform": self._platform or target.platform,
+            "model": target.model,
+            "stream": bool(body.get("stream")),
+        }
+
+    def _target(self, model: str, kwargs: Mapping[str, Any]) -> _Target:
+        provider, base = kwargs.get("custom_llm_provider"), kwargs.get("api_base") or kwargs.get("base_url")
+        if self._router is not None:
+            deployed = _deployment(self._router, model)
+            model, provider = deployed.get("model") or model, deployed.get("custom_llm_provider") or provider
+            base = base or deployed.get("api_base")
+        try:
+            name, found, *_ = sys.modules["litellm"].get_llm_provider(
+                model=model, custom_llm_provider=provider, api_base=base
+            )
+        except Exception:
+            return _Target(UNKNOWN.name, model)
+        if found in _BY_HOST and base:
+            return _Target(platform_of(urlsplit(str(base)).hostname or "").name, name)
+        return _Target(_PLATFORMS.get(found, found), name)
+
+    def _probes(self, plan: Any) -> bool:
+        return plan.platform not in _REPORT_ALWAYS and usage_probe.wanted(self._kit, plan)
+
+    def _changed(self, kwargs: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
+        if not exchange.adds_usage:
+            return kwargs
+        return {**kwargs, "stream_options": {**(kwargs.get("stream_options") or {}), "include_usage": True}}
+
+
+def _plain(message: Any) -> Any:
+    """LiteLLM takes its own answers back as messages, which are objects."""
+    dump = getattr(message, "model_dump", None)
+    return message if dump is None else dump(exclude_none=True)
+
+
+def _deployment(router: Any, alias: str) -> Mapping[str, Any]:
+    """What the first deployment behind a router's alias is called with; ``{}`` when that cannot be seen."""
+    found = router.get_model_list(model_name=alias) if hasattr(router, "get_model_list") else None
+    return found[0].get("litellm_params", {}) if found else {}
+
+
+def _status_of(error: BaseException) -> int | None:
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) and status >= 400 else None
