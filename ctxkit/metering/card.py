@@ -60,6 +60,7 @@ class Card:
         storage: pico-dollars per token and hour of an explicit cache handle; ``None`` where none is known.
         context_window: most tokens that fit, where known.
         max_output: most tokens of one answer, where known.
+        automatic_writes: times to live of the cache writes that are billed without being asked for.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Card:
     storage: int | None = None
     context_window: int | None = None
     max_output: int | None = None
+    automatic_writes: tuple[str, ...] = ()
 
     def rates(self, input_total: int) -> Mapping[str, int]:
         """The rates of a request whose whole prompt (fresh, read and written) has ``input_total`` tokens."""

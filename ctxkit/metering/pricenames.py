@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["SELF_HOSTED", "model_names", "provider_id", "tier_name", "write_ttl"]
+__all__ = ["SELF_HOSTED", "model_names", "provider_id", "tier_name", "write_ttl", "writes_unasked"]
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "anthropic": ("claude",),
@@ -46,8 +46,9 @@ _LIKE_STANDARD = {("groq", "flex")}
 
 def provider_id(platform: str) -> str:
     """The id under which price rows and the price list know a platform; an unknown platform is its own id."""
-    name = platform.strip().lower().replace("_", "-")
-    return _PROVIDERS.get(name, name)
+    name = platform.strip().lower()
+    dashed = name.replace("_", "-")
+    return _PROVIDERS.get(dashed) or (dashed if dashed in SELF_HOSTED else name)
 
 
 def tier_name(tier: str | None, provider: str = "") -> str:
@@ -101,11 +102,19 @@ def _shorter(provider: str, name: str) -> list[str]:
     return [tail, last] if tail != last else [last]
 
 
+_OPENAI_MODEL = re.compile(r"(^|[/.:])(gpt-(?!oss)|chatgpt-|codex-|o\d\b)")
+
+
 def write_ttl(provider: str, model: str) -> str:
     """The time to live of a provider's ordinary cache write: 30 minutes for OpenAI models, else 5.
 
     Amazon documents 30 minutes for the OpenAI, Kimi and GLM models it serves (notes of genai-prices 0.2.3).
     """
-    if re.search(r"(^|[/.:])(gpt-|chatgpt-|codex-|o\d\b)", model) and "gpt-oss" not in model:
+    if _OPENAI_MODEL.search(model):
         return "30m"
     return "30m" if provider == "aws" and not re.search(r"anthropic|claude|amazon|nova", model) else "5m"
+
+
+def writes_unasked(provider: str, model: str) -> bool:
+    """The provider writes to its cache, and bills it, without a marker in the request."""
+    return provider == "moonshotai" or _OPENAI_MODEL.search(model) is not None

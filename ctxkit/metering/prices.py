@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctxkit.errors import ConfigurationError
-from ctxkit.metering.card import Card, convert
+from ctxkit.metering.card import Card, charge, convert, storage_cost
 from ctxkit.metering.draft import Draft, lay, tiers_of
 from ctxkit.metering.overlay import Layer, Row, read_rows
-from ctxkit.metering.pricenames import SELF_HOSTED, model_names, provider_id, tier_name, write_ttl
+from ctxkit.metering.pricenames import SELF_HOSTED, model_names, provider_id, tier_name, write_ttl, writes_unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation, PriceVariant
 
-__all__ = ["BUNDLED", "PRICED", "Prices"]
+__all__ = ["BUNDLED", "PRICED", "Card", "Prices", "charge", "convert", "storage_cost"]
 
 BUNDLED = Path(__file__).parent / "data" / "prices.toml"
 """The rows that come with ctxkit."""
@@ -157,7 +157,8 @@ class Prices:
 
 
 def _card(draft: Draft, provider: str, tier: str, place: str, start: float, end: float) -> Card | None:
-    tiers, storage = tiers_of(draft, write_ttl(provider, draft.model))
+    ttl = write_ttl(provider, draft.model)
+    tiers, storage = tiers_of(draft, ttl)
     if not any(one.rates for one in tiers):
         return None
     source = "+".join(draft.sources)
@@ -175,6 +176,7 @@ def _card(draft: Draft, provider: str, tier: str, place: str, start: float, end:
         storage=storage,
         context_window=draft.context_window,
         max_output=draft.max_output,
+        automatic_writes=(ttl,) if "written" in tiers[0].rates and writes_unasked(provider, draft.model) else (),
     )
 
 
