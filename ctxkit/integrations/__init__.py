@@ -6,14 +6,13 @@ the module in which the client's class (or the function) was written.
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ctxkit.errors import UnsupportedClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ctxkit.kit import Kit
 
 __all__ = ["attach", "wrap"]
@@ -49,13 +48,14 @@ def wrap(client: C, kit: Kit, *, platform: str | None = None) -> C:
     """
     if isinstance(client, type):
         raise UnsupportedClientError(f"wrap wants a client, got the class {client.__name__}: wrap({client.__name__}())")
-    for module in _modules(client):
+    modules = _modules(client)
+    if any(module.partition(".")[0] in {"httpx", "httpx2"} for module in modules):
+        return attach(client, kit, platform=platform)
+    for module in modules:
         for package, door in _DOORS.items():
             if module == package or module.startswith(package + "."):
                 wrapped = import_module(f"ctxkit.integrations.{door}").wrap(client, kit, platform=platform)
                 return cast("C", wrapped)
-        if module.partition(".")[0] in {"httpx", "httpx2"}:
-            return attach(client, kit, platform=platform)
     raise UnsupportedClientError(f"no door fits {_described(client)}; {_ADVICE}")
 
 
@@ -71,13 +71,11 @@ def attach(http_client: C, kit: Kit, *, platform: str | None = None) -> C:
     return http_client
 
 
-def _modules(client: Any) -> Iterator[str]:
+def _modules(client: object) -> list[str]:
     """Where the client comes from: its own module for a function, those of its class and parents for an object."""
-    if callable(client) and hasattr(client, "__qualname__"):
-        yield str(getattr(client, "__module__", ""))
-        return
-    for parent in type(client).__mro__:
-        yield parent.__module__
+    if inspect.isroutine(client):
+        return [str(client.__module__)]
+    return [parent.__module__ for parent in type(client).__mro__]
 
 
 def _described(client: Any) -> str:

@@ -43,7 +43,7 @@ def settle_elsewhere(work: Callable[[], None]) -> None:
     """Have ``work`` done by the thread; wait a moment for it, unless an event loop is running here."""
     done = threading.Event()
     _queue.put((work, done))
-    if asyncio._get_running_loop() is None:
+    if asyncio._get_running_loop() is None:  # noqa: SLF001 - documented for this, and never raises
         done.wait(_PATIENCE)
 
 

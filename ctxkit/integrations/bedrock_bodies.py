@@ -67,7 +67,7 @@ def read_through(parsed: Any, key: str, exchange: Exchange) -> None:
         exchange.settle()
         return
     exchange.reader = _Metered(exchange.body, headers)
-    body._raw_stream = _RawTee(body._raw_stream, exchange)
+    body._raw_stream = _RawTee(body._raw_stream, exchange)  # noqa: SLF001 - see above
 
 
 class _RawTee:

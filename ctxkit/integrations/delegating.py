@@ -21,6 +21,7 @@ class ItemReader(Seen, Protocol):
 
     def see(self, item: Any) -> bool:
         """Look at one item; True when the caller is not to get it, because only ctxkit asked for it."""
+        ...
 
 
 class StandIn:
@@ -33,7 +34,7 @@ class StandIn:
         self._ctxkit_see = reader.see
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The original's, for ``isinstance``."""
         return type(self._ctxkit_original)
 

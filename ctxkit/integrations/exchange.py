@@ -34,7 +34,7 @@ def guard(kit: Kit, where: str) -> Iterator[None]:
         yield
     except (BudgetExceeded, ConfigurationError):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the user's call is sacred
         kit.faults.note(where, error, "Please report it; your call went on without ctxkit.")
 
 
@@ -44,13 +44,16 @@ class Seen(Protocol):
     @property
     def done(self) -> bool:
         """The protocol's own end was seen."""
+        ...
 
     @property
     def content(self) -> bool:
         """A first piece of content was seen."""
+        ...
 
     def result(self, *, ended: bool) -> Mapping[str, Json] | Answer | Usage | None:
         """What the answer says of itself; ``ended`` is False when it was cut or abandoned."""
+        ...
 
 
 class Settlement(NamedTuple):
@@ -143,7 +146,7 @@ class Exchange:
         hidden = False
         try:
             hidden = see(item)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self._note(error)
         if self._first_content is None and self.reader is not None and self.reader.content:
             self._first_content = self.kit.timer()
@@ -158,7 +161,7 @@ class Exchange:
             self._first_chunk = self.kit.timer()
         try:
             shown = body.feed(raw)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
             return self._blind(raw, error)
         if body.error is not None:
             broken, body.error = body.error, None
@@ -222,7 +225,7 @@ class Exchange:
         if self.reader is not None:
             try:
                 answer = self.reader.result(ended=ended)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the user's call is sacred
                 self._note(error)
         if answer is None and self.status is not None and not ended:
             answer = Answer(complete=False)

@@ -100,7 +100,7 @@ def _attach_async(client: Any, kit: Kit, names: Mapping[str, Any]) -> None:
     if not isinstance(arguments, dict):
         return
     hooks = hooked(arguments.get("event_hooks") or {}, kit, is_async=True, **names)
-    client._client_kwargs = {**arguments, "event_hooks": hooks}
+    client._client_kwargs = {**arguments, "event_hooks": hooks}  # noqa: SLF001 - the inner clients are made of these
     for inner in list(getattr(client, "_loop_clients", {}).values()):
         attach(inner, kit, **names)
 

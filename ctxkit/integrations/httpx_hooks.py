@@ -161,10 +161,10 @@ def _put_body(request: Any, raw: bytes) -> None:
     request.headers["content-length"] = str(len(raw))
     request.headers["accept-encoding"] = "gzip"  # what may be hidden must be undone, and gzip always can be
     if hasattr(request, "_content"):
-        request._content = raw
+        request._content = raw  # noqa: SLF001 - keeps request.content truthful for later readers
 
 
-class _passable:
+class _passable:  # noqa: N801 - reads as a verb: with _passable()
     """Makes a refused budget pass through SDKs that take any strange error of their HTTP client for a lost connection.
 
     openai 2 retries those and raises its own; it lets pass what derives from ``OpenAIError``.

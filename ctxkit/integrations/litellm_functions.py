@@ -107,7 +107,7 @@ def wrap(function: Any, kit: Kit, *, platform: str | None = None) -> Any:
         )
     door = _Door(kit, function, platform)
     wrapped = door.awaited(function) if inspect.iscoroutinefunction(function) else door.called(function)
-    wrapped._ctxkit = kit
+    wrapped._ctxkit = kit  # noqa: SLF001 - ours
     return wrapped
 
 
@@ -221,7 +221,9 @@ class _Door:
         }
 
     def _target(self, model: str, kwargs: Mapping[str, Any]) -> _Target:
-        provider, base = kwargs.get("custom_llm_provider"), kwargs.get("api_base") or kwargs.get("base_url")
+        provider = kwargs.get("custom_llm_provider")
+        base = kwargs.get("api_base") or kwargs.get("base_url")
+        found: str
         if self._router is not None:
             deployed = _deployment(self._router, model)
             model, provider = deployed.get("model") or model, deployed.get("custom_llm_provider") or provider
@@ -230,7 +232,7 @@ class _Door:
             name, found, *_ = sys.modules["litellm"].get_llm_provider(
                 model=model, custom_llm_provider=provider, api_base=base
             )
-        except Exception:
+        except Exception:  # noqa: BLE001 - LiteLLM does not know it: the call itself will say so
             return _Target(UNKNOWN.name, model)
         if found in _BY_HOST and base:
             return _Target(platform_of(urlsplit(str(base)).hostname or "").name, name)

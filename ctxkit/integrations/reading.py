@@ -124,7 +124,7 @@ class Body:
             if event.data:
                 try:
                     hidden = take(event.data)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - one broken event; the exchange notes it, the rest is read
                     self.error = error
             if hides and not hidden:
                 shown.append(event.raw)
