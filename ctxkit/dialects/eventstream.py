@@ -71,13 +71,18 @@ class Decoder:
         """Messages that are complete with ``chunk``.
 
         Raises:
-            ProviderShapeError: a checksum or a length is wrong; what was not read stands in :attr:`rest`.
+            ProviderShapeError: a checksum or a length is wrong; what was not read stands in :attr:`rest`. Good
+                messages before the broken one are given first: then the next call raises.
         """
         self._buffer += chunk
-        messages = []
-        while (length := self._next_length()) and len(self._buffer) >= length:
-            messages.append(_message(bytes(self._buffer[:length])))
-            del self._buffer[:length]
+        messages: list[Message] = []
+        try:
+            while (length := self._next_length()) and len(self._buffer) >= length:
+                messages.append(_message(bytes(self._buffer[:length])))
+                del self._buffer[:length]
+        except ProviderShapeError:
+            if not messages:
+                raise
         return messages
 
     def _next_length(self) -> int:

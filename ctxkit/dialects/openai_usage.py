@@ -59,8 +59,9 @@ def read_usage(reported: Json, platform: str, model: str | None = None) -> Readi
     raw = _figures(reported, inside, outside)
     if raw.prompt is None and raw.output is None:
         return Reading(None, ("the usage object names no tokens",))
-    whole, problems = _reconciled(raw, row, inside)
-    written, more = _written(reported, inside, whole.written, _write_ttl(row, model))
+    whole, odd_total = _reconciled(raw, row, inside)
+    whole, overlap = _disjoint(whole)
+    written, odd_split = _written(reported, inside, whole.written, _write_ttl(row, model))
     fresh = less(whole.prompt, whole.read, sum(written.values()) if written else 0)
     usage = Usage(
         fresh=fresh,
@@ -71,7 +72,9 @@ def read_usage(reported: Json, platform: str, model: str | None = None) -> Readi
         media=_media(inside, outside, fresh),
         calls=_calls(reported),
     )
-    return Reading(usage, (*problems, *more, *checks(usage, prompt=whole.prompt), *_partition(reported)))
+    return Reading(
+        usage, (*odd_total, *overlap, *odd_split, *checks(usage, prompt=whole.prompt), *_partition(reported))
+    )
 
 
 def _details(reported: Mapping[str, Json], *names: str) -> dict[str, Json]:
@@ -135,6 +138,15 @@ def _reconciled(raw: _Figures, row: Platform, inside: Json) -> tuple[_Figures, l
     if gap > 0 and rule.hidden_reasoning:
         return raw._replace(output=raw.output + gap, reasoning=raw.reasoning or gap), []  # Google's thoughts
     return raw, [f"prompt {raw.prompt} and completion {raw.output} do not sum to the reported {raw.total}"]
+
+
+def _disjoint(whole: _Figures) -> tuple[_Figures, tuple[str, ...]]:
+    """Reads stand before writes: OpenRouter reports tokens that it both wrote and read in both figures."""
+    read, written, prompt = whole.read or 0, whole.written or 0, whole.prompt
+    if not written or prompt is None or read + written <= prompt:
+        return whole, ()
+    problem = f"cache reads {read} and writes {written} exceed the prompt {prompt}"
+    return whole._replace(written=max(0, prompt - read)), (problem,)
 
 
 def _with_reasoning(raw: _Figures) -> _Figures:

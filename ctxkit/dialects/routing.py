@@ -36,14 +36,14 @@ class Route:
 
 _PLACE = r"(?:.*/)?"
 # Azure keeps the deployment in the path, very old OpenAI clients the engine.
-_AZURE = r"(?:(?:deployments|engines)/(?P<model>[^/]+)/)?"
+_AZURE = r"(?:(?:.*/)?(?:deployments|engines)/(?P<model>[^/]+)/|.*/)?"
 _MODELS = r"(?:.*/locations/(?P<region>[^/]+)/)?(?:.*/)?"
 
 # (end of the path, dialect, streams); the first match wins.
 _ROUTES = tuple(
     (re.compile(pattern), dialect, stream)
     for pattern, dialect, stream in (
-        (_PLACE + _AZURE + r"chat/completions", "openai.chat", None),
+        (_AZURE + r"chat/completions", "openai.chat", None),
         (_PLACE + r"responses(?:/compact)?", "openai.responses", None),
         (_PLACE + r"v\d+\w*/messages", "anthropic.messages", None),
         (_MODELS + r"publishers/anthropic/models/(?P<model>(?!count-tokens)[^/:]+):rawPredict", "anthropic.messages", None),
@@ -54,9 +54,9 @@ _ROUTES = tuple(
         (r"(?:.*?/)?model/(?P<model>.+)/converse-stream", "bedrock.converse", True),
         (r"(?:.*?/)?model/(?P<model>.+)/invoke", "bedrock.invoke", False),
         (r"(?:.*?/)?model/(?P<model>.+)/invoke-with-response-stream", "bedrock.invoke", True),
-        (r"(?!(?:.*/)?api/embeddings$)" + _PLACE + _AZURE + r"embeddings", "openai.embeddings", None),  # not Ollama's own
+        (r"(?!(?:.*/)?api/embeddings$)" + _AZURE + r"embeddings", "openai.embeddings", None),  # not Ollama's own
         # not the prompt templates and agents that gateways serve under the same last word
-        (r"(?!(?:.*/)?(?:prompts/[^/]+|agents)/completions$)" + _PLACE + _AZURE + r"completions", "openai.completions", None),
+        (r"(?!(?:.*/)?(?:prompts/[^/]+|agents)/completions$)" + _AZURE + r"completions", "openai.completions", None),
     )
 )  # fmt: skip
 
@@ -84,7 +84,7 @@ _UNMETERED = tuple(
         (r"api/chat", "ollama chat"),
         (r"api/generate", "ollama generate"),
         (r"api/embed|api/embeddings|v\d+/embed|[^/]+:(?:embedContent|batchEmbedContents)", "embeddings"),
-        (r"[^/]+:(?:predict|predictLongRunning|rawPredict|streamRawPredict)", "predict"),
+        (r"(?!count-tokens:)[^/]+:(?:predict|predictLongRunning|rawPredict|streamRawPredict)", "predict"),
         (r"(?:prompts/[^/]+|agents)/completions", "gateway completions"),
         (r"agents/[^/]+/agentAliases/.+|retrieveAndGenerate(?:Stream)?|flows/.+/aliases/.+", "agents"),
         (r"async-invoke", "async invoke"),

@@ -38,10 +38,11 @@ def loads(data: bytes | str) -> Json:
 
     Raises:
         ValueError: it is not JSON, or is nested too deeply to be read.
+        TypeError: ``data`` is neither bytes nor text.
     """
     try:
         return _fast_loads()(data)
-    except ValueError:
+    except (ValueError, TypeError):  # a text with lone surrogates is a TypeError to it
         pass
     try:
         return json.loads(data)
