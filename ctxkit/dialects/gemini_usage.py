@@ -31,6 +31,7 @@ __all__ = ["GeminiStream", "read_answer", "read_usage"]
 
 _MODALITIES = {2: "image", 3: "video", 4: "audio", 5: "document"}  # the enum's numbers; some servers send those
 _TRAFFIC = {1: "ON_DEMAND", 2: "PROVISIONED_THROUGHPUT"}
+_MARKS = (b'"usageMetadata"', b'"finishReason"', b'"groundingMetadata"', b'"error"')
 _GENERATION = re.compile(r"gemini-(\d+)")
 
 
@@ -133,7 +134,7 @@ class GeminiStream:
 
     def feed(self, data: bytes) -> bool:
         """Look at one event's data; none of them is ever to be hidden."""
-        if self.content and b'"usageMetadata"' not in data and b'"finishReason"' not in data and b'"error"' not in data:
+        if self.content and not any(mark in data for mark in _MARKS):
             return False
         try:
             event = loads(data)
@@ -172,7 +173,7 @@ class GeminiStream:
         if not isinstance(candidate, dict):
             return
         if "finishReason" in candidate:
-            self._finish = self._finish or text(candidate, "finishReason")
+            self._finish = self._finish or _reason(candidate["finishReason"])
         if "groundingMetadata" in candidate:
             queries = each(at(candidate, "groundingMetadata", "webSearchQueries"), ())
             self._queries |= {query for _, query in queries if isinstance(query, str) and query}
@@ -209,6 +210,11 @@ def _tier(wire: Json) -> str | None:
     traffic = at(wire, "trafficType")
     named = _TRAFFIC.get(traffic) if isinstance(traffic, int) else traffic
     return text(wire, "serviceTier") or (named if isinstance(named, str) else None)
+
+
+def _reason(value: Json) -> str | None:
+    """A finish reason by name, or by the number of the enumeration (``enum-encoding=int``); 0 is none."""
+    return str(value) if value and isinstance(value, str | int) else None
 
 
 def _has_content(part: Json) -> bool:
