@@ -90,6 +90,7 @@ def model_names(provider: str, model: str) -> tuple[str, ...]:
             continue
         plain = re.sub(r":thinking$", "", known) if provider != "aws" else known
         plain = re.sub(r"-v\d+:\d+$", "", plain) if provider != "aws" else plain
+        plain = re.sub(r"(anthropic\.claude-.*\d)-v\d+(:\d+)?$", r"\1", plain)
         names += [plain, plain.replace("@", "-"), plain.partition("@")[0]]
     return tuple(dict.fromkeys(names))
 

@@ -75,7 +75,8 @@ class Prices:
             raise ConfigurationError(f"the rate {rate} of {currency} cannot be: it is how much of it one US dollar is")
         self.currency = currency.upper()
         self.rate = rate
-        self._own = None if overrides is None else Layer(read_rows(overrides), "overrides", overrides)
+        own = None if overrides is None else overrides.expanduser()
+        self._own = None if own is None else Layer(read_rows(own), "overrides", own)
         self._layers: tuple[Layer, ...] = ()
         self._cards: dict[tuple[str, str, str | None, str | None], tuple[Card | None, float, float]] = {}
 

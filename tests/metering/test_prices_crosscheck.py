@@ -68,11 +68,11 @@ def pico_rates(price):
 def usages(card, price, provider, model):
     """The same usage in both forms, in the buckets that both have a price for."""
     short = next((name for name in ("5m", "30m") if "written." + name in card.tiers[0].rates), None)
-    for fresh, read, written, hour, output in SHAPES:
-        read = read if price.cache_read_mtok is not None else 0
-        written = written if short else 0
-        output = output if price.output_mtok is not None else 0
-        hour = hour if price.cache_write_1h_mtok is not None else 0
+    priced = (True, price.cache_read_mtok, short, price.cache_write_1h_mtok, price.output_mtok)
+    for shape in SHAPES:
+        fresh, read, written, hour, output = (
+            n if rate is not None else 0 for n, rate in zip(shape, priced, strict=True)
+        )
         theirs = {"input_tokens": fresh + read + written + hour, "output_tokens": output}
         theirs |= {"cache_read_tokens": read} if read else {}
         theirs |= {"cache_write_tokens": written + hour} if written + hour else {}
