@@ -29,8 +29,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ctxkit import dialects, labels
 from ctxkit.attempts import Attempts
 from ctxkit.caching.prefixes import Hasher, Threads
+from ctxkit.dialects.markers import lifetimes
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults
+from ctxkit.metering.bounds import cost_range, expected_usage
 from ctxkit.metering.settling import opening, record_of, unmetered_record
 from ctxkit.model import Answer, Estimate, Plan, Record, Usage
 from ctxkit.stores import open_store
@@ -196,7 +198,7 @@ class Kit:
         if named is None:
             return replace(blank, unmetered="no wire format known for it")
         try:
-            return self._weigh(blank, *self._look(blank, named), thread=thread)
+            return self._weigh(blank, *self._look(body, named), thread=thread)
         except (BudgetExceeded, ConfigurationError):
             raise
         except ProviderShapeError as error:
@@ -243,13 +245,14 @@ class Kit:
             region=region,
         )
 
-    def _look(self, plan: Plan, dialect: Dialect) -> tuple[Conversation, list[bytes]]:
-        conversation = dialect.view(plan.body)
-        return conversation, self._hasher.digests(conversation.messages, dialect.identity)
+    def _look(self, body: Json, dialect: Dialect) -> tuple[Conversation, list[bytes], list[Json]]:
+        """The request through its dialect, a hash per message, and the values that carry cache markers."""
+        conversation = dialect.view(body)
+        return conversation, *self._hasher.digests(conversation.messages, dialect.identity)
 
-    def _weigh(self, plan: Plan, conversation: Conversation, digests: list[bytes], *, thread: str | None) -> Plan:
-        from ctxkit.metering.bounds import cost_range, expected_usage
-
+    def _weigh(
+        self, plan: Plan, conversation: Conversation, digests: list[bytes], marked: list[Json], *, thread: str | None
+    ) -> Plan:
         model = plan.model or conversation.model
         tier = conversation.tier
         chain = self._hasher.chain(digests, f"{plan.dialect}\0{plan.scope or ''}")
@@ -257,16 +260,18 @@ class Kit:
         count = self._counter.count(conversation, digests, platform=plan.platform, model=model)
         corrected = self._learned.correct(count, plan.feature, model)
         answer = self._learned.expect_output(plan.feature, model)
-        usage = expected_usage(corrected.tokens, self._learned.expect_read_share(plan.feature, model), answer)
+        usage = expected_usage(
+            corrected.tokens, self._learned.expect_read_share(plan.feature, model), answer, conversation.max_output
+        )
         card = self._prices.card(plan.platform, model, at=plan.created, tier=tier, region=plan.region)
-        longest = conversation.max_output or (card.max_output if card else None)
         cost = cost_range(
             card,
             corrected.low,
             usage,
             corrected.high,
-            ttls=conversation.cache_ttls,
-            longest_output=longest and longest * conversation.choices,
+            ttls=lifetimes(marked) if marked else (),
+            max_output=conversation.max_output,
+            choices=conversation.choices,
         )
         operation, number = self._attempts.operation(plan, fingerprint)
         return replace(
@@ -296,8 +301,7 @@ class Kit:
             named = dialects.get(options["dialect"])
             if named is None:
                 return False
-            conversation = named.view(body)
-            digests = self._hasher.digests(conversation.messages, named.identity)
+            conversation, digests, _ = self._look(body, named)
             platform, model = options.get("platform") or "", options.get("model") or conversation.model
             return bool(self._counter.uncounted(conversation, digests, platform=platform, model=model) > _COUNT_INLINE)
         except Exception:  # noqa: BLE001 - plan itself will meet it, and says so

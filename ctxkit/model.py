@@ -128,7 +128,6 @@ class Conversation:
         choices: how many answers were asked for.
         stream: the answer is to be streamed, where the body says so.
         tier: service tier that was asked for.
-        cache_ttls: lives of the cache markers in the request (``("5m",)``, ``()`` for none); writes cost by them.
     """
 
     dialect: str
@@ -140,7 +139,6 @@ class Conversation:
     choices: int = 1
     stream: bool = False
     tier: str | None = None
-    cache_ttls: tuple[str, ...] = ()
 
     @property
     def parts(self) -> Iterator[Part]:

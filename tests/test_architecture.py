@@ -27,7 +27,7 @@ DOORS = {
     "diskcache": {"stores/disk.py"},
     "pydantic": {"policy.py"},
     "pydantic_core": {"dialects/wire.py"},
-    "sqlite3": {"metering/ledger.py", "metering/schema.py", "metering/store.py", "metering/ingest.py"},
+    "sqlite3": {"metering/database.py"},
 }
 LAZY = {"tiktoken", "genai_prices", "diskcache", "pydantic", "pydantic_core", "rich", "sqlite3", "asyncio.subprocess"}
 NEVER_AT_TOP = {"httpx", "httpx2", "openai", "anthropic", "boto3", "botocore", "google", "litellm", "brotli", "zstandard"}

@@ -54,19 +54,26 @@ class Hasher:
         state.update(_bytes_of(value))
         return state.digest()[:DIGEST_SIZE]
 
-    def digests(self, messages: Sequence[Message], identity: Callable[[Json], Json]) -> list[bytes]:
-        """One hash per message of what the model reads of it (``identity`` leaves cache markers out)."""
+    def digests(
+        self, messages: Sequence[Message], identity: Callable[[Json], Json]
+    ) -> tuple[list[bytes], list[Json]]:
+        """One hash per message of what the model reads of it, and the values that carry cache markers.
+
+        ``identity`` leaves the markers out, so that one that moves to the next message changes no prefix.
+        """
         copy, dumps, size = self._seed.copy, marshal.dumps, DIGEST_SIZE
-        result = []
-        for message in messages:
+        result, marked = [], []
+        for role, _, value, _ in messages:
+            read = identity(value)
+            if read is not value:
+                marked.append(value)
             state = copy()
-            value = identity(message.value)
             try:
-                state.update(dumps((message.role, value), _FORMAT))
+                state.update(dumps((role, read), _FORMAT))
             except ValueError:
-                state.update(_bytes_of((message.role, value)))
+                state.update(_bytes_of((role, read)))
             result.append(state.digest()[:size])
-        return result
+        return result, marked
 
     def chain(self, digests: Sequence[bytes], head: str = "") -> list[bytes]:
         """The prefix that ends at each message; ``head`` keeps scopes and dialects apart."""

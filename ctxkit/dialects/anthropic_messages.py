@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ctxkit.dialects.anthropic_blocks import read_block, read_message, read_tool, read_whole
 from ctxkit.dialects.anthropic_usage import AnthropicStream, read_answer
-from ctxkit.dialects.blocks import listed, request, steps, turns
+from ctxkit.dialects.blocks import listed, request, said, steps, turns, whole
 from ctxkit.dialects.edits import apply
 from ctxkit.model import Conversation, Message
 
@@ -54,6 +54,9 @@ def view(body: Json) -> Conversation:
         model=model if isinstance(model, str) else "",
         messages=tuple(found),
         options={key: value for key, value in body.items() if key not in seen},
+        max_output=whole(body.get("max_tokens")),
+        stream=body.get("stream") is True,
+        tier=said(body.get("speed")) or said(body.get("service_tier")) or None,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects.blocks import listed, request, steps, turns
+from ctxkit.dialects.blocks import listed, mapped, request, said, steps, turns, whole
 from ctxkit.dialects.converse_blocks import read_message, read_system, read_tool
 from ctxkit.dialects.converse_usage import ConverseStream, read_answer
 from ctxkit.dialects.edits import apply
@@ -54,11 +54,14 @@ def view(body: Json) -> Conversation:
         found += steps(body["system"], "system", ("system",), read_system)
     found += _messages(body)
     model = body.get("modelId")
+    limits = mapped(body.get("inferenceConfig"))
     return Conversation(
         dialect=name,
         model=model if isinstance(model, str) else "",
         messages=tuple(found),
         options={key: value for key, value in body.items() if key not in seen} | options,
+        max_output=whole(limits.get("maxTokens")),
+        tier=said(mapped(body.get("serviceTier")).get("type")) or None,
     )
 
 

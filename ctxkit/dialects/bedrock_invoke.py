@@ -10,6 +10,7 @@ the headers over with :func:`metered`, which puts them into the answer under the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctxkit.dialects import anthropic_messages, bedrock_converse
@@ -43,7 +44,7 @@ def view(body: Json) -> Conversation:
     body = request(body, name)
     if "messages" in body:
         seen = (bedrock_converse if _is_nova(body) else anthropic_messages).view(body)
-        return Conversation(name, _model(body), seen.messages, seen.options)
+        return replace(seen, dialect=name, model=_model(body))
     found = [Message("user", (key,), body[key], _read) for key in _PROMPTS if body.get(key) is not None]
     used = {message.path[0] for message in found} | {"modelId"}
     return Conversation(name, _model(body), tuple(found), {key: body[key] for key in body if key not in used})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json, Path
 
-__all__ = ["joined", "leftovers", "listed", "request", "said", "spell", "steps", "turns", "unknown"]
+__all__ = ["joined", "leftovers", "listed", "mapped", "request", "said", "spell", "steps", "turns", "unknown", "whole"]
 
 
 def request(body: Json, dialect: str) -> dict[str, Json]:
@@ -58,9 +58,19 @@ def listed(value: Json) -> bool:
     return isinstance(value, list | tuple)
 
 
+def mapped(value: Json) -> dict[str, Json]:
+    """``value`` when it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def said(value: Json) -> str:
     """``value`` when it is text, else ``""``."""
     return value if isinstance(value, str) else ""
+
+
+def whole(*values: Json) -> int | None:
+    """The first of ``values`` that is a number of tokens or answers; ``None`` when none is."""
+    return next((value for value in values if type(value) is int and 0 < value < 2**53), None)
 
 
 def joined(pieces: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects.blocks import listed, request, turns
+from ctxkit.dialects.blocks import listed, mapped, request, turns, whole
 from ctxkit.dialects.edits import apply
 from ctxkit.dialects.gemini_parts import read_content, read_text, read_tool
 from ctxkit.dialects.gemini_usage import GeminiStream, read_answer
@@ -50,12 +50,15 @@ def view(body: Json) -> Conversation:
             found.append(_lone("system", (key,), body[key]))
     found += _contents(body.get("contents"))
     model = body.get("model")
+    limits = mapped(body.get("generationConfig")) or mapped(body.get("generation_config"))
     return Conversation(
         dialect=name,
         model=model if isinstance(model, str) else "",
         messages=tuple(found),
         options={key: value for key, value in body.items() if key not in seen},
         server_history=_history(body),
+        max_output=whole(limits.get("maxOutputTokens"), limits.get("max_output_tokens")),
+        choices=whole(limits.get("candidateCount"), limits.get("candidate_count")) or 1,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from operator import is_not
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects.blocks import leftovers, listed, request, said, spell, turns, unknown
+from ctxkit.dialects.blocks import leftovers, listed, request, said, spell, turns, unknown, whole
 from ctxkit.dialects.edits import apply
 from ctxkit.dialects.openai_answers import ChatStream, chat_answer
 from ctxkit.dialects.openai_parts import MARKERS, block_parts, content_parts, result_parts, unmarked
@@ -57,6 +57,10 @@ def view(body: Json) -> Conversation:
             for key, value in body.items()
             if key != "messages" and not (key in _TOOL_LISTS and listed(value))
         },
+        max_output=whole(body.get("max_completion_tokens"), body.get("max_tokens")),
+        choices=whole(body.get("n")) or 1,
+        stream=body.get("stream") is True,
+        tier=said(body.get("service_tier")) or None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects.blocks import request, said
+from ctxkit.dialects.blocks import request, said, whole
 from ctxkit.dialects.openai_answers import ChatStream, chat_answer
 from ctxkit.dialects.openai_inputs import identity, input_messages
 from ctxkit.dialects.openai_inputs import refuse as apply
@@ -35,6 +35,9 @@ def view(body: Json) -> Conversation:
         model=said(body.get("model")),
         messages=(*input_messages(body, "prompt", name), *suffix),
         options={key: value for key, value in body.items() if key not in taken},
+        max_output=whole(body.get("max_tokens")),
+        choices=whole(body.get("best_of"), body.get("n")) or 1,
+        stream=body.get("stream") is True,
     )
 
 

@@ -34,6 +34,7 @@ def view(body: Json) -> Conversation:
         model=said(body.get("model")),
         messages=input_messages(body, "input", name),
         options={key: value for key, value in body.items() if key != "input"},
+        max_output=0,
     )
 
 

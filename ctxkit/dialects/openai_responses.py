@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.dialects import edits as _edits
-from ctxkit.dialects.blocks import listed, request, said
+from ctxkit.dialects.blocks import listed, request, said, whole
 from ctxkit.dialects.openai_answers import ResponseStream, response_answer
 from ctxkit.dialects.openai_items import read_item, read_prompt, read_tool, role_of
 from ctxkit.dialects.openai_parts import unmarked
@@ -49,6 +49,9 @@ def view(body: Json) -> Conversation:
         messages=messages,
         options={key: value for key, value in body.items() if key not in taken},
         server_history=_history(body),
+        max_output=whole(body.get("max_output_tokens")),
+        stream=body.get("stream") is True,
+        tier=said(body.get("service_tier")) or None,
     )
 
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ctxkit.metering.prices import charge
+from ctxkit.metering.card import charge
 from ctxkit.model import CostRange, Usage
 
 if TYPE_CHECKING:
-    from ctxkit.metering.prices import Card
+    from ctxkit.metering.card import Card
 
 __all__ = ["cost_range", "expected_usage", "usd"]
+
+_TYPICAL_ANSWER = 100
+"""Output tokens expected of a feature that nothing was settled for yet."""
 
 
 def usd(pico: int | None) -> Decimal | None:
@@ -24,14 +27,29 @@ def usd(pico: int | None) -> Decimal | None:
     return None if pico is None else Decimal(pico).scaleb(-12)
 
 
-def expected_usage(tokens: int, read_share: float | None, output: int | None) -> Usage:
-    """The buckets a request of ``tokens`` is expected to be billed in."""
+def expected_usage(tokens: int, read_share: float | None, output: int | None, max_output: int | None) -> Usage:
+    """The buckets a request is expected to be billed in.
+
+    Args:
+        tokens: the expected prompt.
+        read_share: share of the prompt this feature reads from the cache, ``None`` before it is known.
+        output: median answer of this feature, ``None`` before it is known.
+        max_output: longest answer the request allows.
+    """
     read = round(tokens * read_share) if read_share else None
-    return Usage(fresh=tokens - (read or 0), read=read, output=output)
+    output = _TYPICAL_ANSWER if output is None else output
+    return Usage(fresh=tokens - (read or 0), read=read, output=output if max_output is None else min(output, max_output))
 
 
 def cost_range(
-    card: Card | None, low: int, expected: Usage, high: int, *, ttls: tuple[str, ...], longest_output: int | None
+    card: Card | None,
+    low: int,
+    expected: Usage,
+    high: int,
+    *,
+    ttls: tuple[str, ...] = (),
+    max_output: int | None = None,
+    choices: int = 1,
 ) -> CostRange:
     """The range in USD; a figure that cannot be known is ``None``.
 
@@ -41,16 +59,26 @@ def cost_range(
         expected: the expected buckets.
         high: high end of the token estimate.
         ttls: lives of the cache markers in the request.
-        longest_output: most output tokens that can be billed, all choices together.
+        max_output: longest answer the request allows; without one, the model's longest, or else what its context
+            window leaves.
+        choices: how many answers were asked for.
     """
     if card is None:
         return CostRange()
-    longest = None if longest_output is None else _dearest(card, high, longest_output, ttls)
+    longest = _longest_answer(card, high, max_output)
     return CostRange(
         low=usd(_cheapest(card, low)),
         expected=usd(charge(card, expected)),
-        max=usd(longest),
+        max=None if longest is None else usd(_dearest(card, high, longest * choices, ttls)),
     )
+
+
+def _longest_answer(card: Card, tokens: int, max_output: int | None) -> int | None:
+    if max_output is not None:
+        return max_output
+    if card.max_output is not None or card.context_window is None:
+        return card.max_output
+    return max(0, card.context_window - tokens)
 
 
 def _cheapest(card: Card, tokens: int) -> int | None:

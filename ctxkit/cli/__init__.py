@@ -1,0 +1,51 @@
+"""The command line: one file per command, each with ``add_parser`` and ``run``.
+
+Exit codes: 0 nothing to complain of, 1 a finding, 2 the command was used wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ctxkit.errors import CtxkitError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = ("demo", "report", "prices", "doctor")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the entry point of ``ctxkit``."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        return int(args.run(args))
+    except CtxkitError as error:
+        print(f"ctxkit {args.command}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `ctxkit report | head`
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ctxkit",
+        description="What your application sends to model APIs, what it costs, and what it wastes.",
+        epilog="example: ctxkit report --by feature,model --since 7d",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        command = import_module(f"ctxkit.cli.{name}")
+        command.add_parser(commands).set_defaults(run=command.run)
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"ctxkit {version('ctxkit')}"
