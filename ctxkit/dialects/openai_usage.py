@@ -129,7 +129,11 @@ def _reconciled(raw: _Figures, row: Platform, inside: Json) -> tuple[_Figures, l
     cached, audio = (raw.read or 0, raw.written or 0), figure(inside, "audio_tokens") or 0
     if gap == 0:
         return raw, []
-    if gap == raw.reasoning and (rule.reasoning_outside or raw.reasoning > raw.output or gap != sum(cached)):
+    if (
+        raw.reasoning is not None
+        and gap == raw.reasoning
+        and (rule.reasoning_outside or raw.reasoning > raw.output or gap != sum(cached))
+    ):
         return _with_reasoning(raw), []  # xAI, also on Azure
     if gap > 0 and gap in {sum(cached), *cached}:
         return raw._replace(prompt=raw.prompt + gap), []  # a gateway that reports the prompt net of its cache

@@ -1,8 +1,8 @@
 """Who serves a host, and how it counts.
 
 A platform is a row of data. What differs between servers that speak one wire format is named here (``Rule``) and
-acted on in the dialect. Sources: ``docs/reference/platforms``, the providers' own pages (2026-09), and recorded
-answers of each.
+acted on in the dialect. Sources: the providers' own API references (2026-09) and recorded answers of
+each.
 """
 
 from __future__ import annotations
