@@ -414,9 +414,15 @@ class Kit:
             self.ledger.append(record)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("ledger", error, _advice_for(error))
-        for listener in self.listeners:
-            listener(record)
+        self._tell(record)
         return record
+
+    def _tell(self, record: Record) -> None:
+        for listener in self.listeners:
+            try:
+                listener(record)
+            except Exception as error:  # noqa: BLE001 - whoever listens is no part of the user's call
+                self.faults.note("listener", error)
 
     def _learn(self, plan: Plan, record: Record) -> None:
         if record.response_id and plan.thread:
