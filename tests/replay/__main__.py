@@ -39,7 +39,11 @@ def _told(name: str, run: object, recorded: int) -> None:
         f"{name}: recorded {recorded}, replayed {tally.replayed} {dict(tally.ways)}, rows equal {tally.equal}, "
         f"given up by the SDK {tally.given_up}, altered by the SDK {tally.altered}, {seconds:.0f} s"
     )
-    for title, counts in (("SDK errors, with and without ctxkit", tally.sdk_errors), ("not sent", tally.unsent)):
+    for title, counts in (
+        ("SDK errors, with and without ctxkit", tally.sdk_errors),
+        ("not sent", tally.unsent),
+        ("row not comparable", tally.excused),
+    ):
         for reason, number in counts.most_common():
             print(f"    {title}: {number} x {reason}")
     for fault, seen in tally.faults.items():

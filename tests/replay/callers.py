@@ -56,7 +56,7 @@ def outcome(call: Callable[[Exchange], Any], exchange: Exchange) -> Outcome:
 def plain(value: Any) -> Any:
     """An SDK's object as JSON-like values."""
     if hasattr(value, "model_dump"):
-        return value.model_dump(warnings=False)
+        return plain(value.model_dump(warnings=False))
     if isinstance(value, Mapping):
         # Request ids, dates and the like differ from call to call, by nature.
         return {name: plain(item) for name, item in value.items() if name != "date"}

@@ -5,6 +5,7 @@ One short rule per wire format, from the table of "Usage normalisation": written
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +49,11 @@ class Expected:
         )
 
 
-def expected(dialect: str, usage: Mapping[str, Any]) -> Expected:
-    """The figures in ``usage``, whose form is that of ``dialect``."""
+def expected(dialect: str, usage: Mapping[str, Any], body: str | None = None) -> Expected:
+    """The figures in ``usage``, whose form is that of ``dialect``; ``body`` is the recorded answer."""
+    if "inputTextTokenCount" in usage and "inputTokenCount" not in usage:  # Titan tells the output beside the text
+        results = json.loads(body or "{}").get("results") or []
+        return Expected(usage["inputTextTokenCount"], _sum(results, "tokenCount"))
     return _RULES[dialect](usage)
 
 
@@ -84,8 +88,12 @@ def _responses(usage: Mapping[str, Any]) -> Expected:
 
 
 def _messages(usage: Mapping[str, Any]) -> Expected:
-    """Anthropic: input without cache; the sum of all iterations where there are some."""
-    rounds = usage.get("iterations") or [usage]
+    """Anthropic: input without cache; the sum of all iterations where there are some.
+
+    An advisor is another model at other prices: its tokens are no tokens of this one.
+    """
+    listed = [one for one in usage.get("iterations") or () if one.get("type") != "advisor_message"]
+    rounds = listed or [usage]
     read = _sum(rounds, "cache_read_input_tokens")
     written = _sum(rounds, "cache_creation_input_tokens")
     fresh = _sum(rounds, "input_tokens")
@@ -115,25 +123,23 @@ def _converse(usage: Mapping[str, Any]) -> Expected:
 
 
 def _invoke(usage: Mapping[str, Any]) -> Expected:
-    """Whatever the maker of the model reports; the metrics of a stream are the invoice."""
-    if "inputTokenCount" in usage:
-        read, written = usage.get("cacheReadInputTokenCount"), usage.get("cacheWriteInputTokenCount")
-        if "input_tokens" in usage:
-            read, written = (
-                usage.get("cache_read_input_tokens", read),
-                usage.get("cache_creation_input_tokens", written),
-            )
-        whole = usage["inputTokenCount"] + (read or 0) + (written or 0)
-        return Expected(whole, usage["outputTokenCount"], read, written)
+    """Claude's own figures, which tell of its cache; of other makers the metrics that end a stream, else their own."""
     if "input_tokens" in usage:
         return _messages(usage)
+    if "inputTokenCount" in usage:
+        read, written = usage.get("cacheReadInputTokenCount"), usage.get("cacheWriteInputTokenCount")
+        whole = usage["inputTokenCount"] + (read or 0) + (written or 0)
+        return Expected(whole, usage["outputTokenCount"], read, written)
     if "prompt_tokens" in usage:
         return _chat(usage)
     if "prompt_token_count" in usage:
         return Expected(usage["prompt_token_count"], usage["generation_token_count"])
-    if "inputTextTokenCount" in usage:
-        return Expected(usage["inputTextTokenCount"], None)
     return _converse(usage)
+
+
+def _embeddings(usage: Mapping[str, Any]) -> Expected:
+    """Where only a total is told, all of it was input."""
+    return Expected(_first(usage.get("prompt_tokens"), usage.get("total_tokens")), None)
 
 
 def _first(*values: int | None) -> int | None:
@@ -148,7 +154,7 @@ def _sum(rounds: list[Mapping[str, Any]], name: str) -> int | None:
 _RULES = {
     "openai.chat": _chat,
     "openai.completions": _chat,
-    "openai.embeddings": _chat,
+    "openai.embeddings": _embeddings,
     "openai.responses": _responses,
     "anthropic.messages": _messages,
     "gemini.generate": _gemini,
