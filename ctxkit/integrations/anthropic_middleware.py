@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit.dialects import platforms, routing
 from ctxkit.errors import UnsupportedClientError
+from ctxkit.integrations.anthropic_header import as_asked, keep
 from ctxkit.integrations.exchange import Exchange, guard
-from ctxkit.integrations.tee import tee
+from ctxkit.integrations.tee import library_of, tee
 
 if TYPE_CHECKING:
     from ctxkit.kit import Kit
@@ -46,8 +47,17 @@ def wrap(client: Any, kit: Kit, *, platform: str | None = None) -> Any:
     if any(getattr(entry, "kit", None) is kit for entry in client.middleware):
         return client
     ours = middleware(kit, platform=platform or _platform_of(client))
+    _keep_header(client, kit)
     # Ours is the innermost: it sees what really leaves, after the user's own middleware.
     return client.with_options(middleware=[*client.middleware, ours])
+
+
+def _keep_header(client: Any, kit: Kit) -> None:
+    http_client = getattr(client, "_client", None)
+    library: Any = library_of(http_client)
+    if library is not None:
+        with guard(kit, "door: wrap"):
+            keep(http_client, is_async=isinstance(http_client, library.AsyncClient))
 
 
 def middleware(kit: Kit, *, platform: str = "anthropic") -> Any:
@@ -92,7 +102,7 @@ class _Middleware:
         if exchange is None:
             return call_next(request)
         try:
-            with self.kit.nested():
+            with self.kit.nested(), as_asked(request):
                 response = call_next(request)
         except BaseException:
             exchange.settle(ended=False)
@@ -114,7 +124,7 @@ class _Middleware:
         if exchange is None:
             return await call_next(request)
         try:
-            with self.kit.nested():
+            with self.kit.nested(), as_asked(request):
                 response = await call_next(request)
         except BaseException:
             await exchange.asettle(ended=False)
