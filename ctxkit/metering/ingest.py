@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.metering.journal import decode, encode, journals, orphaned, owner_of
@@ -21,6 +19,8 @@ from ctxkit.metering.rows import COLUMNS, MAPS
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["SELECT", "abandoned", "backlog", "ingest", "load_row"]
 
@@ -30,6 +30,8 @@ _TOKENS: Final = frozenset(
     ("number", "http_status", "fresh", "read", "output", "reasoning", "stream", "est_input", "est_low", "est_high")
 )
 _NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot"))
+_PLAIN: Final = dict.fromkeys(COLUMNS, str) | dict.fromkeys(_NUMBERS, float) | dict.fromkeys(MAPS | _TOKENS | _MONEY)
+"""Type that settles it for a column; ``None`` where one has to look closer."""
 _LARGEST: Final = 2**63 - 1
 _MOST_TOKENS: Final = 10**12  # more is a fault of somebody's, and must not make a sum leave 64 bits
 _KEPT: Final = ("attempt", "at", "owner", "cell", *COLUMNS[1:])
@@ -133,7 +135,7 @@ def _read(batch: _Batch, path: Path, start: int, data: bytes) -> None:
     owner = owner_of(path)
     for line in data.splitlines(keepends=True):
         try:
-            row = _checked(decode(line), owner)
+            row = _identified(decode(line), owner)
         except (ValueError, TypeError, KeyError) as error:
             batch.refused.append((path.name, start, f"not an entry: {error}"[:200], line[:65_536]))
         else:
@@ -149,26 +151,36 @@ def _rank(row: Mapping[str, Any]) -> tuple[bool, int, str]:
     return row["status"] != "open", row["at"], row["owner"]
 
 
-def _checked(row: Any, owner: str) -> dict[str, Any]:
-    """The entry, with values that the database could not hold or add up taken out and named.
+def _identified(row: Any, owner: str) -> dict[str, Any]:
+    """The entry, when it has an identity.
 
     Raises:
-        ValueError, TypeError, KeyError: it has no identity, so there is nothing to keep.
+        ValueError, TypeError, KeyError: it has none, so there is nothing to keep.
     """
-    if not isinstance(row, dict) or not all(isinstance(row[name], str) for name in ("attempt", "status")):
+    if type(row) is not dict or type(row["attempt"]) is not str or type(row["status"]) is not str:
         raise TypeError("an object with attempt and status was expected")
     if type(row["at"]) is not int or not 0 <= row["created"] < 1e11:
         raise ValueError("an entry needs moments in at and created")
     row["owner"] = owner
-    wrong = [name for name, value in row.items() if value is not None and not _fits(name, value)]
-    for name in wrong:
-        del row[name]
-    if wrong:
-        row["problems"] = [*(row.get("problems") or ()), f"left out, not a value of its kind: {', '.join(sorted(wrong))}"]
     return row
 
 
+def _clean(row: dict[str, Any]) -> None:
+    """Take out, and name, values that the database could not hold or add up."""
+    plain = _PLAIN.get
+    wrong = [name for name, value in row.items() if type(value) is not plain(name) and not _fits(name, value)]
+    for name in wrong:
+        del row[name]
+    if wrong:
+        row["problems"] = [
+            *(row.get("problems") or ()),
+            f"left out, not a value of its kind: {', '.join(sorted(wrong))}",
+        ]
+
+
 def _fits(name: str, value: Any) -> bool:
+    if value is None:
+        return True
     if name in _TOKENS:
         return isinstance(value, int) and abs(value) < _MOST_TOKENS
     if name in _MONEY:
@@ -179,7 +191,7 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, dict) and all(type(n) is int and abs(n) < _MOST_TOKENS for n in value.values())
     if name in MAPS:
         return isinstance(value, dict | list)
-    return name == "at" or isinstance(value, str)
+    return name not in _PLAIN or isinstance(value, str)
 
 
 def _store(db: sqlite3.Connection, batch: _Batch, cells: Cells) -> None:
@@ -188,6 +200,7 @@ def _store(db: sqlite3.Connection, batch: _Batch, cells: Cells) -> None:
     new: list[dict[str, Any]] = []
     known = {row["attempt"]: row for row in _known(db, list(batch.rows))}
     for attempt, row in batch.rows.items():
+        _clean(row)
         old = known.get(attempt)
         if old is not None:
             if _rank(row) <= _rank(old):
@@ -195,7 +208,7 @@ def _store(db: sqlite3.Connection, batch: _Batch, cells: Cells) -> None:
             if old["cell"] is not None:
                 hours[_hour(old), old["cell"]].add(old, -1)
         if row["status"] != "open":
-            row["cell"] = cells.number(db, cell_of(row, _json(row.get("labels")) or ""))
+            row["cell"] = cells.number(db, cell_of(row))
             hours[_hour(row), row["cell"]].add(row)
         new.append(row)
     db.executemany(_INSERT, map(_values, new))
@@ -221,22 +234,21 @@ def _json(value: Any) -> str | None:
 
 
 def _values(row: Mapping[str, Any]) -> list[Any]:
-    get = row.get
-    values = [get(name) for name in _KEPT]
-    for place, name in _MAP_PLACES:
-        # {} of written is known to be none, which is not the same as unknown
+    values = list(map(row.get, _KEPT))
+    for place in _MAP_PLACES:
         if (value := values[place]) is not None:
+            # written = {} is known to be none, which is not the same as unknown
             values[place] = "{}" if value == {} else _json(value)
     return values
 
 
-_MAP_PLACES: Final = tuple((_KEPT.index(name), name) for name in COLUMNS if name in MAPS)
+_MAP_PLACES: Final = tuple(_KEPT.index(name) for name in COLUMNS if name in MAPS)
 
 
 def load_row(values: tuple[Any, ...]) -> dict[str, Any]:
     """A row as :data:`SELECT` gives it, as the flat object it was written from."""
     row = dict(zip(_LOADED, values, strict=True))
-    for _, name in _MAP_PLACES:
+    for name in MAPS:
         if row[name] is not None:
             row[name] = decode(row[name].encode())
     return row

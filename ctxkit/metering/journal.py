@@ -18,12 +18,15 @@ import sys
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ctxkit.errors import StoreError
-from ctxkit.model import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from ctxkit.model import Json
 
 __all__ = ["Journal", "decode", "encode", "journals", "orphaned", "owner_of"]
 

@@ -16,18 +16,17 @@ import logging
 import os
 import shutil
 import tempfile
-import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 from ctxkit.errors import ConfigurationError, StoreError
+from ctxkit.metering.attendant import Attendant
 from ctxkit.metering.database import Database
 from ctxkit.metering.ingest import SELECT, backlog, ingest, load_row
-from ctxkit.metering.journal import Journal, encode
+from ctxkit.metering.journal import Journal, encode, journals
 from ctxkit.metering.rollup import Cells
 from ctxkit.metering.rows import record_of, row_of
 from ctxkit.metering.schema import version
@@ -35,14 +34,13 @@ from ctxkit.model import Json, Record
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["Ledger", "LedgerState"]
 
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("ctxkit")
-_PAUSE: Final = 0.5  # seconds between two times of taking in, unless much is new
-_MUCH: Final = 256 << 10  # bytes
 _PATIENCE: Final = 5.0  # seconds a reader waits for a lock; the background thread comes again instead
 _PAGE: Final = 500
 
@@ -54,7 +52,6 @@ class LedgerState:
     Attributes:
         path: the database.
         schema: its version.
-        attempts: rows it holds.
         waiting: entries of this process that the disk refuses; they are kept in memory.
         lost: entries of this process that no longer fitted there.
         backlog: bytes in journals that were not taken in yet.
@@ -64,7 +61,6 @@ class LedgerState:
 
     path: Path
     schema: int
-    attempts: int
     waiting: int
     lost: int
     backlog: int
@@ -94,18 +90,21 @@ class Ledger:
     ) -> None:
         if sync not in ("normal", "full"):
             raise ConfigurationError(f'sync is "normal" or "full", not {sync!r}')
+        self.sync = sync
+        self._tidy: weakref.finalize[[str, int], Ledger] | None = None
         self.path = Path(path).expanduser() if path is not None else self._temporary()
         self.folder = self.path.with_name(f"{self.path.name}.journals")
         self._journal = Journal(self.folder, full=sync == "full", clock=clock)
         self._database = Database(self.path, self.folder, clock)
         self._cells = Cells()
         self._fault: str | None = None
-        self._renew_thread()
+        self._held = False
+        self._attendant = Attendant(self._tend)
         _ALIVE.add(self)
 
     def _temporary(self) -> Path:
-        folder, maker = tempfile.mkdtemp(prefix="ctxkit-"), os.getpid()
-        self._tidy = weakref.finalize(self, lambda: os.getpid() == maker and shutil.rmtree(folder, ignore_errors=True))
+        folder = tempfile.mkdtemp(prefix="ctxkit-")
+        self._tidy = weakref.finalize(self, _remove, folder, os.getpid())
         return Path(folder, "ledger.db")
 
     # Writing
@@ -124,11 +123,7 @@ class Ledger:
         try:
             self._journal.append(line)
         finally:
-            self._new += len(line)
-            if self._new > _MUCH:
-                self._much.set()
-            if not self._some.is_set():
-                self._stir()
+            self._attendant.stir(len(line))
 
     def flush(self) -> None:
         """Take in everything that any process has written so far.
@@ -141,12 +136,7 @@ class Ledger:
 
     def close(self) -> None:
         """Take in what this process wrote and let go of its journal. Using the ledger again opens it again."""
-        thread, self._thread = self._thread, None
-        self._stop.set()
-        self._some.set()
-        self._much.set()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(2.0)
+        self._attendant.stop()
         with contextlib.suppress(StoreError):
             self._journal.retry()
         self._journal.rest()
@@ -154,11 +144,11 @@ class Ledger:
             with contextlib.suppress(StoreError):
                 self._take_in(self._journal.owner, wait=0.2)
         self._database.close()
-        self._renew_thread()
-        if hasattr(self, "_tidy"):
+        self._attendant = Attendant(self._tend)
+        if self._tidy is not None:
             self._tidy()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -178,6 +168,17 @@ class Ledger:
         except StoreError as error:
             self._fault = str(error)
         return self._database.run(work, wait=_PATIENCE)
+
+    def exists(self) -> bool:
+        """Whether anything was ever written to it; asking makes no file."""
+        return self.path.exists() or bool(journals(self.folder))
+
+    def foreign(self) -> bool:
+        """Whether the file at the path is something else, which would be set aside as a corrupt ledger."""
+        if not self.path.is_file() or self.folder.exists():
+            return False
+        with self.path.open("rb") as file:
+            return file.read(16) not in (b"SQLite format 3\0", b"")
 
     def settled(self, attempt: str) -> bool:
         """Whether an attempt is in the ledger and no longer open. Reads the database: not for an event loop."""
@@ -235,12 +236,10 @@ class Ledger:
         return self.read(self._state)
 
     def _state(self, db: sqlite3.Connection) -> LedgerState:
-        attempts, refused = (db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("attempts", "refused"))  # noqa: S608
         journal = self._journal
+        refused = db.execute("SELECT count(*) FROM refused").fetchone()[0]
         left = backlog(db, self.folder)
-        return LedgerState(
-            self.path, version(db), attempts, journal.waiting, journal.lost, left, refused, self._fault
-        )
+        return LedgerState(self.path, version(db), journal.waiting, journal.lost, left, refused, self._fault)
 
     def _rows(self, where: str, values: tuple[object, ...]) -> list[dict[str, Json]]:
         return self.read(lambda db: [load_row(row) for row in db.execute(f"{SELECT} {where}", values)])
@@ -257,7 +256,6 @@ class Ledger:
 
     def _tend(self) -> bool:
         """One round of the background thread; False when it has to come again although nothing new was written."""
-        self._new = 0
         try:
             self._journal.check()
             self._journal.retry()
@@ -271,51 +269,16 @@ class Ledger:
         self._fault = None
         return True
 
-    def _stir(self) -> None:
-        self._some.set()
-        if self._thread is None:
-            events = (self._some, self._much, self._stop)
-            self._thread = threading.Thread(
-                target=_attend, args=(weakref.ref(self), *events), name="ctxkit-ledger", daemon=True
-            )
-            self._thread.start()
-
-    def _renew_thread(self) -> None:
-        self._thread: threading.Thread | None = None
-        self._some, self._much, self._stop = threading.Event(), threading.Event(), threading.Event()
-        self._new = 0
-        weakref.finalize(self, _set_all, self._stop, self._some, self._much).atexit = False
-
     def _renew(self) -> None:
         self._journal.renew()
         self._database.renew()
         self._cells = Cells()
-        self._renew_thread()
+        self._attendant = Attendant(self._tend)
 
 
-def _attend(
-    reference: weakref.ref[Ledger], some: threading.Event, much: threading.Event, stop: threading.Event
-) -> None:
-    """The background thread. It does not keep its ledger alive while it waits."""
-    pause = _PAUSE
-    while some.wait() and not stop.is_set():
-        much.wait(pause)
-        much.clear()
-        some.clear()
-        ledger = reference()
-        if ledger is None or stop.is_set():
-            return
-        if ledger._tend():  # noqa: SLF001
-            pause = _PAUSE
-        else:
-            pause = min(2 * pause, 30.0)
-            some.set()
-        del ledger
-
-
-def _set_all(*events: threading.Event) -> None:
-    for event in events:
-        event.set()
+def _remove(folder: str, maker: int) -> None:
+    if os.getpid() == maker:  # a forked child is not to tidy up after its parent
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 _ALIVE: Final[weakref.WeakSet[Ledger]] = weakref.WeakSet()
@@ -329,13 +292,12 @@ def _before_fork() -> None:
 
 def _after_in_parent() -> None:
     for ledger in list(_ALIVE):
-        if ledger.__dict__.pop("_held", False):
+        if ledger._held:  # noqa: SLF001
             ledger._database.lock.release()  # noqa: SLF001
 
 
 def _after_in_child() -> None:
     for ledger in list(_ALIVE):
-        ledger.__dict__.pop("_held", None)
         ledger._renew()  # noqa: SLF001
 
 

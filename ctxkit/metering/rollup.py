@@ -11,23 +11,24 @@ at nine million dollars.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from ctxkit.metering.journal import encode
 from ctxkit.metering.sketch import Sketch, bucket_of
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
 __all__ = ["CELL", "COUNTERS", "DAY", "HOUR", "SKETCHES", "Cells", "Tally", "add_tallies", "cell_of", "figures", "sums"]
 
 HOUR: Final = 3_600
 DAY: Final = 86_400
 
-CELL: Final = ("feature", "model", "platform", "dialect", "tier", "scope", "labels", "status")
+CELL: tuple[str, ...] = ("feature", "model", "platform", "dialect", "tier", "scope", "labels", "status")
 """What tells one cell from another; ``labels`` as JSON with sorted keys, ``""`` for what is not known."""
 
-COUNTERS: Final = (
+COUNTERS: tuple[str, ...] = (
     *("attempts", "operations", "priced", "metered", "fresh", "read", "readable"),
     *("written_5m", "written_30m", "written_1h", "written_12h", "written_other", "output", "reasoning", "reasoned"),
     *("cost_usd", "cost_pico", "estimated_usd", "estimated_pico", "est_input", "act_input"),
@@ -41,7 +42,7 @@ that told how many were read from the cache, ``reasoned`` the attempts that told
 the reported prompts of attempts that have both.
 """
 
-SKETCHES: Final = ("ttft", "ttfc", "e2e", "tpot", "error")
+SKETCHES: tuple[str, ...] = ("ttft", "ttfc", "e2e", "tpot", "error")
 """Histograms of a roll-up: four durations in seconds, and the size of the estimate's relative error."""
 
 _SPANS: Final = SKETCHES[:-1]
@@ -122,8 +123,9 @@ def _error(row: Mapping[str, Any]) -> float | None:
     return abs(estimate / total - 1) if total > 0 else None
 
 
-def cell_of(row: Mapping[str, Any], labels: str) -> tuple[str, ...]:
+def cell_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     """The cell a row belongs to, as the values of :data:`CELL`."""
+    labels = row.get("labels")
     return (
         row.get("feature") or "",
         row.get("model") or "",
@@ -131,7 +133,7 @@ def cell_of(row: Mapping[str, Any], labels: str) -> tuple[str, ...]:
         row.get("dialect") or "",
         row.get("tier") or "",
         row.get("scope") or "",
-        labels,
+        encode(dict(sorted(labels.items()))).decode() if labels else "",
         row["status"],
     )
 
@@ -178,6 +180,9 @@ _WRITE: Final = (
 )
 
 
+_NOTHING: Final[tuple[Any, ...]] = (0,) * len(COUNTERS) + (None,) * len(SKETCHES)
+
+
 def add_tallies(db: sqlite3.Connection, hours: Mapping[tuple[int, int], Tally]) -> None:
     """Add tallies by (start of the hour, cell) to the roll-ups of hours and days."""
     days: dict[tuple[int, int], Tally] = defaultdict(Tally)
@@ -188,7 +193,7 @@ def add_tallies(db: sqlite3.Connection, hours: Mapping[tuple[int, int], Tally]) 
 
 
 def _merged(db: sqlite3.Connection, place: tuple[int, int, int], tally: Tally) -> tuple[Any, ...]:
-    old = db.execute(_READ, place).fetchone() or (0,) * len(COUNTERS) + (None,) * len(SKETCHES)
+    old: tuple[Any, ...] = db.execute(_READ, place).fetchone() or _NOTHING
     blobs = dict(zip(SKETCHES, old[len(COUNTERS) :], strict=True))
     counters = dict(zip(COUNTERS, old, strict=False))
     for name, figure in tally.counters.items():

@@ -7,11 +7,13 @@ time in seconds. No prompt text and no key ever stands in a row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.model import CostRange, Estimate, Json, Record, Timing, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["COLUMNS", "MAPS", "dollars", "pico", "record_of", "row_of"]
 
@@ -58,9 +60,12 @@ def row_of(record: Record) -> dict[str, Json]:
     row: dict[str, Json] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
     if record.stream:
         row["stream"] = 1
-    for name, value in (("labels", record.labels), ("edits", record.edits), ("problems", record.problems)):
-        if value:
-            row[name] = list(value) if name == "problems" else dict(value)
+    if record.labels:
+        row["labels"] = dict(record.labels)
+    if record.edits:
+        row["edits"] = dict(record.edits)
+    if record.problems:
+        row["problems"] = list(record.problems)
     if record.usage is not None:
         row.update(_usage_row(record.usage))
     if record.cost is not None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.errors import StoreError
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["APPLICATION", "MIGRATIONS", "migrate", "open_database", "version"]
 
@@ -57,7 +57,7 @@ CREATE TABLE rollups (
     edits INTEGER NOT NULL, edit_tokens INTEGER NOT NULL, problems INTEGER NOT NULL,
     ttft BLOB, ttfc BLOB, e2e BLOB, tpot BLOB, error BLOB,
     PRIMARY KEY (span, start, cell)
-);
+) WITHOUT ROWID;
 CREATE TABLE journals (name TEXT PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE refused (journal TEXT NOT NULL, position INTEGER NOT NULL, reason TEXT NOT NULL, line BLOB NOT NULL,
     PRIMARY KEY (journal, position));

@@ -2,21 +2,27 @@
 
 Buckets grow by 2 % (gamma = 1.02), so any value is known to (gamma - 1) / (gamma + 1) = 0.99 % of itself: the idea of
 DDSketch (Masson, Rim, Lee: "DDSketch", PVLDB 12, 2019). What differs is the form. A sketch is *one integer* with 64
-bits per bucket. Merging two sketches is adding two integers, which Python does at memory speed; a report merges
-hundreds of thousands of them.
+bits per bucket: merging two is adding two integers, which Python does at memory speed.
 
-At rest a sketch is a header and its counts from the first to the last used bucket, in 1, 2, 4 or 8 bytes each.
+At rest a sketch takes the shorter of two forms, told apart by the first byte. 0: the bucket of each value, two bytes
+each, which are merged by joining them; most cells of an hour hold a few values. Else: counts from the first to the last
+used bucket, in as many bytes each as the first byte says.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+import sys
+from array import array
+from collections import Counter
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["ACCURACY", "Sketch", "bucket_of", "value_of"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ACCURACY", "Merger", "Sketch", "bucket_of", "value_of"]
 
 _GAMMA: Final = 1.02
 _SCALE: Final = 1 / math.log(_GAMMA)
@@ -24,6 +30,7 @@ _FLOOR: Final = 1e-6  # one microsecond, or one millionth of an estimate: below 
 _TOP: Final = 1400  # 1e-6 * 1.02**1400 is more than a million seconds
 _BITS: Final = 64
 _HEADER: Final = struct.Struct("<BHH")  # bytes per count, first bucket, number of buckets
+_LISTED: Final = b"\0"
 
 ACCURACY: Final = (_GAMMA - 1) / (_GAMMA + 1)
 """Largest relative error of a quantile against the value at the same rank."""
@@ -33,7 +40,7 @@ def bucket_of(value: float) -> int:
     """The bucket that counts ``value``; negative values and NaN count as 0."""
     if not value > _FLOOR:
         return 0
-    return 1 + int(math.log(min(value, 1e9) / _FLOOR) * _SCALE) if value < 1e6 else _TOP
+    return 1 + int(math.log(value / _FLOOR) * _SCALE) if value < 1e6 else _TOP
 
 
 def value_of(bucket: int) -> float:
@@ -54,37 +61,34 @@ class Sketch:
 
     @classmethod
     def load(cls, blob: bytes | None) -> Sketch:
-        """From the form at rest; ``None`` is empty."""
-        if not blob:
-            return cls()
-        width, first, length = _HEADER.unpack_from(blob)
-        body = blob[_HEADER.size :]
-        wide = bytearray(length * 8)
-        for byte in range(width):
-            wide[byte::8] = body[byte::width]
-        return cls(int.from_bytes(wide, "little") << (_BITS * first))
+        """From a form at rest; ``None`` is empty."""
+        merger = Merger()
+        if blob:
+            merger.add(blob)
+        return merger.sketch()
 
     def dump(self) -> bytes:
-        """The form at rest."""
-        counts = self.counts()
-        used = [bucket for bucket, count in enumerate(counts) if count]
-        if not used:
+        """The shorter form at rest; empty for no values."""
+        if not self.packed:
             return b""
-        first, length = used[0], used[-1] - used[0] + 1
-        wide = counts[first : first + length].tobytes()
-        width = next(w for w in (1, 2, 4, 8) if max(counts) < 1 << (8 * w))
-        body = bytearray(length * width)
+        first = ((self.packed & -self.packed).bit_length() - 1) // _BITS
+        used = Sketch(self.packed >> (_BITS * first)).counts()
+        width = next(w for w in (1, 2, 4, 8) if max(used) < 1 << (8 * w))
+        values = sum(used)
+        if 1 + 2 * values <= _HEADER.size + width * len(used):
+            return _LISTED + _bytes(array("H", (first + at for at, count in enumerate(used) for _ in range(count))))
+        wide, body = _bytes(used), bytearray(len(used) * width)
         for byte in range(width):
             body[byte::width] = wide[byte::8]
-        return _HEADER.pack(width, first, length) + bytes(body)
+        return _HEADER.pack(width, first, len(used)) + bytes(body)
 
     def __add__(self, other: Sketch) -> Sketch:
         return Sketch(self.packed + other.packed)
 
-    def counts(self) -> memoryview[int]:
-        """Counts by bucket, from bucket 0 on."""
+    def counts(self) -> array[int]:
+        """Counts by bucket, from bucket 0 to the last used one."""
         size = -(-self.packed.bit_length() // _BITS) * 8
-        return memoryview(self.packed.to_bytes(size, "little")).cast("Q")
+        return _array("Q", self.packed.to_bytes(size, "little"))
 
     def count(self) -> int:
         """How many values were seen."""
@@ -93,10 +97,65 @@ class Sketch:
     def quantile(self, share: float) -> float | None:
         """The value at rank ``floor(share * (n - 1))`` of the sorted values, or ``None`` when there are none."""
         counts = self.counts()
-        total = sum(counts)
-        rank = int(share * (total - 1))
+        rank = int(share * (sum(counts) - 1))
         for bucket, count in enumerate(counts):
             rank -= count
             if rank < 0 < count:
                 return value_of(bucket)
         return None
+
+
+class Merger:
+    """Adds up sketches at rest, hundreds of thousands of them in a report."""
+
+    __slots__ = ("_dense", "_listed")
+
+    def __init__(self) -> None:
+        self._dense = 0
+        self._listed: list[bytes] = []
+
+    def add(self, blob: bytes) -> None:
+        """Add one, which must not be empty."""
+        if blob[0]:
+            self._dense += _unpacked(blob)
+        else:
+            self._listed.append(blob[1:])
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was added."""
+        return bool(self._dense or self._listed)
+
+    def merge(self, other: Merger) -> None:
+        """Add what another has added up."""
+        self._dense += other._dense
+        self._listed += other._listed
+
+    def sketch(self) -> Sketch:
+        """The sum."""
+        if self._listed:
+            self._dense += Sketch.of(Counter(_array("H", b"".join(self._listed)))).packed
+            self._listed = []
+        return Sketch(self._dense)
+
+
+def _unpacked(blob: bytes) -> int:
+    width: int
+    first: int
+    width, first, length = _HEADER.unpack_from(blob)
+    wide = bytearray(length * 8)
+    for byte in range(width):
+        wide[byte::8] = blob[_HEADER.size + byte :: width]
+    return int.from_bytes(wide, "little") << (_BITS * first)
+
+
+def _array(kind: str, little: bytes) -> array[int]:
+    found: array[int] = array(kind)
+    found.frombytes(little)
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
+
+
+def _bytes(numbers: array[int]) -> bytes:
+    return _array(numbers.typecode, numbers.tobytes()).tobytes()

@@ -1,0 +1,90 @@
+"""``ctxkit report``: what was sent and what it cost, by feature, model, day, ..."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.report import Report
+
+__all__ = ["add_parser", "run"]
+
+_EXAMPLE = """examples:
+  ctxkit report                                  by feature, all time
+  ctxkit report --by feature,model --since 7d
+  ctxkit report --by day --since 2026-11-01 --timezone Europe/Berlin
+  ctxkit report --by label:team --json | jq .total.cost"""
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add this command to the parser's commands."""
+    import argparse
+
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "report",
+        help="what was sent and what it cost, by feature, model, day, ...",
+        description="What was sent, what it cost, how well that was known before, and how fast answers came.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--by",
+        default="feature",
+        metavar="NAMES",
+        help="feature, model, platform, dialect, tier, scope, status, day, hour, label:NAME; several with commas",
+    )
+    parser.add_argument("--since", metavar="TIME", help="7d, 24h, today, 2026-11-01, 2026-11-01T14:00")
+    parser.add_argument("--until", metavar="TIME", help="the same; a day is included")
+    parser.add_argument("--timezone", metavar="ZONE", help="whose days and hours (default: local time)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object")
+    form.add_argument("--csv", action="store_true", help="one line per row")
+    parser.add_argument("--ledger", metavar="PATH", help="default: $CTXKIT_HOME/ledger.db, or ~/.ctxkit/ledger.db")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report; 0, or 2 when there is no ledger."""
+    from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.report import report
+
+    home = Path(os.environ.get("CTXKIT_HOME") or "~/.ctxkit").expanduser()
+    ledger = Ledger(args.ledger or home / "ledger.db")
+    if complaint := _complaint(ledger):
+        print(f"ctxkit report: {complaint}", file=sys.stderr)
+        return 2
+    with ledger:
+        found = report(ledger, args.by, args.since, args.until, args.timezone, now=time.time())
+    _show(found, args)
+    return 0
+
+
+def _complaint(ledger: Ledger) -> str | None:
+    """Why there is nothing to report from; a file that is no ledger is left alone."""
+    if not ledger.exists():
+        return (
+            f"no ledger at {ledger.path}. Wrap a client, client = ctxkit.wrap(OpenAI()), and send a request; "
+            "or run `ctxkit demo`, or name a ledger with --ledger PATH."
+        )
+    if ledger.foreign():
+        return f"{ledger.path} is not a ctxkit ledger; name one with --ledger PATH."
+    return None
+
+
+def _show(report: Report, args: argparse.Namespace) -> None:
+    if args.json:
+        print(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    elif args.csv:
+        print(report.to_csv(), end="")
+    else:
+        from rich.console import Console
+
+        Console().print(report)

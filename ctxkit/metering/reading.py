@@ -1,0 +1,249 @@
+"""From roll-ups to groups: what a report adds up.
+
+Whole days are read from the daily roll-ups, whole hours from the hourly ones, and an hour that the period or a day of
+the user's cuts in two from its attempts. So the answer is exact for any period and zone, and a year is read about as
+fast as a week.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from ctxkit.metering.ingest import SELECT, abandoned, load_row
+from ctxkit.metering.journal import decode
+from ctxkit.metering.period import day_of, hour_of, next_day
+from ctxkit.metering.rollup import CELL, COUNTERS, DAY, HOUR, SKETCHES, Tally, cell_of, sums
+from ctxkit.metering.sketch import Merger, Sketch
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+    from datetime import tzinfo
+
+__all__ = ["TIMES", "Group", "Question", "read_groups"]
+
+TIMES: Final = ("day", "hour")
+_ABANDONED_AFTER: Final = 3_600.0
+"""Seconds after which an attempt that is still open counts as unverified: longer than any answer takes."""
+
+_SUMS: Final = ", ".join(f"sum({name})" for name in COUNTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: grouped by what, of which time, seen from where and when."""
+
+    by: tuple[str, ...]
+    since: float | None
+    until: float | None
+    zone: tzinfo | None
+    now: float
+
+
+@dataclass(slots=True)
+class Group:
+    """One row in the making.
+
+    Attributes:
+        counters: sums by name, as :func:`ctxkit.metering.rollup.figures` names them.
+        statuses: attempts by status.
+        unpriced: attempts without a cost by model, among those that were answered.
+        sketches: histograms by name, while they grow.
+    """
+
+    counters: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    statuses: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    unpriced: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    sketches: dict[str, Merger] = field(default_factory=lambda: {name: Merger() for name in SKETCHES})
+
+    def add(self, cell: dict[str, str], counters: dict[str, int]) -> None:
+        """Add the sums of a cell."""
+        for name, figure in counters.items():
+            self.counters[name] += figure
+        status, attempts = cell["status"], counters["attempts"]
+        self.statuses[status] += attempts
+        if status not in ("failed", "unmetered") and attempts > counters.get("priced", 0):
+            self.unpriced[cell["model"]] += attempts - counters.get("priced", 0)
+
+    def merge(self, other: Group) -> None:
+        """Add another group to this one."""
+        for mine, theirs in (
+            (self.counters, other.counters),
+            (self.statuses, other.statuses),
+            (self.unpriced, other.unpriced),
+        ):
+            for name, figure in theirs.items():
+                mine[name] += figure
+        for name, merger in other.sketches.items():
+            self.sketches[name].merge(merger)
+
+
+Groups = dict[tuple[str, ...], Group]
+
+
+def read_groups(db: sqlite3.Connection, question: Question) -> tuple[Groups, int]:
+    """Groups by the values of ``question.by``, and how many attempts are under way (they are in no group)."""
+    db.execute("BEGIN")  # one state of the database, however many statements
+    try:
+        reader = _Reader(db, question)
+        reader.read()
+        return reader.groups, reader.under_way
+    finally:
+        db.execute("ROLLBACK")
+
+
+class _Reader:
+    """Reads what a question needs, into groups."""
+
+    def __init__(self, db: sqlite3.Connection, question: Question) -> None:
+        self._db = db
+        self._question = question
+        self._slot = _slot_of(question)
+        self._cells = {number: dict(zip(CELL, values, strict=True)) for number, *values in _cells(db)}
+        self._keys: dict[tuple[int, str], Group] = {}
+        self.groups: Groups = defaultdict(Group)
+        self.under_way = 0
+
+    def read(self) -> None:
+        """Everything: whole days, whole hours, hours that are cut, attempts that are still open."""
+        bounds = self._bounds()
+        if bounds is not None:
+            since, until = bounds
+            days, hours, cut = _split(since, until, self._question)
+            for span, stretches in ((DAY, days), (HOUR, hours)):
+                for start, end in stretches:
+                    self._read_rollups(span, start, end)
+            for start in cut:
+                self._read_attempts(max(start, since), min(start + HOUR, until))
+        self._read_open()
+
+    def _bounds(self) -> tuple[float, float] | None:
+        # Two queries: SQLite looks up one end at a time, and scans for two.
+        ends = (f"SELECT {end}(start) FROM rollups WHERE span = ?" for end in ("min", "max"))  # noqa: S608
+        first, last = (self._db.execute(end, (HOUR,)).fetchone()[0] for end in ends)
+        if first is None:
+            return None
+        since, until = self._question.since, self._question.until
+        since = first if since is None else max(since, first)
+        until = last + HOUR if until is None else min(until, last + HOUR)
+        return (since, until) if since < until else None
+
+    def _group(self, cell: int, at: float) -> Group:
+        slot = self._slot(at)
+        known = self._keys.get((cell, slot))
+        if known is None:
+            key = tuple(_value(self._cells[cell], name, slot) for name in self._question.by)
+            known = self._keys[cell, slot] = self.groups[key]
+        return known
+
+    def _read_rollups(self, span: int, start: float, end: float) -> None:
+        """A stretch that is all of one day or hour, where the question tells days or hours apart."""
+        place = "FROM rollups WHERE span = ? AND start >= ? AND start < ?"
+        for cell, *figures in self._db.execute(f"SELECT cell, {_SUMS} {place} GROUP BY cell", (span, start, end)):
+            counters = sums(dict(zip(COUNTERS, figures, strict=True)))
+            self._group(cell, start).add(self._cells[cell], counters)
+        left_out = None if "status" in self._question.by else "failed"
+        known: dict[int, tuple[Merger, ...]] = {}
+        for cell, *blobs in self._db.execute(f"SELECT cell, {', '.join(SKETCHES)} {place}", (span, start, end)):
+            if cell not in known:
+                answered = self._cells[cell]["status"] != left_out
+                known[cell] = tuple(self._group(cell, start).sketches.values()) if answered else ()
+            for blob, merger in zip(blobs, known[cell], strict=False):
+                if blob:
+                    merger.add(blob)
+
+    def _read_attempts(self, start: float, end: float) -> None:
+        query = f"{SELECT} WHERE created >= ? AND created < ? AND cell IS NOT NULL"
+        for row in map(load_row, self._db.execute(query, (start, end))):
+            self._add_row(row, row["cell"])
+
+    def _read_open(self) -> None:
+        since, until = self._question.since, self._question.until
+        query = f"{SELECT} WHERE status = 'open' AND created >= ? AND created < ?"
+        bounds = (float("-inf") if since is None else since, float("inf") if until is None else until)
+        for row in map(load_row, self._db.execute(query, bounds)):
+            if row["created"] > self._question.now - _ABANDONED_AFTER:
+                self.under_way += 1
+                continue
+            lost = abandoned(row)
+            number = -len(self._cells) - 1
+            self._cells[number] = dict(zip(CELL, cell_of(lost), strict=True))
+            self._add_row(lost, number)
+
+    def _add_row(self, row: dict[str, Any], cell: int) -> None:
+        tally = Tally()
+        tally.add(row)
+        group = self._group(cell, row["created"])
+        group.add(self._cells[cell], tally.counters)
+        if row["status"] != "failed" or "status" in self._question.by:
+            for name, counts in tally.counts.items():
+                if blob := Sketch.of(counts).dump():
+                    group.sketches[name].add(blob)
+
+
+def _cells(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+    yield from db.execute(f"SELECT id, {', '.join(CELL)} FROM cells")  # noqa: S608
+
+
+def _slot_of(question: Question) -> Callable[[float], str]:
+    """What tells one stretch of time from another: the user's day or hour, or nothing."""
+    if "hour" in question.by:
+        return lambda at: hour_of(at, question.zone)
+    if "day" in question.by:
+        return lambda at: day_of(at, question.zone)
+    return lambda _: ""
+
+
+def _value(cell: dict[str, str], name: str, slot: str) -> str:
+    if name in TIMES:
+        return slot[:10] if name == "day" else slot
+    if name.startswith("label:"):
+        labels = decode(cell["labels"].encode()) if cell["labels"] else {}
+        return str(labels.get(name.removeprefix("label:"), ""))
+    return cell[name]
+
+
+Stretches = list[tuple[float, float]]
+
+
+def _split(since: float, until: float, question: Question) -> tuple[Stretches, Stretches, list[float]]:
+    """A period as stretches of whole days and of whole hours (UTC), and the hours that are cut in two.
+
+    Where days or hours are asked for, each stretch lies within one of them.
+    """
+    first, last = _up(since, HOUR), until - until % HOUR
+    cut = {at - at % HOUR for at in (since, until) if at % HOUR}
+    days: Stretches = []
+    hours: Stretches = []
+    for begin, finish in _parts(first, last, question):
+        cut |= {at - at % HOUR for at in (begin, finish) if at % HOUR}
+        start, end = _up(begin, HOUR), finish - finish % HOUR
+        first_day, last_day = _up(start, DAY), end - end % DAY
+        if first_day < last_day:
+            days.append((first_day, last_day))
+            hours += [(start, first_day), (last_day, end)]
+        else:
+            hours.append((start, end))
+    return days, [(start, end) for start, end in hours if start < end], sorted(cut)
+
+
+def _up(at: float, step: int) -> float:
+    return -(-at // step) * step
+
+
+def _parts(first: float, last: float, question: Question) -> Iterator[tuple[float, float]]:
+    """The period in parts that belong together: the user's days, hours, or all of it."""
+    if first >= last:
+        return
+    if "hour" in question.by:
+        yield from ((at, at + HOUR) for at in range(int(first), int(last), HOUR))
+    elif "day" in question.by:
+        start = first
+        while start < last:
+            end = min(next_day(start, question.zone), last)
+            yield start, end
+            start = end
+    else:
+        yield first, last

@@ -1,0 +1,305 @@
+"""A report as tables: for a terminal by rich, as plain text, as CSV.
+
+One table tells tokens and cost, a second one how fast answers came and how well their size was known. How many columns
+they have goes by the width; under 100 columns they are compact. ``-`` is not known, never 0.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from ctxkit.metering.period import zone_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from ctxkit.metering.report import Report, Row
+
+__all__ = ["csv_of", "renderables_of", "tables_of", "text_of"]
+
+_COMPACT: Final = 100
+_KEY_ROOM: Final = 24  # columns a key may ask for before figures are left out for its sake
+_UNKNOWN: Final = "-"
+_NAMELESS: Final = {"feature": "(unattributed)", "model": "(no model)", "dialect": "(unmetered)"}
+_GAP: Final = 3  # a border and two spaces
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of texts, ready to be drawn: heads have two lines each, the last of ``lines`` is the total."""
+
+    title: str
+    heads: tuple[tuple[str, str], ...]
+    lines: tuple[tuple[str, ...], ...]
+    keys: int
+
+    @property
+    def widths(self) -> list[int]:
+        """Width of each column."""
+        columns = zip(*self.lines, strict=True)
+        return [max(map(len, (*head, *cells))) for head, cells in zip(self.heads, columns, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of figures. Those of the highest ``rank`` are the first to go when a table is too wide."""
+
+    rank: int
+    head: tuple[str, str]
+    tell: Callable[[Row], str]
+
+
+def tables_of(report: Report, width: int) -> list[Table]:
+    """The tables that fit the width: figures left out, keys shortened where they must be."""
+    compact = width < _COMPACT
+    drawn = [_table("Tokens and cost", report, _cost_columns(report, compact=compact), width)]
+    if any(merger.used for merger in report.total.group.sketches.values()):
+        drawn.append(_table("Speed and accuracy", report, _speed_columns(compact=compact), width))
+    return drawn
+
+
+def _cost_columns(report: Report, *, compact: bool) -> list[_Column]:
+    money = _money_format(report)
+    count = _short_count if compact else _count
+    retried = report.total.attempts != report.total.requests
+    columns = [
+        _Column(0, ("", "Requests"), lambda row: _count(row.requests)),
+        _Column(2 if retried else 9, ("", "Attempts"), lambda row: _count(row.attempts)),
+        _Column(2, ("", "Errors"), lambda row: _count(row.errors)),
+        _Column(0, ("", "Input"), lambda row: count(row.input_total)),
+        _Column(6, ("", "Fresh"), lambda row: count(row.fresh)),
+        _Column(3, ("Cache", "read"), lambda row: count(row.read)),
+        _Column(4, ("Cache", "write"), lambda row: count(sum(row.written.values()) if row.written else None)),
+        _Column(1, ("Cached", "share"), lambda row: _share(row.cached)),
+        _Column(0, ("", "Output"), lambda row: count(row.output)),
+        _Column(7, ("", "Reasoning"), lambda row: count(row.reasoning)),
+        _Column(0, ("Cost", f"({report.currency})"), lambda row: _cost(row, money)),
+        _Column(8, ("of it", "estimated"), lambda row: money(row.estimated) if row.estimated else _UNKNOWN),
+    ]
+    return [column for column in columns if column.rank <= 1] if compact else columns
+
+
+def _speed_columns(*, compact: bool) -> list[_Column]:
+    columns = [
+        _Column(0, ("TTFT", "p50"), lambda row: _seconds(row.latency("ttft", 0.5))),
+        _Column(5, ("TTFT", "p90"), lambda row: _seconds(row.latency("ttft", 0.9))),
+        _Column(1, ("TTFT", "p99"), lambda row: _seconds(row.latency("ttft", 0.99))),
+        _Column(2, ("TPOT", "p50"), lambda row: _seconds(row.latency("tpot", 0.5))),
+        _Column(6, ("TPOT", "p90"), lambda row: _seconds(row.latency("tpot", 0.9))),
+        _Column(6, ("TPOT", "p99"), lambda row: _seconds(row.latency("tpot", 0.99))),
+        _Column(0, ("E2E", "p50"), lambda row: _seconds(row.latency("e2e", 0.5))),
+        _Column(5, ("E2E", "p90"), lambda row: _seconds(row.latency("e2e", 0.9))),
+        _Column(1, ("E2E", "p99"), lambda row: _seconds(row.latency("e2e", 0.99))),
+        _Column(0, ("Est. error", "p50"), lambda row: _percent(row.error(0.5))),
+        _Column(4, ("Est. error", "p90"), lambda row: _percent(row.error(0.9))),
+        _Column(3, ("Est.", "bias"), lambda row: _percent(row.bias, signed=True)),
+    ]
+    return [column for column in columns if column.rank <= 2] if compact else columns
+
+
+def _table(title: str, report: Report, columns: list[_Column], width: int) -> Table:
+    names = [tuple(map(_headed, report.by)), *(tuple(map(_named, report.by, row.key)) for row in report.rows)]
+    names.append(("Total", *[""] * (len(report.by) - 1)))
+    wanted = sum(min(max(map(len, column)), _KEY_ROOM) + _GAP for column in zip(*names, strict=True)) + 1
+    cells = {column: [column.tell(row) for row in (*report.rows, report.total)] for column in columns}
+    taken = {column: max(map(len, (*column.head, *texts))) + _GAP for column, texts in cells.items()}
+    while wanted + sum(taken.values()) > width and (last := max(taken, key=lambda column: column.rank)).rank:
+        del taken[last]
+    labels = _fitted(names, max(width - sum(taken.values()) - 1 - _GAP, 9 * len(report.by)))
+    lines = zip(*(cells[column] for column in taken), strict=True)
+    return Table(
+        title,
+        (*(("", name) for name in labels[0]), *(column.head for column in taken)),
+        tuple((*name, *line) for name, line in zip(labels[1:], lines, strict=True)),
+        len(report.by),
+    )
+
+
+def _fitted(labels: list[tuple[str, ...]], room: int) -> list[tuple[str, ...]]:
+    """Shorten the widest columns until all fit."""
+    widths = [max(map(len, column)) for column in zip(*labels, strict=True)]
+    while sum(widths) + _GAP * (len(widths) - 1) > room and max(widths) > 9:
+        widths[widths.index(max(widths))] -= 1
+    return [tuple(_short(text, size) for text, size in zip(line, widths, strict=True)) for line in labels]
+
+
+def _short(text: str, size: int) -> str:
+    # The end of a path or a model's name tells more than its middle.
+    return text if len(text) <= size else f"{text[: size - 1 - size // 2]}…{text[-(size // 2) :]}"
+
+
+def _headed(name: str) -> str:
+    return name.removeprefix("label:").capitalize()
+
+
+def _named(name: str, value: str) -> str:
+    return value or _NAMELESS.get(name, "(none)")
+
+
+def _count(figure: int | None) -> str:
+    return _UNKNOWN if figure is None else f"{figure:,}"
+
+
+def _short_count(figure: int | None) -> str:
+    if figure is None or figure < 100_000:
+        return _count(figure)
+    unit, size = next((unit, size) for unit, size in (("G", 10**9), ("M", 10**6), ("k", 1000)) if figure >= size)
+    return f"{figure / size:,.1f}{unit}"
+
+
+def _share(share: float | None) -> str:
+    return _UNKNOWN if share is None else f"{share:.1%}"
+
+
+def _percent(share: float | None, *, signed: bool = False) -> str:
+    if share is None:
+        return _UNKNOWN
+    return f"{share:+.2%}" if signed else f"{share:.2%}"
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return _UNKNOWN
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s" if seconds < 100 else f"{seconds:,.0f} s"
+
+
+def _money_format(report: Report) -> Callable[[Decimal], str]:
+    """Cents where the total has dollars, more places where it has not."""
+    total = report.total.cost or Decimal(0)
+    places = 2 if total >= 1 else 4 if total >= Decimal("0.01") else 6
+    least = Decimal(1).scaleb(-places)
+    sign = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}.get(report.currency, "")
+
+    def money(amount: Decimal) -> str:
+        return f"<{sign}{least}" if 0 < amount < least / 2 else f"{sign}{amount:,.{places}f}"
+
+    return money
+
+
+def _cost(row: Row, money: Callable[[Decimal], str]) -> str:
+    if row.cost is None:
+        return "unknown" if row.unpriced else _UNKNOWN
+    return f"≥ {money(row.cost)}" if row.unpriced else money(row.cost)
+
+
+def _headline(report: Report) -> str:
+    from datetime import datetime
+
+    zone = zone_of(report.timezone)
+
+    def told(at: float | None, otherwise: str) -> str:
+        return otherwise if at is None else f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M}"
+
+    period = f"{told(report.since, 'the beginning')} to {told(report.until, 'now')}"
+    return f"ctxkit report by {', '.join(report.by)}: {period} ({report.timezone or 'local time'})"
+
+
+def _notes(report: Report) -> list[str]:
+    """What stands under the tables."""
+    notes = []
+    if report.attributed is not None and report.metered is not None:
+        notes.append(
+            f"Coverage: {report.attributed:.1%} of requests belong to a feature, "
+            f"{report.metered:.1%} of attempts are metered."
+        )
+    notes += [f"Note: {line}." for line in report.quality]
+    return notes
+
+
+_LEGEND: Final = (
+    "TTFT: first content after sending. TPOT: time per visible output token after the first. E2E: whole answer. "
+    "Est. error: size of estimated / reported prompt - 1, median; bias: the same of the sums, signed."
+)
+
+
+def text_of(report: Report, width: int) -> str:
+    """The report as plain text."""
+    import textwrap
+
+    if not report.rows:
+        return "\n".join((_headline(report), *_notes(report), _NOTHING))
+    blocks = [_headline(report)]
+    tables = tables_of(report, width)
+    blocks += [_drawn(table) for table in tables]
+    notes = [*_notes(report), *([_LEGEND] if len(tables) > 1 else [])]
+    blocks.append("\n".join(textwrap.fill(note, width, subsequent_indent="  ") for note in notes))
+    return "\n\n".join(blocks)
+
+
+_NOTHING: Final = "No attempts in this period. Give an earlier --since, or send a request through a wrapped client."
+
+
+def _drawn(table: Table) -> str:
+    widths = table.widths
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+
+    def line(cells: Sequence[str]) -> str:
+        figures = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+        keys = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        return "  ".join((*keys[: table.keys], *figures[table.keys :])).rstrip()
+
+    upper, lower = zip(*table.heads, strict=True)
+    *rows, total = map(line, table.lines)
+    return "\n".join((table.title, line(upper), line(lower), rule, *rows, rule, total))
+
+
+def renderables_of(report: Report, width: int) -> Iterator[RenderableType]:
+    """The report for a rich console."""
+    from rich.text import Text
+
+    yield Text(_headline(report), style="bold")
+    if not report.rows:
+        yield Text("\n".join((*_notes(report), _NOTHING)))
+        return
+    tables = tables_of(report, width)
+    for table in tables:
+        yield Text()
+        yield _rich(table)
+    yield Text()
+    for note in _notes(report):
+        yield Text(note, style="yellow" if note.startswith("Note:") else "")
+    if len(tables) > 1:
+        yield Text(_LEGEND, style="dim")
+
+
+def _rich(table: Table) -> RenderableType:
+    from rich import box
+    from rich.table import Table as RichTable
+
+    drawn = RichTable(box=box.ROUNDED, title=table.title, title_justify="left", title_style="bold cyan", padding=(0, 1))
+    for place, head in enumerate(table.heads):
+        key = place < table.keys
+        style = "cyan" if key else "green" if head[0] == "Cost" else None
+        text = "\n".join(head)
+        drawn.add_column(text, justify="left" if key else "right", style=style, no_wrap=True, header_style="bold")
+    *rows, total = table.lines
+    for row in rows:
+        drawn.add_row(*row)
+    drawn.add_section()
+    drawn.add_row(*total, style="bold yellow")
+    return drawn
+
+
+def csv_of(report: Report) -> str:
+    """The rows as CSV, nested names joined by a dot; what is unknown is empty."""
+    rows = [dict(_flat(row.to_dict(report.by))) for row in report.rows]
+    names = list(dict.fromkeys(name for row in (rows or [dict(_flat(report.total.to_dict(())))]) for name in row))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
