@@ -389,3 +389,18 @@ def test_an_import_can_be_narrowed_and_can_step_back():
     made = read_map(MAP, source="x", mode="fill", providers=["grok"], models=["grok-*"])
     assert [(row["provider"], row["model"], row["mode"]) for row in made.rows] == [("x-ai", "grok-x", "fill")]
     assert read_map(MAP, source="x", models=["nothing"]).rows == []
+
+
+def test_the_rows_of_the_guide_work(priced):
+    import re
+    from pathlib import Path
+
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "prices.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S)
+    prices = priced(block)
+    assert first(prices.card("vllm", "qwen3-32b", at=NOW)) == {"fresh": 70_000, "read": 10_000, "output": 200_000}
+    assert prices.card("azure", "our-chat", at=NOW).model == "gpt-6.1-terra"
+    assert first(prices.card("our-gateway", "claude-opus-5-5", at=NOW))["fresh"] == 4_200_000
+    december = prices.card("openai", "gpt-6-sol", at=NOW + 11 * DAY)
+    assert december.rates(272_001)["written.12h"] == 9_000_000
+    assert prices.card("openai", "gpt-6-sol", at=NOW).rates(1)["fresh"] == 2_000_000
