@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ctxkit.dialects import anthropic_messages, bedrock_converse
 from ctxkit.dialects.base import each
-from ctxkit.dialects.blocks import listed, request
+from ctxkit.dialects.blocks import listed, mapped, request, whole
 from ctxkit.dialects.invoke_usage import InvokeStream, metered, read_answer
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Conversation, Message, Part
@@ -35,6 +35,17 @@ _PROMPTS = ("preamble", "chat_history", "prompt", "inputText", "message", "texts
 """Where families without messages keep what the model reads, in the order in which it reads them."""
 
 
+_LIMITS = (
+    "max_tokens",
+    "max_completion_tokens",
+    "max_gen_len",
+    "max_tokens_to_sample",
+    "maxTokens",
+    "maxTokenCount",
+    "max_new_tokens",
+)
+
+
 def view(body: Json) -> Conversation:
     """A read-only look at ``body``, as far as its family is known.
 
@@ -43,11 +54,19 @@ def view(body: Json) -> Conversation:
     """
     body = request(body, name)
     if "messages" in body:
-        seen = (bedrock_converse if _is_nova(body) else anthropic_messages).view(body)
-        return replace(seen, dialect=name, model=_model(body))
+        seen = bedrock_converse.view(body) if _is_nova(body) else anthropic_messages.view(body)
+        return replace(seen, dialect=name, model=_model(body), max_output=seen.max_output or _limit(body))
     found = [Message("user", (key,), body[key], _read) for key in _PROMPTS if body.get(key) is not None]
     used = {message.path[0] for message in found} | {"modelId"}
-    return Conversation(name, _model(body), tuple(found), {key: body[key] for key in body if key not in used})
+    options = {key: body[key] for key in body if key not in used}
+    return Conversation(
+        dialect=name,
+        model=_model(body),
+        messages=tuple(found),
+        options=options,
+        max_output=_limit(body),
+        choices=whole(body.get("num_generations")) or 1,
+    )
 
 
 def _is_nova(body: dict[str, Json]) -> bool:
@@ -61,6 +80,12 @@ def _is_nova(body: dict[str, Json]) -> bool:
 def _blocks(message: Json) -> list[dict[str, Json]]:
     content = message.get("content") if isinstance(message, dict) else None
     return [block for _, block in each(content, ()) if isinstance(block, dict)]
+
+
+def _limit(body: dict[str, Json]) -> int | None:
+    """The longest answer allowed, by the name that the family has for it."""
+    inner = mapped(body.get("textGenerationConfig")) | mapped(body.get("inferenceConfig"))
+    return whole(*(body.get(key) for key in _LIMITS), *(inner.get(key) for key in _LIMITS))
 
 
 def _model(body: dict[str, Json]) -> str:

@@ -50,6 +50,19 @@ class TestView:
     def test_families_with_one_prompt(self, body):
         assert texts(body) == [("text", "hi")]
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 7},
+            {"messages": [{"role": "user", "content": [{"text": "hi"}]}], "inferenceConfig": {"max_new_tokens": 7}},
+            {"messages": [{"role": "user", "content": [{"text": "hi"}]}], "inferenceConfig": {"maxTokens": 7}},
+            {"prompt": "hi", "max_gen_len": 7},
+            {"inputText": "hi", "textGenerationConfig": {"maxTokenCount": 7}},
+        ],
+    )
+    def test_the_longest_answer_by_every_name_it_has(self, body):
+        assert dialect.view(body).max_output == 7
+
     def test_cohere_reads_its_history_first(self):
         body = {"message": "hi", "chat_history": [{"role": "USER", "message": "before"}], "preamble": "be brief"}
         assert [text for _, text in texts(body)] == ["be brief", "before", "hi"]
