@@ -1,0 +1,125 @@
+"""What each generation of OpenAI models adds around messages, calls, tools and schemas.
+
+OpenAI documents only the oldest of these figures (cookbook, "How to count tokens with tiktoken"). The rest was found by
+comparing recorded requests with the usage reported for them (2023 to August 2026): every figure here is the one that
+makes the count equal to the report in nearly all recordings that show it. Where fewer than five recordings
+show a figure, the comment says so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ctxkit.metering.openai_models import base_model
+
+__all__ = ["Framing", "Injection", "framing_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """What a text costs that OpenAI writes into the prompt itself (tools, or the schema of the answer).
+
+    Attributes:
+        alone: tokens beside the text, when it becomes a message of its own.
+        joined: tokens beside the text, when it is appended to the system message that begins the conversation;
+            ``None`` where it is never appended.
+    """
+
+    alone: int
+    joined: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How one generation of models frames a request.
+
+    Attributes:
+        name: of the generation.
+        message: tokens around each message, its role and text not included.
+        reply: tokens that open the reply, once per request.
+        said: added to each message of the assistant with text.
+        call: added to each message of the assistant with calls.
+        chat_tools: tools in Chat Completions.
+        responses_tools: tools in Responses.
+        chat_schema: schema of the answer in Chat Completions; its name is written once more where ``named``.
+        responses_schema: schema of the answer in Responses.
+        named: see ``chat_schema``.
+        forced: added, with the name, when ``tool_choice`` names a function; ``None`` where that costs nothing.
+        none: added in Chat Completions for ``tool_choice: none``.
+        required: added for ``tool_choice: required``.
+        undescribed: added for each function without a description.
+        serial: added in Responses when ``parallel_tool_calls`` is false and there are tools.
+        plain_types: tools are written the older way.
+        bare: nothing but the text of the messages is counted.
+    """
+
+    name: str
+    message: int = 3
+    reply: int = 3
+    said: int = 0
+    call: int = 0
+    chat_tools: Injection = Injection(3, -1)
+    responses_tools: Injection = Injection(-3)
+    chat_schema: Injection = Injection(6, 2)
+    responses_schema: Injection = Injection(1)
+    named: bool = True
+    forced: int | None = 7
+    none: int = 1
+    required: int = 0
+    undescribed: int = 0
+    serial: int = 0
+    plain_types: bool = False
+    bare: bool = False
+
+
+_GPT_4O = Framing("gpt-4o")
+_GPT_5 = Framing(
+    "gpt-5",
+    reply=2,
+    said=2,  # the channel of the message
+    call=6,
+    chat_tools=Injection(85, 84),
+    responses_tools=Injection(3),
+    chat_schema=Injection(4, 3),
+    responses_schema=Injection(0),
+    named=False,
+    forced=None,
+    none=0,
+    undescribed=-1,
+    serial=78,  # two recordings
+)
+_O = Framing(
+    "o-series",
+    reply=2,
+    chat_tools=Injection(4, 0),  # two recordings
+    responses_tools=Injection(0),  # one recording
+    chat_schema=Injection(4, 3),
+    responses_schema=Injection(0),
+    named=False,
+    forced=None,
+    none=0,
+)
+_GPT_4 = Framing("gpt-4", plain_types=True, forced=4, required=3)
+_RULES: tuple[tuple[str, Framing], ...] = (
+    (r"gpt-5[\w.]*-chat|gpt-5-chat", _GPT_4O),  # one recording of gpt-5-chat-latest
+    (r"gpt-[5-9]|codex-|gpt-oss", _GPT_5),  # gpt-6 and later by analogy
+    (r"o1-preview", Framing("o1-preview", message=16, reply=14)),
+    (r"o1-mini", _GPT_4O),
+    (r"o[1-9]", _O),
+    (r"gpt-4o(?:-mini)?-search", Framing("search", message=0, reply=0, bare=True)),
+    (r"gpt-3\.5-turbo-0301", Framing("gpt-3.5-0301", message=4, reply=2, plain_types=True)),
+    (r"gpt-(?:3\.5-turbo-(?:16k-)?0613|4(?:-32k)?(?:-0314|-0613|$))", _GPT_4),
+)
+
+
+@lru_cache(maxsize=1024)
+def framing_of(model: str, platform: str = "") -> Framing:
+    """The framing of an OpenAI model, whatever it is called where it is hosted.
+
+    >>> framing_of("openai/gpt-5-mini").reply, framing_of("gpt-4.1").reply
+    (2, 3)
+    """
+    name = base_model(model, platform)
+    return next((framing for pattern, framing in _RULES if re.match(pattern, name)), _GPT_4O)
