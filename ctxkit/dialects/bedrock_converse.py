@@ -81,17 +81,12 @@ def identity(value: Json) -> Json:
     """
     if not isinstance(value, dict):
         return value
-    if _MARKER in value:
-        return {key: item for key, item in identity_of_fields(value) if key != _MARKER}
     content = value.get("content")
-    if not _holds_marker(content):
-        return value
-    return {**value, "content": _bare(content)}
-
-
-def identity_of_fields(value: dict[str, Json]) -> list[tuple[str, Json]]:
-    """The fields of a block, its content without markers."""
-    return [(key, _bare(item) if key == "content" and _holds_marker(item) else item) for key, item in value.items()]
+    if _holds_marker(content):
+        value = {**value, "content": _bare(content)}
+    if _MARKER in value:
+        value = {key: item for key, item in value.items() if key != _MARKER}
+    return value
 
 
 def _holds_marker(content: Json) -> bool:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxkit.dialects import edits as _edits
 from ctxkit.dialects.blocks import listed, mapped, request, turns, whole
-from ctxkit.dialects.edits import apply
 from ctxkit.dialects.gemini_parts import read_content, read_text, read_tool
 from ctxkit.dialects.gemini_usage import GeminiStream, read_answer
+from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Conversation, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ctxkit.dialects.base import AnswerStream
-    from ctxkit.model import Answer, Json, Path
+    from ctxkit.model import Answer, Edit, Json, Path
 
 __all__ = ["answer", "apply", "editable", "identity", "name", "stream", "view"]
 
@@ -96,6 +97,17 @@ def _lone(role: str, path: Path, content: Json) -> Message:
 def identity(value: Json) -> Json:
     """``value`` itself: the wire has no cache markers."""
     return value
+
+
+def apply(body: Json, edits: Sequence[Edit]) -> Json:
+    """A new body with ``edits`` made; no edits: ``body`` itself.
+
+    Raises:
+        ProviderShapeError: a path does not exist, or the request reads a handle, whose history nobody sees here.
+    """
+    if edits and _history(body):
+        raise ProviderShapeError(f"{name}: a request that reads cachedContent is never edited")
+    return _edits.apply(body, edits)
 
 
 def answer(response: Mapping[str, Json], platform: str) -> Answer:  # noqa: ARG001 -- one rule for all platforms

@@ -247,7 +247,7 @@ class TestIdentity:
 
 
 class TestUsage:
-    def test_trap_cached_tokens_are_outside_the_input_count(self):
+    def test_trap_1_cached_tokens_are_outside_the_input_count(self):
         found = answer(
             input_tokens=2048,
             cache_read_input_tokens=1800,
@@ -262,6 +262,17 @@ class TestUsage:
         assert (usage.output, usage.reasoning, usage.input_total) == (503, 200, 4096)
         assert (found.tier, found.model, found.id, found.finish) == ("standard", "claude-x", "msg_1", "end_turn")
         assert found.complete
+        assert found.problems == ()
+
+    def test_trap_8_what_is_written_is_read_again_to_the_token(self):
+        first = answer(input_tokens=330, cache_creation_input_tokens=6702, cache_read_input_tokens=0, output_tokens=1)
+        again = answer(input_tokens=331, cache_creation_input_tokens=0, cache_read_input_tokens=6702, output_tokens=1)
+        assert (first.usage.fresh, first.usage.read, first.usage.written) == (330, 0, {"5m": 6702})
+        assert (again.usage.fresh, again.usage.read, again.usage.written) == (331, 6702, {})
+
+    def test_trap_7_a_prefix_below_the_minimum_is_silently_not_cached(self):
+        found = answer(input_tokens=7032, cache_creation_input_tokens=0, cache_read_input_tokens=0, output_tokens=1)
+        assert (found.usage.input_total, found.usage.read, found.usage.written) == (7032, 0, {})
         assert found.problems == ()
 
     def test_what_is_missing_is_unknown(self):
@@ -326,7 +337,7 @@ def step(kind, given, output, *, read=0, created=0, **more):
 
 
 class TestIterations:
-    def test_trap_compaction_is_billed_but_not_in_the_top_level_figures(self):
+    def test_trap_3_compaction_is_billed_but_not_in_the_top_level_figures(self):
         steps = [step("compaction", 55196, 125), step("message", 220, 8)]
         found = answer(input_tokens=220, cache_read_input_tokens=0, output_tokens=8, iterations=steps)
         assert found.usage.input_total == 55416
@@ -392,7 +403,7 @@ def piece(**delta):
 
 
 class TestStream:
-    def test_trap_usage_arrives_in_pieces(self):
+    def test_trap_4_usage_arrives_in_pieces(self):
         reader = fed(START, {"type": "ping"}, piece(type="text_delta", text="hi"), DELTA, STOP)
         found = reader.answer()
         assert reader.done

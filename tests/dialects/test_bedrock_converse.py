@@ -157,7 +157,7 @@ class TestIdentity:
 
 class TestUsage:
     @pytest.mark.parametrize("model", ["Claude", "Nova"])
-    def test_trap_cached_tokens_are_outside_the_input_count(self, model):
+    def test_trap_1_cached_tokens_are_outside_the_input_count(self, model):
         found = answer(inputTokens=3, outputTokens=121, cacheReadInputTokens=1712, cacheReadInputTokenCount=1712,
                        cacheWriteInputTokens=236, cacheWriteInputTokenCount=236, totalTokens=2072)  # fmt: skip
         usage = found.usage
@@ -240,7 +240,7 @@ EVENTS = (
 
 
 class TestStream:
-    def test_trap_usage_is_in_the_metadata_which_is_the_end(self):
+    def test_trap_4_usage_is_in_the_metadata_which_is_the_end(self):
         reader = fed(*EVENTS[:-1])
         assert not reader.done
         assert reader.answer().usage is None

@@ -92,7 +92,7 @@ class TestView:
 
 
 class TestUsage:
-    def test_trap_claude_counts_cached_tokens_outside(self):
+    def test_trap_1_claude_counts_cached_tokens_outside(self):
         found = answer(
             id="msg_bdrk_1",
             model="claude-x",
@@ -108,14 +108,14 @@ class TestUsage:
         assert (found.usage.fresh, found.usage.read, found.usage.written) == (3, 9511, {"1h": 20})
         assert (found.id, found.model, found.finish, found.usage.output) == ("msg_bdrk_1", "claude-x", "end_turn", 1944)
 
-    def test_trap_nova_counts_cached_tokens_outside(self):
+    def test_trap_1_nova_counts_cached_tokens_outside(self):
         usage = {"inputTokens": 22, "outputTokens": 13, "totalTokens": 2527, "cacheReadInputTokenCount": 0,
                  "cacheWriteInputTokenCount": 2492}  # fmt: skip
         found = answer(stopReason="end_turn", usage=usage)
         assert (found.usage.fresh, found.usage.read, found.usage.written) == (22, 0, {"5m": 2492})
         assert (found.finish, found.problems) == ("end_turn", ())
 
-    def test_trap_openai_shaped_counts_cached_tokens_inside(self):
+    def test_trap_1_openai_shaped_counts_cached_tokens_inside(self):
         usage = {"prompt_tokens": 16, "completion_tokens": 19, "total_tokens": 35,
                  "prompt_tokens_details": {"cached_tokens": 6},
                  "completion_tokens_details": {"reasoning_tokens": 4}}  # fmt: skip
@@ -135,7 +135,7 @@ class TestUsage:
         found = answer(inputTextTokenCount=3, embedding=[0.1])
         assert (found.usage.fresh, found.usage.output) == (3, 0)
 
-    def test_trap_billed_units_are_not_tokens(self):
+    def test_trap_5_billed_units_are_not_tokens(self):
         meta = {
             "billed_units": {"input_tokens": 5, "output_tokens": 17},
             "tokens": {"input_tokens": 71, "output_tokens": 17},
@@ -210,7 +210,7 @@ CLAUDE_EVENTS = (
 
 class TestStream:
     @pytest.mark.parametrize("form", [wired, under_chunk, bare])
-    def test_trap_claude(self, form):
+    def test_trap_4_usage_of_claude_arrives_in_pieces(self, form):
         reader = fed(*CLAUDE_EVENTS[:-1], form=form)
         assert reader.content
         assert not reader.done

@@ -6,6 +6,7 @@ import pytest
 
 from ctxkit.dialects import gemini_generate as dialect
 from ctxkit.errors import ProviderShapeError
+from ctxkit.model import Edit
 
 
 def parts_of(*parts, role="user"):
@@ -79,6 +80,13 @@ class TestView:
     def test_what_is_no_request(self, body):
         with pytest.raises(ProviderShapeError, match="gemini.generate"):
             dialect.view(body)
+
+    def test_a_request_that_reads_a_handle_is_never_edited(self):
+        body = {"contents": "hi", "cachedContent": "cachedContents/1"}
+        assert dialect.apply(body, []) is body
+        with pytest.raises(ProviderShapeError, match="cachedContent"):
+            dialect.apply(body, [Edit("drop", ("contents",), "no")])
+        assert dialect.apply({"contents": "hi"}, [Edit("replace", ("contents",), "x", "ho")]) == {"contents": "ho"}
 
     def test_there_are_no_markers(self):
         value = {"role": "user", "parts": [{"text": "hi", "cache_control": {}}]}
@@ -157,7 +165,7 @@ class TestParts:
 
 
 class TestUsage:
-    def test_trap_cached_tokens_are_inside_the_prompt(self):
+    def test_trap_1_cached_tokens_are_inside_the_prompt(self):
         found = answer(promptTokenCount=3797, cachedContentTokenCount=3055, candidatesTokenCount=656,
                        thoughtsTokenCount=1549, totalTokenCount=6002)  # fmt: skip
         usage = found.usage
@@ -171,7 +179,7 @@ class TestUsage:
         usage = answer(promptTokenCount=7036, cachedContentTokenCount=7021, totalTokenCount=7036).usage
         assert (usage.fresh, usage.read, usage.output) == (15, 7021, 0)
 
-    def test_trap_implicit_hits_are_read_however_small(self):
+    def test_trap_8_implicit_hits_are_read_however_small(self):
         assert answer(promptTokenCount=100, cachedContentTokenCount=92, candidatesTokenCount=1).usage.read == 92
 
     def test_what_is_missing_is_unknown(self):
