@@ -5,10 +5,10 @@
     from ctxkit.testing import FakeProvider, capture
 
     def test_summary_is_short():
-        kit = ctxkit.Kit(ledger=None)
+        kit = ctxkit.Kit(store=None, ledger=None)
         with FakeProvider(text="Four.") as provider, capture(kit) as records:
-            client = kit.wrap(OpenAI(base_url=provider.openai_url, api_key="none"))
-            client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "2 + 2?"}])
+            with kit.wrap(OpenAI(base_url=provider.openai_url, api_key="none")) as client:
+                client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "2 + 2?"}])
         assert provider.requests[0].json["model"] == "gpt-5"
         assert records[0].usage.output == 2
 """

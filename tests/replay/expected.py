@@ -69,10 +69,15 @@ def _chat(usage: Mapping[str, Any]) -> Expected:
     written = _first(inside.get("cache_write_tokens"), usage.get("cache_creation_input_tokens"))
     reasoning = _first(outside.get("reasoning_tokens"), usage.get("reasoning_tokens"))
     if output is not None and prompt is not None and total is not None:
-        if reasoning and total == prompt + output + reasoning:  # xAI and its models elsewhere: reasoning stands beside
+        gap = total - prompt - output
+        if gap and gap in (read, inside.get("audio_tokens")):  # a gateway net of cache; Mistral's audio beside the text
+            prompt += gap
+        elif gap and gap == reasoning:  # xAI and its models elsewhere: reasoning stands beside
             output += reasoning
-        if read and total == prompt + output + read:  # a gateway whose prompt is net of cache
-            prompt += read
+        elif gap > 0:  # Google's OpenAI face: thoughts are in the total alone
+            output, reasoning = output + gap, gap
+    if prompt is not None and read and read > prompt:  # xAI, Mistral: what they bill is all that was cached
+        prompt = read
     return Expected(prompt, output, read, written, reasoning)
 
 

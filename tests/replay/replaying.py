@@ -210,11 +210,12 @@ def row_differs(exchange: Exchange, record: Record) -> str:
 
 def excuse(exchange: Exchange, record: Record) -> str:
     """Why a row cannot equal the recorded usage, or ``""``."""
+    figures = expected(exchange.dialect or "", exchange.usage, exchange.body)
     if exchange.dialect == "openai.responses" and record.status == "unmetered" and "input" not in exchange.request:
         return "a request that is none of its endpoint's: unmetered"
-    figures = expected(exchange.dialect or "", exchange.usage, exchange.body)
-    if figures.read and figures.input and figures.read > figures.input and record.problems:
-        return "more tokens cached than sent: the row names the contradiction"
+    cached = (figures.read or 0) + (figures.written or 0)
+    if figures.input is not None and cached > figures.input and record.problems:
+        return "more tokens read and written than the prompt has: the row names the contradiction"
     if exchange.body and not all(re.search(rf"\b{figure}\b", exchange.body) for figure in _figures(exchange.usage)):
         return "recorded usage that does not stand in the recorded body"
     return ""
