@@ -58,9 +58,7 @@ CHAT = {
     "stream": lambda c: drain(
         c.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True, stream_options=USAGE)
     ),
-    "stream helper": lambda c: helped(
-        c.chat.completions.stream(model=MODEL, messages=MESSAGES, stream_options=USAGE)
-    ),
+    "stream helper": lambda c: helped(c.chat.completions.stream(model=MODEL, messages=MESSAGES, stream_options=USAGE)),
     "raw": lambda c: c.chat.completions.with_raw_response.create(model=MODEL, messages=MESSAGES).parse().model_dump(),
     "raw stream": lambda c: drain(
         c.chat.completions.with_raw_response.create(
@@ -70,7 +68,9 @@ CHAT = {
     "streaming response": lambda c: read(
         c.chat.completions.with_streaming_response.create(model=MODEL, messages=MESSAGES)
     ),
-    "with_options": lambda c: c.with_options(timeout=30).chat.completions.create(model=MODEL, messages=MESSAGES).model_dump(),
+    "with_options": lambda c: (
+        c.with_options(timeout=30).chat.completions.create(model=MODEL, messages=MESSAGES).model_dump()
+    ),
     "post": lambda c: c.post("/chat/completions", body={"model": MODEL, "messages": MESSAGES}, cast_to=object),
     "extra_body": lambda c: c.chat.completions.create(
         model=MODEL, messages=MESSAGES, extra_body={"top_k": 3}
@@ -139,9 +139,7 @@ async def test_async(provider, kit, records):
         client = kit.wrap(sdk)
         assert client is sdk
         await client.chat.completions.create(model=MODEL, messages=MESSAGES)
-        stream = await client.chat.completions.create(
-            model=MODEL, messages=MESSAGES, stream=True, stream_options=USAGE
-        )
+        stream = await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True, stream_options=USAGE)
         async for _ in stream:
             pass
         async with client.chat.completions.stream(model=MODEL, messages=MESSAGES, stream_options=USAGE) as helper:
@@ -416,7 +414,9 @@ def test_environment_proxies_and_pool_limits_are_kept(monkeypatch, provider, kit
     with made(provider) as plain, made(provider) as sdk:
         before, after = plain._client, kit.wrap(sdk)._client
         assert type(before) is type(after)
-        assert [str(pattern.pattern) for pattern in after._mounts] == [str(pattern.pattern) for pattern in before._mounts]
+        assert [str(pattern.pattern) for pattern in after._mounts] == [
+            str(pattern.pattern) for pattern in before._mounts
+        ]
         assert after.timeout == before.timeout
         assert after.follow_redirects == before.follow_redirects
 
