@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation, PriceVariant
 
-__all__ = ["BUNDLED", "PRICED", "Card", "Prices", "charge", "convert", "storage_cost"]
+__all__ = ["BUNDLED", "PRICED", "Card", "Prices", "charge", "convert", "list_state", "storage_cost"]
 
 BUNDLED = Path(__file__).parent / "data" / "prices.toml"
 """The rows that come with ctxkit."""
@@ -308,3 +308,20 @@ def _midnight(day: date) -> float:
 
 def _on(day: date, hour: time) -> float:
     return datetime.combine(day, hour, hour.tzinfo or UTC).timestamp()
+
+
+def list_state(at: float) -> tuple[str, date | None]:
+    """Version of genai-prices, and the newest change of a price it knows that had begun by ``at``.
+
+    The package carries no date of its own; the second figure says how fresh its data are at least.
+    """
+    import genai_prices
+    from genai_prices.data_snapshot import get_snapshot
+
+    today = datetime.fromtimestamp(at, UTC).date()
+    rows: list[object] = []
+    for provider in get_snapshot().providers:
+        for model in provider.models:
+            rows += [*(model.prices if isinstance(model.prices, list) else ()), *(model.price_variants or ())]
+    starts = [getattr(getattr(row, "constraint", None), "start_date", None) for row in rows]
+    return genai_prices.__version__, max((day for day in starts if day is not None and day <= today), default=None)
