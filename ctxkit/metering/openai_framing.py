@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from ctxkit.metering.openai_models import base_model
 
-__all__ = ["Framing", "Injection", "framing_of"]
+__all__ = ["Framing", "Injection", "framing_of", "hosted_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Framing:
         chat_schema: schema of the answer in Chat Completions; its name is written once more where ``named``.
         responses_schema: schema of the answer in Responses.
         named: see ``chat_schema``.
+        chat_schema_with_tools: tokens beside the schema in Chat Completions when there are tools too: both share one
+            message.
         forced: added, with the name, when ``tool_choice`` names a function; ``None`` where that costs nothing.
         none: added in Chat Completions for ``tool_choice: none``.
         required: added for ``tool_choice: required``.
@@ -65,6 +67,7 @@ class Framing:
     chat_schema: Injection = Injection(6, 2)
     responses_schema: Injection = Injection(1)
     named: bool = True
+    chat_schema_with_tools: int = 1
     forced: int | None = 7
     none: int = 1
     required: int = 0
@@ -85,6 +88,7 @@ _GPT_5 = Framing(
     chat_schema=Injection(4, 3),
     responses_schema=Injection(0),
     named=False,
+    chat_schema_with_tools=0,
     forced=None,
     none=0,
     undescribed=-1,
@@ -98,6 +102,7 @@ _O = Framing(
     chat_schema=Injection(4, 3),
     responses_schema=Injection(0),
     named=False,
+    chat_schema_with_tools=0,
     forced=None,
     none=0,
 )
@@ -123,3 +128,27 @@ def framing_of(model: str, platform: str = "") -> Framing:
     """
     name = base_model(model, platform)
     return next((framing for pattern, framing in _RULES if re.match(pattern, name)), _GPT_4O)
+
+
+# Tools of the provider's own, by the start of their type: tokens of the definition for models up to gpt-4.1 and for
+# gpt-5, and how much more a request may report, because what such a tool finds is read again and billed as input.
+_HOSTED: tuple[tuple[str, int, int, int], ...] = (
+    ("web_search", 294, 4430, 12000),
+    ("file_search", 200, 200, 2000),
+    ("code_interpreter", 139, 660, 1500),
+    ("image_generation", 360, 350, 3000),
+    ("computer", 484, 484, 1500),
+    ("apply_patch", 620, 620, 700),
+    ("shell", 237, 237, 1200),
+    ("local_shell", 237, 237, 1200),
+    ("tool_search", 95, 95, 200),
+    ("mcp", 100, 100, 5000),
+)
+
+
+def hosted_tokens(kind: str, framing: Framing) -> tuple[int, int]:
+    """Tokens of the definition of a tool that the provider runs, and how far the request may be off because of it."""
+    for start, before, since, slack in _HOSTED:
+        if kind.startswith(start):
+            return (since if framing.said else before), slack
+    return 100, 2000

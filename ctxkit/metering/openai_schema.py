@@ -170,6 +170,7 @@ _SHOWN = frozenset(
         "title",
         "description",
         "enum",
+        "const",
         "anyOf",
         "oneOf",
         "allOf",
@@ -202,4 +203,4 @@ def _shown(schema: Json, depth: int) -> Json:
 def _kept(key: str, value: Json, depth: int) -> Json:
     if key in ("properties", "$defs", "definitions") and isinstance(value, dict):
         return {name: _shown(item, depth + 1) for name, item in value.items()}
-    return value if key in ("title", "description", "enum", "type", "$ref") else _shown(value, depth + 1)
+    return value if key in ("title", "description", "enum", "const", "type", "$ref") else _shown(value, depth + 1)

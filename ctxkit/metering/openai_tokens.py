@@ -13,10 +13,12 @@ a single call is a message to ``functions.name``; parallel calls in Chat Complet
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.metering.images import ImageTokens, estimate, openai_tokens
+from ctxkit.metering.openai_framing import framing_of, hosted_tokens
 from ctxkit.metering.openai_models import base_model, encoding_for
 from ctxkit.metering.openai_schema import answer_schema, function_type, plain_function_type
 from ctxkit.metering.tokens import text_tokens
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from ctxkit.metering.openai_framing import Framing, Injection
     from ctxkit.model import Conversation, Json, Message, Part
 
-__all__ = ["Reader", "Weight", "frame_tokens", "message_weight", "schema_tokens"]
+__all__ = ["Reader", "Weight", "frame_tokens", "message_weight", "reader_of", "schema_tokens"]
 
 
 class Weight(NamedTuple):
@@ -56,8 +58,6 @@ class Reader(NamedTuple):
 
 def reader_of(model: str, platform: str = "") -> Reader | None:
     """The reader for a model's name; ``None`` for a model that is not OpenAI's."""
-    from ctxkit.metering.openai_framing import framing_of
-
     encoding = encoding_for(model, platform)
     return None if encoding is None else Reader(base_model(model, platform), encoding, framing_of(model, platform))
 
@@ -76,7 +76,8 @@ def message_weight(messages: Sequence[Message], index: int, reader: Reader) -> W
     message = messages[index]
     parts = message.parts
     if message.role == "tools":
-        return Weight(sum(_tool_tokens(part, reader) for part in parts))
+        tools = [_tool_tokens(part, reader) for part in parts]
+        return Weight(sum(tokens for tokens, _ in tools), slack=sum(slack for _, slack in tools))
     texts = [part.text for part in parts if part.kind == "text"]
     others = [part for part in parts if part.kind != "text"]
     if not others:
@@ -118,12 +119,15 @@ def _mixed(messages: Sequence[Message], index: int, reader: Reader, text: str, o
         if part.kind == "reasoning":
             thought, off = _thought_tokens(part, message)
             current, slack = current + thought, slack + off
-        elif part.kind == "tool":
-            tokens += _tool_tokens(part, reader)
-        elif part.kind in ("image", "document", "audio", "video", "other"):
-            expected, off = _media_tokens(part, reader)
+        elif part.kind not in ("tool_call", "tool_result"):
+            expected, off = _tool_tokens(part, reader) if part.kind == "tool" else _media_tokens(part, reader)
             tokens, slack = tokens + expected, slack + off
+    tokens += _LATE_TOOLS if _type(message.value) == "additional_tools" else 0
     return Weight(tokens, current, message.role == "user", slack)
+
+
+# Tools that are declared in the middle of a conversation bring this with them (16 recordings, 98 to 101).
+_LATE_TOOLS = 99
 
 
 # --- calls and results -----------------------------------------------------------------------------------------------
@@ -212,16 +216,45 @@ def _thought_tokens(part: Part, message: Message) -> tuple[float, float]:
     sealed = part.value.get("encrypted_content") if isinstance(part.value, dict) else None
     if not isinstance(sealed, str):
         return _UNSEEN_THOUGHT, _UNSEEN_THOUGHT
-    expected = max(0.0, (len(sealed) - _SEAL) / _SEALED_CHARACTERS_PER_TOKEN)
+    expected = _unsealed(sealed)
     return expected, 10 + expected * 0.15
+
+
+def _unsealed(sealed: str) -> float:
+    return max(0.0, (len(sealed) - _SEAL) / _SEALED_CHARACTERS_PER_TOKEN)
 
 
 def _media_tokens(part: Part, reader: Reader) -> tuple[float, float]:
     if part.kind == "image":
         image = _image_tokens(part.value, reader.model)
         return image.tokens, max(image.tokens - image.low, image.high - image.tokens) / 2
-    expected = {"document": 1000.0, "audio": 100.0, "video": 1000.0}.get(part.kind, 0.0)
+    if part.kind == "other":
+        return _other_tokens(part)
+    expected = _audio_tokens(part.value) if part.kind == "audio" else _DOCUMENT
     return expected, expected
+
+
+_DOCUMENT = 500.0  # pages are read as text and as images: 7 to 8,425 tokens were recorded
+_AUDIO = 40.0
+
+
+def _other_tokens(part: Part) -> tuple[float, float]:
+    """A compacted history weighs what it hides; other unknown fields weigh nothing as far as was seen."""
+    sealed = part.value.get("encrypted_content") if isinstance(part.value, dict) else None
+    if not isinstance(sealed, str):
+        return 0.0, 0.0
+    return _unsealed(sealed), 10 + _unsealed(sealed) * 0.15
+
+
+def _audio_tokens(value: Json) -> float:
+    """Ten tokens a second (OpenAI, audio guide); how long it is is guessed from the length of the data."""
+    inner = value.get("input_audio") if isinstance(value, dict) else None
+    data = inner.get("data") if isinstance(inner, dict) else None
+    if not isinstance(data, str) or not isinstance(inner, dict):
+        return _AUDIO
+    elided = re.match(r"__elided:(\d{1,9}):", data)
+    length = int(elided.group(1)) if elided else len(data)
+    return max(5.0, length * 0.75 / (4000 if inner.get("format") == "wav" else 1300))
 
 
 def _image_tokens(value: Json, model: str) -> ImageTokens:
@@ -242,18 +275,21 @@ _TOOLS_END = ";\n\n} // namespace functions"
 _BETWEEN = ";\n\n"
 
 
-def _tool_tokens(part: Part, reader: Reader) -> int:
-    """One definition, with what parts it from the one before it."""
+def _tool_tokens(part: Part, reader: Reader) -> tuple[int, int]:
+    """One definition, with what parts it from the one before it, and how far that may be off."""
     function = _function(part.value)
-    if function is None:
-        return 0
-    write = plain_function_type if reader.framing.plain_types else function_type
-    undescribed = 0 if function.get("description") else reader.framing.undescribed
-    return text_tokens(_BETWEEN + write(function), reader.encoding) + undescribed
+    if function is not None:
+        write = plain_function_type if reader.framing.plain_types else function_type
+        undescribed = 0 if function.get("description") else reader.framing.undescribed
+        return text_tokens(_BETWEEN + write(function), reader.encoding) + undescribed, 0
+    kind = _type(part.value)
+    if kind == "custom":
+        return text_tokens(part.text, reader.encoding) + 10, 20
+    return hosted_tokens(kind, reader.framing)
 
 
 def _function(tool: Json) -> Mapping[str, Json] | None:
-    """The function of a definition; ``None`` for a tool of the provider's own."""
+    """The function of a definition; ``None`` for a tool of another type."""
     if not isinstance(tool, dict):
         return None
     inner = tool.get("function", tool)
@@ -278,25 +314,39 @@ def frame_tokens(conversation: Conversation, reader: Reader, schema: int | None 
         reader: who reads it.
         schema: :func:`schema_tokens` of the answer's schema when the caller remembers it.
     """
-    framing = reader.framing
     chat = conversation.dialect != "openai.responses"
-    tokens = framing.reply
-    functions = [message for message in conversation.messages if message.role == "tools"]
+    tokens = reader.framing.reply
+    tools = any(message.role == "tools" for message in conversation.messages[:2])  # a prompt template may stand before
     first = next((message for message in conversation.messages if message.role != "tools"), None)
-    if functions:
-        tokens += _tools_frame(functions[0], first, reader, chat=chat)
+    if tools:
+        tokens += _tools_frame(conversation.messages, first, reader, chat=chat)
         tokens += _choice(conversation.options, reader, chat=chat)
     answer = _format(conversation.options)
     if answer is not None:
-        tokens += _schema_frame(answer, first, reader, schema, chat=chat)
+        tokens += _schema_frame(answer, first, reader, schema, chat=chat, tools=tools)
+    if not chat:
+        tokens += _extra(conversation)
     return tokens, _HISTORY_SLACK if conversation.server_history else 0.0
 
 
+def _extra(conversation: Conversation) -> int:
+    """What Responses adds for modes of its own."""
+    reasoning = conversation.options.get("reasoning")
+    pro = isinstance(reasoning, dict) and reasoning.get("mode") == "pro"
+    messages = conversation.messages
+    compact = bool(messages) and messages[-1].role == "assistant" and _type(messages[-1].value) in ("", "message")
+    return (_PRO if pro else 0) + (_COMPACT if compact else 0)
+
+
+_PRO = 1520  # gpt-5.6 in "pro" mode: four recordings, 1,514 to 1,531
+_COMPACT = 93  # a conversation that ends with the assistant's words is sent to be compacted (13 recordings)
 _HISTORY_SLACK = 2000.0
 
 
-def _tools_frame(tool: Message, first: Message | None, reader: Reader, *, chat: bool) -> int:
-    function = _function(tool.value)
+def _tools_frame(messages: Sequence[Message], first: Message | None, reader: Reader, *, chat: bool) -> int:
+    """What stands around the definitions of functions; tools of the provider's own bring theirs with them."""
+    tools = (message.value for message in messages if message.role == "tools")
+    function = next(filter(None, map(_function, tools)), None)
     if function is None:
         return 0
     encoding = reader.encoding
@@ -355,11 +405,19 @@ def _format(options: Mapping[str, Json]) -> Mapping[str, Json] | None:
 
 
 def _schema_frame(
-    answer: Mapping[str, Json], first: Message | None, reader: Reader, schema: int | None, *, chat: bool
+    answer: Mapping[str, Json],
+    first: Message | None,
+    reader: Reader,
+    schema: int | None,
+    *,
+    chat: bool,
+    tools: bool,
 ) -> int:
     name = str(answer.get("name") or "")
     if schema is None:
         schema = schema_tokens(name, str(answer.get("description") or ""), answer.get("schema"), reader)
+    if chat and tools:
+        return schema + reader.framing.chat_schema_with_tools
     injection = reader.framing.chat_schema if chat else reader.framing.responses_schema
     again = _short_tokens(name, reader.encoding) if chat and reader.framing.named else 0
     return schema + again + _placed(injection, first, "# Response", reader)
