@@ -98,19 +98,20 @@ _HOMES = {
 C = TypeVar("C")
 
 
-def wrap(client: C) -> C:
+def wrap(client: C, *, platform: str | None = None) -> C:
     """Meter ``client`` with the default kit: the same object, or one of the same class.
 
     Args:
         client: ``OpenAI()``, ``Anthropic()``, ``genai.Client()``, a boto3 ``bedrock-runtime`` client (and the async
             and Azure variants), or ``litellm.completion`` / ``litellm.acompletion``.
+        platform: who serves it, where its host does not say (``"vllm"``, ``"sglang"``, a gateway's owner).
 
     Raises:
         UnsupportedClientError: no front door fits it; the message says what to do.
     """
     from ctxkit.kit import default_kit
 
-    return default_kit().wrap(client)
+    return default_kit().wrap(client, platform=platform)
 
 
 def __getattr__(name: str) -> Any:

@@ -445,23 +445,27 @@ class Kit:
 
     # ------------------------------------------------------------------ doors
 
-    def wrap(self, client: C) -> C:
+    def wrap(self, client: C, *, platform: str | None = None) -> C:
         """Meter a client (or LiteLLM function): the same object, or one of the same class.
+
+        Args:
+            client: of the OpenAI, Anthropic or Google SDK, boto3's ``bedrock-runtime``, or a LiteLLM function.
+            platform: who serves it, where its host does not say (``"vllm"``, ``"sglang"``, a gateway's owner).
 
         Raises:
             UnsupportedClientError: no front door fits it, or it would go unmetered; the message says what to do.
         """
         from ctxkit.integrations import wrap
 
-        wrapped = wrap(client, self)
+        wrapped = wrap(client, self, platform=platform)
         self.warm()
         return wrapped
 
-    def attach(self, http_client: C) -> C:
+    def attach(self, http_client: C, *, platform: str | None = None) -> C:
         """Meter an httpx or httpx2 client, to be passed as ``http_client=`` of an SDK; the same object."""
         from ctxkit.integrations import attach
 
-        attached = attach(http_client, self)
+        attached = attach(http_client, self, platform=platform)
         self.warm()
         return attached
 

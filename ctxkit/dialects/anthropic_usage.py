@@ -188,6 +188,9 @@ class AnthropicStream:
         """What was seen so far, in the shape of an answer that was not streamed."""
         return self._message if self._usage is None else {**self._message, "usage": self._usage}
 
+    def end(self) -> None:
+        """Nothing to do: the protocol says itself when it is over."""
+
     def answer(self) -> Answer:
         """What was seen so far; complete after ``message_stop``."""
         return _answer(self._message, self._usage, complete=self.done, extra=self._problems)

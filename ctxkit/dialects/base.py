@@ -6,10 +6,12 @@ the field names of its wire format. Nothing here does I/O or reads a clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ctxkit.model import Answer, Conversation, Edit, Json
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ctxkit.model import Answer, Conversation, Edit, Json
 
 __all__ = ["AnswerStream", "Dialect"]
 
@@ -24,10 +26,12 @@ class AnswerStream(Protocol):
     @property
     def done(self) -> bool:
         """The protocol's own end of stream was seen."""
+        ...
 
     @property
     def content(self) -> bool:
         """A non-empty piece of content (text, reasoning or tool call) was seen."""
+        ...
 
     def feed(self, data: bytes) -> bool:
         """Look at one event's data (the JSON after ``data:``, or ``[DONE]``).
@@ -36,9 +40,15 @@ class AnswerStream(Protocol):
             True when the event is one that the client should not see, because it exists only since ctxkit asked
             for it (OpenAI chat's usage chunk under ``usage_probe``); else False.
         """
+        ...
+
+    def end(self) -> None:
+        """The bytes ended: says so to a protocol without a terminator of its own (Gemini)."""
+        ...
 
     def answer(self) -> Answer:
         """What was seen so far; ``complete`` is True only after the protocol's own end."""
+        ...
 
 
 class Dialect(Protocol):
@@ -47,10 +57,12 @@ class Dialect(Protocol):
     @property
     def name(self) -> str:
         """``"openai.chat"``, ``"anthropic.messages"``, ..."""
+        ...
 
     @property
     def editable(self) -> bool:
         """False for meter-only dialects: ``apply`` refuses any edit."""
+        ...
 
     def view(self, body: Json) -> Conversation:
         """A read-only look at ``body`` in cache order.
@@ -58,21 +70,26 @@ class Dialect(Protocol):
         Raises:
             ProviderShapeError: ``body`` is not a request of this dialect; the message says where.
         """
+        ...
 
     def identity(self, value: Json) -> Json:
         """What of a message counts for its identity: the same object, or a copy without cache markers.
 
         Two values that the model reads alike (one with ``cache_control``, one without) have equal identities.
         """
+        ...
 
     def apply(self, body: Json, edits: Sequence[Edit]) -> Json:
         """A new body with ``edits`` made; untouched parts are the same objects; no edits: ``body`` itself."""
+        ...
 
     def answer(self, response: Mapping[str, Json], platform: str) -> Answer:
         """Read a whole (not streamed) answer. Never raises on odd figures: they become ``problems``."""
+        ...
 
     def stream(self, platform: str, *, hide_usage: bool = False) -> AnswerStream:
         """Begin to read a streamed answer; ``hide_usage``: the usage chunk was asked for by us alone."""
+        ...
 
 
 def each(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Json]]:

@@ -125,6 +125,9 @@ class ConverseStream:
             elif kind.endswith("Exception"):
                 self._problems.append(f"the stream broke off: {kind}")
 
+    def end(self) -> None:
+        """Nothing to do: the protocol says itself when it is over."""
+
     def answer(self) -> Answer:
         """What was seen so far; complete after ``metadata``."""
         return _answer(self._seen, complete=self.done, extra=self._problems)

@@ -192,6 +192,9 @@ class InvokeStream:
         reason = _finish(event) or text(event, "messageStop", "stopReason")
         self._seen = merge(self._seen, {**kept, "stop_reason": reason})
 
+    def end(self) -> None:
+        """Nothing to do: the protocol says itself when it is over."""
+
     def answer(self) -> Answer:
         """What was seen so far; complete after the metrics."""
         seen = self._seen if self._metrics is None else {**self._seen, _METRICS: self._metrics}

@@ -148,6 +148,9 @@ class ChatStream:
         self.content = self.content or any(map(_says, choices))
         return self._hide and not choices and isinstance(reported, dict)
 
+    def end(self) -> None:
+        """Nothing to do: the protocol says itself when it is over."""
+
     def answer(self) -> Answer:
         """What was seen so far."""
         usage, problems = read_usage(self._usage, self._platform, self._seen.get("model"))
@@ -246,6 +249,9 @@ class ResponseStream:
     def _end(self, response: Json) -> None:
         self.done = True
         self._answer = response_answer(response if isinstance(response, dict) else {}, self._platform)
+
+    def end(self) -> None:
+        """Nothing to do: the protocol says itself when it is over."""
 
     def answer(self) -> Answer:
         """What was seen so far: figures come with the last event alone."""
