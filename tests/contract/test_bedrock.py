@@ -14,7 +14,7 @@ boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
 from botocore import eventstream  # noqa: E402
 from botocore.awsrequest import AWSResponse  # noqa: E402
 from botocore.config import Config  # noqa: E402
-from botocore.exceptions import ClientError, ConnectionError, ParamValidationError  # noqa: E402
+from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError  # noqa: E402
 from botocore.response import StreamingBody  # noqa: E402
 
 MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -56,20 +56,6 @@ def plain(value):
     return value
 
 
-READS = {
-    "read": lambda body: body.read(),
-    "read in pieces": lambda body: b"".join(iter(lambda: body.read(7), b"")),
-    "iterate": b"".join,
-    "iter_chunks": lambda body: b"".join(body.iter_chunks(10)),
-    "iter_lines": lambda body: b"\n".join(body.iter_lines()),
-    "readlines": lambda body: b"".join(body.readlines()),
-    "next": lambda body: b"".join(iter(lambda: next(body, b""), b"")),
-    "readinto": lambda body: filled(body),
-    "json": lambda body: json.dumps(json.load(body), separators=(",", ":"), ensure_ascii=False).encode(),
-    "with": lambda body: inside(body),
-}
-
-
 def filled(body):
     buffer, found = bytearray(50), b""
     while count := body.readinto(buffer):
@@ -82,6 +68,18 @@ def inside(body):
         return raw.read()
 
 
+READS = {
+    "read": lambda body: body.read(),
+    "read in pieces": lambda body: b"".join(iter(lambda: body.read(7), b"")),
+    "iterate": b"".join,
+    "iter_chunks": lambda body: b"".join(body.iter_chunks(10)),
+    "iter_lines": lambda body: b"\n".join(body.iter_lines()),
+    "readlines": lambda body: b"".join(body.readlines()),
+    "next": lambda body: b"".join(iter(lambda: next(body, b""), b"")),
+    "readinto": filled,
+    "json": lambda body: json.dumps(json.load(body), separators=(",", ":"), ensure_ascii=False).encode(),
+    "with": inside,
+}
 CALLS = {
     "converse": ("bedrock.converse", lambda c: plain(c.converse(**CONVERSE))),
     "converse_stream": ("bedrock.converse", lambda c: list(c.converse_stream(**CONVERSE)["stream"])),
@@ -220,7 +218,7 @@ def test_refused(provider, client, records, call):
 
 def test_no_connection(provider, client, records):
     provider.close()
-    with pytest.raises(ConnectionError):
+    with pytest.raises(EndpointConnectionError):
         client.converse(**CONVERSE)
     assert (only(records).status, only(records).http_status) == ("failed", None)
 

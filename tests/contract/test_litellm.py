@@ -7,8 +7,9 @@ import os
 
 import pytest
 
-from ctxkit import feature
+from ctxkit import Usage, feature
 from ctxkit.errors import BudgetExceeded, UnsupportedClientError
+from ctxkit.integrations.litellm_usage import answer_of, usage_of
 from tests.contract.shared import MESSAGES, collected, only, wire
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it asks the network when imported
@@ -196,16 +197,27 @@ def test_router(provider, kit, records):
     assert [(r.status, r.model) for r in records] == [("settled", "gpt-4o")] * 2
 
 
-def test_an_answer_from_its_own_cache_costs_nothing(provider, kit, records, monkeypatch):
-    pytest.importorskip("fastapi", reason="LiteLLM's cache imports fastapi")
-    monkeypatch.setattr(litellm, "cache", litellm.Cache())
-    options = {"api_base": provider.openai_url, "api_key": "none", "caching": True}
-    completion = kit.wrap(litellm.completion)
-    completion("openai/gpt-4o", MESSAGES, **options)
-    completion("openai/gpt-4o", MESSAGES, **options)
-    assert len(provider.requests) == 1
-    assert [record.usage.input_total for record in records] == [100, 0]
-    assert records[1].cost == 0
+def test_an_answer_from_its_own_cache_costs_nothing():
+    response = litellm.ModelResponse(usage=litellm.Usage(prompt_tokens=100, completion_tokens=20, total_tokens=120))
+    assert answer_of(response).usage.fresh == 100
+    response._hidden_params["cache_hit"] = True
+    assert answer_of(response).usage == Usage(0, 0, {}, 0)
+    assert answer_of(response).cost == 0
+
+
+def test_writes_by_time_to_live():
+    usage = litellm.Usage(
+        prompt_tokens=22,
+        completion_tokens=9,
+        total_tokens=31,
+        cache_read_input_tokens=7,
+        cache_creation_input_tokens=5,
+        prompt_tokens_details={
+            "cache_creation_token_details": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3}
+        },
+    )
+    assert usage_of(usage) == Usage(fresh=10, read=7, written={"5m": 2, "1h": 3}, output=9)
+    assert usage_of(litellm.Usage()) is None, "zeros are what LiteLLM writes where nothing was reported"
 
 
 def test_labels(kit, records, route):

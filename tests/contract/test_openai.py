@@ -7,6 +7,7 @@ import json
 import os
 
 import pytest
+
 from ctxkit import feature
 from ctxkit.errors import BudgetExceeded
 from ctxkit.testing import Tokens
