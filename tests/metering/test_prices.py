@@ -307,6 +307,8 @@ def test_a_tier_is_unknown_before_its_price_is_known(prices):
         ),
         ("xai", "grok-4.6", "grok-4.6"),
         ("mistral", "mistral-large-latest", "mistral-large-2512"),
+        ("mistral", "ministral-3b-latest", "ministral-3b-2512"),
+        ("bedrock", "openai.gpt-oss-120b", "openai.gpt-oss-120b-1:0"),
     ],
 )
 def test_a_model_is_found_however_it_is_spelt(prices, platform, model, listed):
