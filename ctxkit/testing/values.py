@@ -78,7 +78,8 @@ class Behaviour:
     """How the fake provider answers, until told otherwise.
 
     Attributes:
-        text: what the model says.
+        text: what the model says. U+2028 and U+2029 go over the wire as they are: legal JSON, and more than the streams
+            of some SDKs can bear (google-genai 1.x).
         calls: tools the model calls after it has spoken.
         reasoning: what the model thinks first, ``""`` for nothing.
         tokens: the usage that is reported; ``None`` counts it by ``count``.
@@ -99,7 +100,7 @@ class Behaviour:
         fault: damage to the answer.
     """
 
-    text: str = "Hello from the fake provider. It's a good day: 3 > 2\u2028and naïve café 漢字 \U0001f600."
+    text: str = "Hello from the fake provider. It's a good day: 3 > 2 and naïve café 漢字 \U0001f600."
     calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
     tokens: Tokens | None = None

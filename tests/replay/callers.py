@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import importlib
 import inspect
 import json
 import re
@@ -175,13 +176,13 @@ def anthropic_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
 
 def gemini_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
     """The Developer API and Vertex, by one class."""
-    import httpx2
     from google import genai
     from google.genai import types
     from google.oauth2.credentials import Credentials
 
-    http_client = httpx2.Client(proxy=provider.proxy_url, follow_redirects=True, timeout=60)
-    async_client = httpx2.AsyncClient()  # never used; google-genai would make one all the same
+    httpx: Any = importlib.import_module("httpx2" if int(genai.__version__.split(".")[0]) >= 3 else "httpx")
+    http_client = httpx.Client(proxy=provider.proxy_url, follow_redirects=True, timeout=60)
+    async_client = httpx.AsyncClient()  # never used; google-genai would make one all the same
 
     @functools.cache
     def client(base: str, version: str, project: str | None, location: str | None) -> Any:

@@ -115,13 +115,15 @@ def test_trap_1_cached_tokens_are_inside_the_prompt_of_openai_like_servers(
 
 def test_trap_1_cached_tokens_are_inside_the_prompt_of_gemini(provider: FakeProvider, kit: Kit, row: Any) -> None:
     genai = pytest.importorskip("google.genai")
-    client = kit.wrap(genai.Client(api_key="none", http_options={"base_url": provider.gemini_url}))
+    options = kit.google_http_options(base_url=provider.gemini_url)
+    client = genai.Client(api_key="none", http_options=options)
     usage = {"promptTokenCount": 1_500, "cachedContentTokenCount": 1_024, "candidatesTokenCount": 5}
     candidate = {"content": {"role": "model", "parts": [{"text": "Paris."}]}, "finishReason": "STOP"}
     body = {"candidates": [candidate], "usageMetadata": {**usage, "totalTokenCount": 1_505}}
     provider.reply(json.dumps(body).encode())
     client.models.generate_content(model="gemini-2.5-flash", contents="What is the capital of France?")
     client.close()
+    options.httpx_client.close()
     seen = row().usage
     assert (seen.fresh, seen.read, seen.output, seen.input_total) == (476, 1_024, 5, 1_500)
 
@@ -279,7 +281,7 @@ def test_trap_9_an_agent_that_repeats_itself_makes_operations_and_not_retries(
     client = openai_at("http://api.openai.com/v1")
     for _ in range(3):
         client.chat.completions.create(model="gpt-4o", messages=ASK)
-    provider.behave(failures=2)
+    provider.behave(failures=2, retry_after=0.01)
     client.with_options(max_retries=2).chat.completions.create(model="gpt-4o", messages=ASK)
     kit.flush()
     rows = list(kit.ledger.records())
