@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-from ctxkit.metering.openai_models import base_model
+from ctxkit.metering.openai_models import base_model, encoding_for
+from ctxkit.metering.tokens import text_tokens
 
-__all__ = ["Framing", "Injection", "framing_of", "hosted_tokens"]
+__all__ = ["Framing", "Injection", "Reader", "framing_of", "hosted_tokens", "reader_of", "short_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ _RULES: tuple[tuple[str, Framing], ...] = (
     (r"o1-preview", Framing("o1-preview", message=16, reply=14)),
     (r"o1-mini", _GPT_4O),
     (r"o[1-9]", _O),
-    (r"gpt-4o(?:-mini)?-search", Framing("search", message=0, reply=0, bare=True)),
+    (r"gpt-4o(?:-mini)?-search|text-|davinci|babbage|curie|ada|code-", Framing("text", message=0, reply=0, bare=True)),
     (r"gpt-3\.5-turbo-0301", Framing("gpt-3.5-0301", message=4, reply=2, plain_types=True)),
     (r"gpt-(?:3\.5-turbo-(?:16k-)?0613|4(?:-32k)?(?:-0314|-0613|$))", _GPT_4),
 )
@@ -152,3 +154,26 @@ def hosted_tokens(kind: str, framing: Framing) -> tuple[int, int]:
         if kind.startswith(start):
             return (since if framing.said else before), slack
     return 100, 2000
+
+
+class Reader(NamedTuple):
+    """Who reads: the model, by what its counting needs."""
+
+    model: str
+    encoding: str
+    framing: Framing
+
+
+def reader_of(model: str, platform: str = "") -> Reader | None:
+    """The reader for a model's name; ``None`` for a model that is not OpenAI's."""
+    encoding = encoding_for(model, platform)
+    return None if encoding is None else Reader(base_model(model, platform), encoding, framing_of(model, platform))
+
+
+def short_tokens(text: str, encoding: str) -> int:
+    """Tokens of roles, names and other short texts that come again and again: the last few thousand are remembered."""
+    return _remembered(text, encoding) if len(text) <= _SHORT else text_tokens(text, encoding)
+
+
+_SHORT = 256
+_remembered = lru_cache(maxsize=4096)(text_tokens)
