@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ctxkit.metering.openai_framing import Injection, Reader
     from ctxkit.model import Conversation, Json, Message, Part
 
-__all__ = ["answer_format", "frame_tokens", "tool_tokens", "type_of"]
+__all__ = ["answer_format", "frame_tokens", "schema_tokens", "tool_tokens", "type_of"]
 
 _TOOLS_HEAD = "# Tools\n\n## functions\n\nnamespace functions {\n\n"
 _TOOLS_END = ";\n\n} // namespace functions"
@@ -42,14 +42,19 @@ def _function(tool: Json) -> Mapping[str, Json] | None:
     return inner if isinstance(inner, dict) and "name" in inner and type_of(tool) in ("function", "") else None
 
 
+def schema_tokens(name: str, description: str, schema: Json, reader: Reader) -> int:
+    """The schema of the answer as it is written into the prompt, without what frames it."""
+    note = f"// {description}\n" if description else ""
+    return text_tokens(f"# Response Formats\n\n## {name}\n\n{note}{answer_schema(schema)}", reader.encoding)
+
+
 def frame_tokens(conversation: Conversation, reader: Reader, schema: int | None = None) -> tuple[float, float]:
     """What the request adds to the sum of its messages: tokens, and how far they may be off.
 
     Args:
         conversation: the request.
         reader: who reads it.
-        schema: tokens of the answer's schema (:func:`~ctxkit.metering.openai_schema.answer_schema`), when the caller
-            remembers them.
+        schema: :func:`schema_tokens` of the schema of the answer, when the caller remembers it.
     """
     chat = conversation.dialect != "openai.responses"
     tokens = reader.framing.reply
@@ -150,15 +155,14 @@ def _schema_frame(
     chat: bool,
     tools: bool,
 ) -> int:
-    name, encoding = str(answer.get("name") or ""), reader.encoding
-    note = f"// {answer.get('description')}\n" if answer.get("description") else ""
-    tokens = short_tokens(f"# Response Formats\n\n## {name}\n\n{note}", encoding)
-    tokens += text_tokens(answer_schema(answer.get("schema")), encoding) if schema is None else schema
+    name = str(answer.get("name") or "")
+    if schema is None:
+        schema = schema_tokens(name, str(answer.get("description") or ""), answer.get("schema"), reader)
     if chat and tools:
-        return tokens + reader.framing.chat_schema_with_tools
+        return schema + reader.framing.chat_schema_with_tools
     injection = reader.framing.chat_schema if chat else reader.framing.responses_schema
     again = short_tokens(name, reader.encoding) if chat and reader.framing.named else 0
-    return tokens + again + _placed(injection, first, "# Response", reader)
+    return schema + again + _placed(injection, first, "# Response", reader)
 
 
 def type_of(value: Json) -> str:
