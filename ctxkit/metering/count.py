@@ -18,7 +18,9 @@ from typing import Literal, Protocol
 
 from ctxkit.forks import on_fork
 from ctxkit.metering.features import compact
-from ctxkit.metering.fitted import Weight, row_for
+from ctxkit.metering.exact import exact_for
+from ctxkit.metering.fitted import row_for
+from ctxkit.metering.weight import Weight
 from ctxkit.model import Conversation, Json, Message
 
 __all__ = ["Count", "Counter", "Scale"]
@@ -54,8 +56,8 @@ class Scale(Protocol):
     def method(self) -> Literal["exact", "fitted", "rough"]:
         """How the weights came to be."""
 
-    def message(self, message: Message) -> Weight:
-        """Weigh one message."""
+    def message(self, messages: Sequence[Message], index: int) -> Weight:
+        """Weigh one message of a conversation; only those neighbours matter that its own ids name."""
 
     def schema(self, schema: Json) -> Weight:
         """Weigh the schema that an answer must follow."""
@@ -63,7 +65,7 @@ class Scale(Protocol):
     def frame(self, conversation: Conversation, schema: Callable[[Json], Weight]) -> tuple[float, float, bool]:
         """Tokens and slack that the request adds, and whether its tools are left out; ``schema`` remembers."""
 
-    def interval(self, tokens: float, slack: float) -> tuple[float, float]:
+    def interval(self, tokens: float, slack: float, *, tools: bool) -> tuple[float, float]:
         """Low and high for an expected count."""
 
 
@@ -150,16 +152,18 @@ class Counter:
         added, off, dropped = scale.frame(conversation, partial(self._schema, scale, memory))
         if dropped:
             tokens -= _tools(conversation, weights)
-        return _counted(scale, tokens + added, slack + off)
+        tools = bool(weights) and conversation.messages[0].role == "tools" and not dropped
+        return _counted(scale, tokens + added, slack + off, tools=tools)
 
     def _weigh(
         self, scale: Scale, memory: _Memory, conversation: Conversation, digests: Sequence[bytes]
     ) -> list[Weight]:
         weights = []
-        for message, digest in zip(conversation.messages, digests, strict=True):
+        messages = conversation.messages
+        for index, digest in enumerate(digests):
             weight = memory.get(digest)
             if weight is None:
-                weight = scale.message(message)
+                weight = scale.message(messages, index)
                 self._remember(memory, digest, weight)
             weights.append(weight)
         return weights
@@ -193,7 +197,7 @@ _MODELS = 512
 
 def scale_for(platform: str, model: str) -> Scale:
     """What weighs the messages of ``model`` as ``platform`` serves it."""
-    return row_for(platform, model)
+    return exact_for(platform, model) or row_for(platform, model)
 
 
 def _current(weights: Sequence[Weight]) -> float:
@@ -216,8 +220,8 @@ def _tools(conversation: Conversation, weights: Sequence[Weight]) -> float:
     return total
 
 
-def _counted(scale: Scale, tokens: float, slack: float) -> Count:
-    low, high = scale.interval(tokens, slack)
+def _counted(scale: Scale, tokens: float, slack: float, *, tools: bool) -> Count:
+    low, high = scale.interval(tokens, slack, tools=tools)
     expected = max(1, round(tokens))
     return Count(expected, min(expected, max(0, floor(low))), max(expected, ceil(high)), scale.method, scale.family)
 

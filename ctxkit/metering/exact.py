@@ -1,46 +1,45 @@
-"""OpenAI models as a scale for :class:`ctxkit.metering.count.Counter`: the provider's own vocabulary and framing."""
+"""OpenAI's models on the counter's scale: their own vocabulary and framing, with the error that was measured."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from ctxkit.metering.openai_models import verified
-from ctxkit.metering.openai_request import answer_format, frame_tokens
+from ctxkit.metering.fitted import width_of
+from ctxkit.metering.openai_request import answer_format
 from ctxkit.metering.openai_schema import answer_schema
-from ctxkit.metering.openai_tokens import Reader, Weight, message_weight, reader_of
+from ctxkit.metering.openai_tokens import Reader, frame_tokens, message_weight, reader_of
 from ctxkit.metering.tokens import text_tokens, warm
+from ctxkit.metering.weight import Weight
+from ctxkit.model import Conversation, Json, Message
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+__all__ = ["Exact", "exact_for"]
 
-    from ctxkit.model import Conversation, Json, Message
-
-__all__ = ["ExactScale", "exact_scale"]
+_FITTED = "o200k_harmony"
+"""The open-weight models read o200k too, but hosts frame their requests each in its own way: they are fitted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ExactScale:
-    """Weighs requests to one OpenAI model.
+class Exact:
+    """An OpenAI model as one reader reads it.
 
     Attributes:
-        family: the generation of models that are framed alike, ``"openai/gpt-5"``.
-        reader: the model, by what counting needs.
-        method: ``"exact"``; ``"fitted"`` where the vocabulary is only taken to be the same (GPT-6), ``"rough"`` where
-            the vocabulary could not be loaded.
+        reader: vocabulary and framing.
+        method: ``"exact"``, or ``"rough"`` when the vocabulary cannot be used.
     """
 
-    family: str
     reader: Reader
     method: Literal["exact", "fitted", "rough"]
 
-    def message(self, message: Message) -> Weight:
-        """Weigh a message that stands alone."""
-        return message_weight((message,), 0, self.reader)
+    @property
+    def family(self) -> str:
+        """Name of the row."""
+        return f"openai:{self.reader.framing.name}"
 
-    def message_at(self, messages: Sequence[Message], index: int) -> Weight:
-        """Weigh ``messages[index]``; a result is weighed by the calls above it, which its id names."""
+    def message(self, messages: Sequence[Message], index: int) -> Weight:
+        """Weigh one message."""
         return message_weight(messages, index, self.reader)
 
     def schema(self, schema: Json) -> Weight:
@@ -48,28 +47,25 @@ class ExactScale:
         return Weight(text_tokens(answer_schema(schema), self.reader.encoding))
 
     def frame(self, conversation: Conversation, schema: Callable[[Json], Weight]) -> tuple[float, float, bool]:
-        """What the request adds: tokens, slack, and whether its tools are left out (never: OpenAI shows them always)."""
+        """What the request adds; tools that may not be called are read all the same."""
         answer = answer_format(conversation.options)
         known = None if answer is None else round(schema(answer.get("schema")).tokens)
         tokens, slack = frame_tokens(conversation, self.reader, known)
         return tokens, slack, False
 
-    def interval(self, tokens: float, slack: float) -> tuple[float, float]:
-        """Where the reported count lies in at least 95 of 100 requests that are expected to have ``tokens``."""
-        below, above = (2 + 0.01 * tokens, 3 + 0.01 * tokens) if self.method == "exact" else (8 + 0.3 * tokens,) * 2
-        return max(1.0, tokens - below - min(slack, tokens * 0.9)), tokens + above + slack
+    def interval(self, tokens: float, slack: float, *, tools: bool) -> tuple[float, float]:
+        """Low and high, from what recorded requests of all OpenAI models showed."""
+        widen = 1.0 if self.method == "exact" else 3.0
+        return width_of(("openai",), tokens, slack, tools=tools, widen=widen)
 
 
 @lru_cache(maxsize=512)
-def exact_scale(platform: str, model: str) -> ExactScale | None:
-    """The scale for an OpenAI model wherever it is hosted; loads its vocabulary.
-
-    Returns:
-        ``None`` for every other model, and for gpt-oss: its hosts add system messages of their own.
-    """
+def exact_for(platform: str, model: str) -> Exact | None:
+    """The scale of an OpenAI model; ``None`` for any other."""
     reader = reader_of(model, platform)
-    if reader is None or reader.encoding == "o200k_harmony":
-        return None
-    if not warm(reader.encoding):
-        return ExactScale(f"openai/{reader.framing.name}", reader, "rough")
-    return ExactScale(f"openai/{reader.framing.name}", reader, "exact" if verified(model, platform) else "fitted")
+    return None if reader is None or reader.encoding == _FITTED else _exact(reader)
+
+
+@lru_cache(maxsize=512)
+def _exact(reader: Reader) -> Exact:
+    return Exact(reader, "exact" if warm(reader.encoding) else "rough")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ctxkit.model import Conversation, Json, Message, Part
 
-__all__ = ["Frame", "Traits", "compact", "frame_of", "traits_of"]
+__all__ = ["Frame", "Traits", "compact", "format_traits", "frame_of", "is_hosted", "traits_of"]
 
 _MEDIA = frozenset({"image", "audio", "video", "document"})
 _TEXTS = {"text": "", "tool_call": "call", "tool_result": "result"}
@@ -94,10 +94,13 @@ def _result(part: Part, _: str, traits: Traits) -> None:
 
 
 def _reasoning(part: Part, _: str, traits: Traits) -> None:
-    traits.reasoning.append(part.text)
+    if part.text and part.text not in traits.reasoning:  # some clients send the same thought under two names
+        traits.reasoning.append(part.text)
     _signature(part, traits)
 
 
+_PLACEHOLDER = 64
+"""Signatures up to this length stand for none (``skip_thought_signature_validator`` in base64 has 44 characters)."""
 _SIGNATURES = ("thoughtSignature", "thought_signature", "signature", "encrypted_content")
 
 
@@ -105,10 +108,14 @@ def _signature(part: Part, traits: Traits) -> None:
     if not part.signed or not isinstance(part.value, Mapping):
         return
     found = (part.value.get(key) for key in _SIGNATURES)
-    traits.signature.append(sum(len(value) for value in found if isinstance(value, str | bytes)))
+    length = sum(len(value) for value in found if isinstance(value, str | bytes))
+    if length > _PLACEHOLDER:
+        traits.signature.append(length)
 
 
 def _media(part: Part, _: str, traits: Traits) -> None:
+    if _dig(part.value, "citations", "enabled") or _dig(part.value, "document", "citations", "enabled"):
+        traits.counts["cited"] += 1
     if part.text:
         traits.texts.append(("document.text", part.text))
     else:
@@ -152,6 +159,8 @@ def _tool(part: Part, _: str, traits: Traits) -> None:
         if description:
             traits.counts["tool.described"] += 1
             traits.texts.append(("tool.text", description))
+        if function.get("input_examples"):
+            traits.texts.append(("tool.examples", compact(function["input_examples"])))
         _schema(schema, "param", traits)
 
 
@@ -169,6 +178,11 @@ def _functions(tool: Json) -> Iterator[Mapping[str, Any]]:
             yield tool[key]
             return
     yield tool
+
+
+def is_hosted(tool: Json) -> bool:
+    """Whether a tool definition names a tool that the provider runs itself."""
+    return any(_declared(function)[0] is None for function in _functions(tool))
 
 
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema")
@@ -283,14 +297,11 @@ def frame_of(conversation: Conversation) -> Frame:
     messages = conversation.messages
     flags = ["request"]
     tools = bool(messages) and messages[0].role == "tools"
-    choice = _choice(options) if tools else ""
     if tools:
-        flags.append({"none": "tools.none", "auto": "tools", "": "tools"}.get(choice, "tools.forced"))
+        flags.append(_tools_flag(options))
     if not any(message.role in ("system", "developer") for message in _opening(conversation)):
         flags.append("bare")
-    thinking = _thinking(options)
-    if thinking:
-        flags.append(thinking)
+    flags.append(_thinking(options))
     schema, loose = _format(options)
     if schema is not None:
         flags.append("format")
@@ -300,7 +311,7 @@ def frame_of(conversation: Conversation) -> Frame:
     return Frame(tuple(flags), schema, opaque)
 
 
-_OPAQUE = ("mcp_servers", "plugins", "web_search_options", "container", "context_management", "connectors")
+_OPAQUE = ("mcp_servers", "plugins", "web_search_options", "container", "context_management", "connectors", "documents")
 
 
 def _opening(conversation: Conversation) -> Iterator[Message]:
@@ -320,6 +331,15 @@ def _dig(value: Json, *keys: str) -> Json:
     return value
 
 
+def _tools_flag(options: Mapping[str, Json]) -> str:
+    """How tools may be used, in as far as it changes what the provider says of them."""
+    choice = _choice(options)
+    if choice == "none":
+        return "tools.none"
+    single = options.get("parallel_tool_calls") is False or _dig(options, "tool_choice", "disable_parallel_tool_use")
+    return ("tools" if choice in ("", "auto") else "tools.forced") + (".single" if single else "")
+
+
 def _choice(options: Mapping[str, Json]) -> str:
     """``"none"``, ``"auto"``, ``""`` when nothing is said, else what forces a call: ``"any"``, ``"tool"``, ..."""
     choice = options.get("tool_choice")
@@ -335,13 +355,18 @@ def _choice(options: Mapping[str, Json]) -> str:
     return "auto" if choice in ("validated", "mode_unspecified") else choice
 
 
-def _thinking(options: Mapping[str, Json]) -> str | None:
-    extra = options.get("additionalModelRequestFields")
-    thinking = options.get("thinking") or _dig(extra, "thinking")
+def _thinking(options: Mapping[str, Json]) -> str:
+    """Whether thinking was asked for, refused, or not spoken of."""
+    thinking = options.get("thinking") or _dig(options, "additionalModelRequestFields", "thinking")
     kind = _dig(thinking, "type")
+    effort = options.get("reasoning_effort") or _dig(options, "reasoning", "effort")
     if kind == "enabled":
         return "thinking"
-    return "thinking.adaptive" if kind in ("adaptive", "auto") else None
+    if kind in ("adaptive", "auto"):
+        return "thinking.adaptive"
+    if kind == "disabled" or effort == "none":
+        return "thinking.off"
+    return "thinking.effort" if effort else "thinking.unsaid"
 
 
 _GEMINI_FORMATS = ("responseJsonSchema", "response_json_schema", "responseSchema", "response_schema")
@@ -354,13 +379,17 @@ def _format(options: Mapping[str, Json]) -> tuple[Json, bool]:
         or options.get("output_format")
         or _dig(options, "output_config", "format")
         or _dig(options, "text", "format")
+        or _dig(options, "outputConfig", "textFormat", "structure")
     )
     schema = _dig(wanted, "json_schema", "schema") or _dig(wanted, "schema") or _dig(wanted, "json_schema")
+    schema = schema or _dig(wanted, "jsonSchema", "schema")
     config = options.get("generationConfig") or options.get("generation_config") or {}
     for key in _GEMINI_FORMATS:
         schema = schema or _dig(config, key)
     kind = _dig(wanted, "type")
     mime = _dig(config, "responseMimeType") or _dig(config, "response_mime_type")
+    if isinstance(schema, str):
+        schema = _parsed(schema)
     return schema, kind in ("json_object", "json") or mime == "application/json"
 
 

@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import json
 import logging
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ctxkit.metering.families import UNKNOWN, family_of, group_of, stem_of
 from ctxkit.metering.features import Traits, format_traits, frame_of, traits_of
 from ctxkit.metering.media import media_tokens
+from ctxkit.metering.weight import Weight
 from ctxkit.metering.textkinds import VOCABULARY, has_vocabulary, kind_of, kinds_of
 from ctxkit.metering.tokens import token_bytes, token_ids
 from ctxkit.model import Conversation, Json, Message
 
-__all__ = ["KINDLESS", "Row", "Weight", "row_for", "row_names", "table"]
+__all__ = ["KINDLESS", "Row", "row_for", "row_names", "spread", "table", "width_of"]
 
 _log = logging.getLogger("ctxkit")
 
@@ -32,22 +32,6 @@ _TABLE = Path(__file__).parent / "data" / "calibration.json"
 
 KINDLESS = frozenset({"server.text", "other.text", "param.titles", "format.titles"})
 """Texts that are weighed by their number of tokens alone: what a family makes of them is not their text."""
-
-
-class Weight(NamedTuple):
-    """What one message weighs in one family.
-
-    Attributes:
-        tokens: expected tokens when the message belongs to a turn that is over.
-        current: what is added while its turn still runs (thoughts that are dropped later).
-        turn: it opens a turn of the user.
-        slack: how far ``tokens`` may be off because of what cannot be counted (images of unknown size, documents).
-    """
-
-    tokens: float
-    current: float = 0.0
-    turn: bool = False
-    slack: float = 0.0
 
 
 class _TokenWeights(dict[int, float]):
@@ -70,21 +54,20 @@ class Row:
     Attributes:
         family: name of the row, shown to users.
         weights: weight of each feature, by name.
-        scale: where the intervals of this row come from: ``(upper size, low, high)`` per class of size, in units of
-            :func:`spread`.
+        scales: names under which the table keeps the intervals of this row, the best first.
         tokens: weights of single tokens.
         method: ``"fitted"``, or ``"rough"`` for a family that nobody measured and for any without a vocabulary.
     """
 
     family: str
     weights: Mapping[str, float]
-    scale: tuple[tuple[float, float, float], ...]
+    scales: tuple[str, ...]
     tokens: _TokenWeights
     method: Literal["fitted", "rough"]
 
-    def message(self, message: Message) -> Weight:
+    def message(self, messages: Sequence[Message], index: int) -> Weight:
         """Weigh one message (or tool definition, or system block)."""
-        return self._weigh(traits_of(message))
+        return self._weigh(traits_of(messages[index]))
 
     def frame(self, conversation: Conversation, schema: Callable[[Json], Weight]) -> tuple[float, float, bool]:
         """What the request adds: tokens, slack, and whether its tools are left out (``tool_choice: none``).
@@ -95,22 +78,20 @@ class Row:
         """
         frame = frame_of(conversation)
         weights = self.weights
-        tokens = sum([weights.get(f"f.{flag}", 0.0) for flag in frame.flags])
+        dropped = "tools.none" in frame.flags and not weights.get("keeps.tools", 0.0)
+        tokens = sum([weights.get(f"f.{flag}", 0.0) for flag in frame.flags if not dropped or flag != "tools.none"])
         if frame.format is not None:
             tokens += schema(frame.format).tokens
-        dropped = "tools.none" in frame.flags and not weights.get("keeps.tools", 0.0)
         return tokens, _OPAQUE_SLACK if frame.opaque else 0.0, dropped
 
     def schema(self, schema: Json) -> Weight:
         """Weigh the schema that an answer must follow."""
         return self._weigh(format_traits(schema))
 
-    def interval(self, tokens: float, slack: float) -> tuple[float, float]:
+    def interval(self, tokens: float, slack: float, *, tools: bool) -> tuple[float, float]:
         """Where the reported count lies in at least 95 of 100 requests that this row expects to have ``tokens``."""
-        at = bisect_right(self.scale, tokens, key=lambda step: step[0])
-        _, low, high = self.scale[min(at, len(self.scale) - 1)]
-        unit = spread(tokens)
-        return max(1.0, tokens + low * unit - min(slack, tokens * 0.9)), tokens + high * unit + slack
+        widen = 1.0 if has_vocabulary() else 3.0
+        return width_of(self.scales, tokens, slack, tools=tools, widen=widen)
 
     def _weigh(self, traits: Traits) -> Weight:
         weights = self.weights
@@ -177,7 +158,7 @@ def table() -> Mapping[str, Any]:
     except (OSError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
     _log.warning("ctxkit: %s cannot be used (%s); token counts are rough. Reinstall ctxkit.", _TABLE.name, reason)
-    return {"rows": {"*": {}}, "scales": {"*": [[1e12, -12.0, 12.0]]}}
+    return {"rows": {"*": {}}, "scales": {}}
 
 
 def row_names(platform: str, model: str, family: str) -> tuple[str, ...]:
@@ -209,12 +190,39 @@ def _row(family: str, chain: tuple[str, ...]) -> Row:
     for name in chain:
         weights.update(rows[name])
     known = family in rows and has_vocabulary()
-    return Row(family, weights, _scale(family, chain), _TokenWeights(weights), "fitted" if known else "rough")
+    scales = (UNKNOWN,) if family not in rows else tuple(reversed(chain))
+    return Row(family, weights, scales, _TokenWeights(weights), "fitted" if known else "rough")
 
 
-def _scale(family: str, chain: tuple[str, ...]) -> tuple[tuple[float, float, float], ...]:
-    scales = table()["scales"]
-    name = next((name for name in reversed(chain) if name in scales), "*")
-    widen = 1.0 if has_vocabulary() else 3.0
-    steps = scales[UNKNOWN if family == UNKNOWN and UNKNOWN in scales else name]
-    return tuple((float(upper), low * widen, high * widen) for upper, low, high in steps)
+def width_of(
+    scales: tuple[str, ...], tokens: float, slack: float, *, tools: bool, widen: float = 1.0
+) -> tuple[float, float]:
+    """Low and high around an expected count.
+
+    Args:
+        scales: names of rows whose errors were measured; the first one that the table has is used.
+        tokens: the expected count.
+        slack: what media and the like add to the width.
+        tools: there are tools, whose rendering is less certain than text.
+        widen: how much wider than measured, for a count that was made with less.
+    """
+    _, low, high = _steps(scales, tools)[0 if tokens < _SMALL else 1 if tokens < _LARGE else 2]
+    unit = spread(tokens) * widen
+    return max(0.0, tokens + low * unit - min(slack, tokens * 0.9)), tokens + high * unit + slack
+
+
+_SMALL, _LARGE = 300.0, 1000.0
+"""Classes of size in which errors were measured."""
+
+
+@lru_cache(maxsize=1024)
+def _steps(scales: tuple[str, ...], tools: bool) -> list[list[float]]:  # noqa: FBT001 - cached by position
+    """Steps of ``(upper size, low, high)`` in units of :func:`spread`."""
+    known = table()["scales"]
+    kind = "+tools" if tools else ""
+    names = [f"{name}{kind}" for name in scales] + [f"*{kind}", "*"]
+    steps: list[list[float]] = next((known[name] for name in names if name in known), _BARE)
+    return steps
+
+
+_BARE = [[300.0, -12.0, 12.0], [1000.0, -12.0, 12.0], [1e12, -12.0, 12.0]]

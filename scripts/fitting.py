@@ -1,0 +1,352 @@
+"""The calibrated estimator's model, and how it is fitted.
+
+Reported tokens are a linear sum of the features that ``ctxkit.metering.features`` counts. Weights are found level by
+level: over all requests, per tokenizer, per family, per family at one platform, per model, per model at one
+platform. Each level may leave the one above it only as far as its data insist (a ridge towards the parent, wide for
+prompts that a provider adds, narrow for weights of text), so that a family with three recordings stays sane. Errors
+count by their size (iteratively reweighted least squares), not by its square, so that odd recordings do not bend the
+line, and requests that repeat one another share one vote.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import lsq_linear
+
+from ctxkit.metering.families import UNKNOWN, family_of, group_of, stem_of
+from ctxkit.metering.features import Traits, format_traits, frame_of, traits_of
+from ctxkit.metering.fitted import KINDLESS
+from ctxkit.metering.textkinds import kinds_of
+from scripts.recorded import Sample
+
+__all__ = ["DOCUMENTED", "Case", "Fit", "cases_of"]
+
+DOCUMENTED: Mapping[str, Mapping[str, float]] = {
+    "claude-3": {"f.tools": 264, "f.tools.forced": 355},
+    "claude-3.5": {"f.tools": 264, "f.tools.forced": 355},
+    "claude-4": {"f.tools": 313, "f.tools.forced": 315},
+    "claude-4.5": {"f.tools": 496, "f.tools.forced": 588},
+    "claude-4.7": {"f.tools": 675, "f.tools.forced": 804},
+    "claude-4.8": {"f.tools": 290, "f.tools.forced": 410},
+    "claude-5": {"f.tools": 286, "f.tools.forced": 406},
+    "claude-sonnet-5": {"f.tools": 354, "f.tools.forced": 474},
+}
+"""Tokens of the system prompt for tool use (platform.claude.com, tool use overview, 2026-08-21): where fits begin."""
+
+
+
+
+def _documented(name: str) -> dict[str, float]:
+    figures = dict(DOCUMENTED.get(name, {}))
+    if figures:
+        figures["f.tools.none"] = figures["f.tools"]
+    return figures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One request as the fit sees it.
+
+    Attributes:
+        sample: where it came from.
+        x: its features; ``bare``: the same without its tools.
+        bare: see ``x``.
+        family: row of its family; ``stem``: its model.
+        stem: see ``family``.
+    """
+
+    sample: Sample
+    x: Mapping[str, float]
+    bare: Mapping[str, float]
+    family: str
+    stem: str
+
+    @property
+    def y(self) -> float:
+        """Reported tokens."""
+        return float(self.sample.total)
+
+    @property
+    def tools_dropped(self) -> bool:
+        """``tool_choice: none``, which most families answer by leaving the tools out of the prompt."""
+        return "f.tools.none" in self.x
+
+
+def cases_of(samples: Iterable[Sample]) -> list[Case]:
+    """The requests of fitted families, alike ones (same model, platform, features and total) only once."""
+    seen: set[tuple[Any, ...]] = set()
+    cases = []
+    for sample in samples:
+        case = _case(sample)
+        key = (case.family, case.stem, sample.platform, sample.total, tuple(sorted(case.x.items())))
+        if case.family != UNKNOWN and key not in seen:
+            seen.add(key)
+            cases.append(case)
+    return cases
+
+
+def _case(sample: Sample) -> Case:
+    x: Counter[str] = Counter()
+    tools: Counter[str] = Counter()
+    messages = sample.conversation.messages
+    traits = [traits_of(message) for message in messages]
+    last = max((place for place, one in enumerate(traits) if one.turn), default=-1)
+    for place, one in enumerate(traits):
+        _add(tools if messages[place].role == "tools" else x, one)
+        _add_thoughts(x, one, "now" if place > last else "past")
+    frame = frame_of(sample.conversation)
+    x.update(f"f.{flag}" for flag in frame.flags)
+    if frame.format is not None:
+        _add(x, format_traits(frame.format))
+    bare = {name: count for name, count in x.items() if name != "f.tools.none"}
+    return Case(sample, dict(x + tools), bare, family_of(sample.model, sample.platform), stem_of(sample.model))
+
+
+def _add(x: Counter[str], traits: Traits) -> None:
+    x.update(traits.counts)
+    for name, text in traits.texts:
+        kinds = kinds_of(text) if text else {}
+        count = sum(kinds.values())
+        if name not in KINDLESS:
+            x.update({f"k.{kind}": found for kind, found in kinds.items()})
+            x["tokens"] += count
+        if name and count:
+            x[f"t.{name}"] += count
+
+
+def _add_thoughts(x: Counter[str], traits: Traits, when: str) -> None:
+    for name, texts in (("reasoning", traits.reasoning), ("tagged", traits.tagged)):
+        count = sum(sum(kinds_of(text).values()) for text in texts)
+        if count:
+            x[f"{name}.{when}"] += count
+    if sum(traits.signature):
+        x[f"signature.{when}"] += sum(traits.signature)
+
+
+# How far a weight may stray from its parent's by itself (one standard deviation), by the beginning of its name.
+_LOOSE = (
+    ("k.digit", 0.3),
+    ("k.han", 0.3),
+    ("k.kana", 0.3),
+    ("k.hangul", 0.3),
+    ("k.script", 0.2),
+    ("k.bytes", 0.3),
+    ("k.symbol", 0.3),
+    ("k.blank", 0.3),
+    ("k.line", 0.2),
+    ("k.", 0.1),
+    ("tokens", 0.15),
+    ("t.tool", 0.25),
+    ("t.param", 0.25),
+    ("t.format", 0.25),
+    ("t.server", 0.5),
+    ("t.other", 0.5),
+    ("t.", 0.05),
+    ("reasoning", 0.7),
+    ("tagged", 0.7),
+    ("signature", 0.1),
+    ("f.", 100.0),
+    ("cited", 300.0),
+    ("tool.described", 3.0),
+    ("tool", 15.0),
+    ("param.", 2.0),
+    ("param", 3.0),
+    ("format.", 2.0),
+    ("format", 3.0),
+    ("", 4.0),
+)
+_START = {
+    "user": 3.0,
+    "assistant": 3.0,
+    "system": 3.0,
+    "toolrole": 3.0,
+    "f.request": 3.0,
+    "reasoning.now": 0.5,
+    "tagged.now": 0.5,
+    "t.other.text": 0.5,
+    "t.server.text": 0.5,
+    "t.tool.examples": 0.2,
+    "tool": 25.0,
+    "tool.described": 4.0,
+    "param": 9.0,
+    "param.object": 8.0,
+    "param.described": 4.0,
+    "param.required": 3.0,
+    "param.choice": 3.0,
+    "param.nested": 4.0,
+    "param.other": 3.0,
+    "param.title": 2.0,
+    "param.definition": 6.0,
+    "t.param.titles": 0.7,
+}
+"""Where the weights of all families together begin; a schema's by how many tokens its JSON takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How strongly each level is held to its parent."""
+
+    everyone: float = 0.3
+    group: float = 1.0
+    family: float = 3.0
+    model: float = 6.0
+    text: float = 10.0
+    tail: float = 0.5
+
+
+def _start(name: str) -> float:
+    return 1.08 if name.startswith("k.") else _START.get(name.replace("format", "param"), 0.0)
+
+
+def _loose(name: str) -> float:
+    return next(width for prefix, width in _LOOSE if name.startswith(prefix))
+
+
+_Weights = dict[str, float]
+
+
+@dataclass(slots=True)
+class Fit:
+    """Weights of every row, fitted on ``cases``."""
+
+    cases: Sequence[Case]
+    strength: Strength = field(default_factory=Strength)
+    rows: dict[str, _Weights] = field(default_factory=dict)
+    keeps: dict[str, bool] = field(default_factory=dict)
+    support: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> Fit:
+        """Fit all levels."""
+        self._decide_dropping()
+        used = [case for case in self.cases if self.keeps_tools(case.family) or not case.tools_dropped]
+        votes = _votes(used)
+        how = self.strength
+        names = sorted({name for case in used for name in case.x})
+        start = {name: _start(name) for name in names}
+        self.rows["*"] = _solve(used, votes, start, how.everyone, how, frame=0.05)
+        levels: tuple[tuple[Callable[[Case], str], Callable[[Case], str], float], ...] = (
+            (lambda case: f"~{group_of(case.family)}", lambda _: "*", how.group),
+            (lambda case: case.family, lambda case: f"~{group_of(case.family)}", how.family),
+            (lambda case: f"{case.family}@{case.sample.platform}", lambda case: case.family, how.model),
+            (lambda case: f"={case.stem}", lambda case: case.family, how.model),
+            (lambda case: f"={case.stem}@{case.sample.platform}", lambda case: f"={case.stem}", how.model),
+        )
+        for name_of, parent_of, pull in levels:
+            self._level(used, votes, name_of, parent_of, pull)
+        self._documented()
+        return self
+
+    def _level(
+        self,
+        used: Sequence[Case],
+        votes: Mapping[int, float],
+        name_of: Callable[[Case], str],
+        parent_of: Callable[[Case], str],
+        pull: float,
+    ) -> None:
+        members: defaultdict[str, list[Case]] = defaultdict(list)
+        for case in used:
+            members[name_of(case)].append(case)
+        for name, cases in members.items():
+            parent = {**self.rows[parent_of(cases[0])], **_documented(name)}
+            self.rows[name] = _solve(cases, votes, parent, pull, self.strength)
+            self.support[name] = len({case.sample.recording for case in cases})
+
+    def _documented(self) -> None:
+        """Families with documented figures and no recordings still get a row."""
+        for name in DOCUMENTED:
+            parent = self.rows.get(f"~{group_of(name)}", self.rows["*"])
+            self.rows.setdefault(name, {**parent, **_documented(name)})
+
+    def _decide_dropping(self) -> None:
+        """Which families read their tools even when they may not be called: those that it explains better."""
+        doubtful: defaultdict[str, list[Case]] = defaultdict(list)
+        for case in self.cases:
+            if case.tools_dropped:
+                doubtful[case.family].append(case)
+        plain = {case.family: [] for case in self.cases}
+        for case in self.cases:
+            if "f.tools" in case.x:
+                plain[case.family].append(case)
+        for family, cases in doubtful.items():
+            texts = [case.y - sum(n for name, n in case.bare.items() if name.startswith("k.")) for case in cases]
+            tools = [case.y - sum(n for name, n in case.x.items() if name.startswith("k.")) for case in plain[family]]
+            self.keeps[family] = bool(tools) and float(np.median(texts)) > 0.6 * float(np.median(tools))
+
+    def keeps_tools(self, family: str) -> bool:
+        """Whether tools that may not be called are read all the same (Anthropic documents that they are)."""
+        return family.startswith("claude") or self.keeps.get(family, False)
+
+    def chain(self, case: Case) -> tuple[str, ...]:
+        """The most special row of a case first."""
+        platform = case.sample.platform
+        mine = (f"={case.stem}@{platform}", f"={case.stem}", f"{case.family}@{platform}", case.family)
+        return (*mine, f"~{group_of(case.family)}", "*")
+
+    def predict(self, case: Case) -> float:
+        """Expected tokens of a case."""
+        weights = next(self.rows[name] for name in self.chain(case) if name in self.rows)
+        dropped = case.tools_dropped and not self.keeps_tools(case.family)
+        x = case.bare if dropped else case.x
+        return max(1.0, sum(weights.get(name, 0.0) * count for name, count in x.items()))
+
+
+def _votes(cases: Sequence[Case]) -> dict[int, float]:
+    """Weight of each case: those with the same text in one family, or in one recording, share."""
+
+    def text(case: Case) -> tuple[Any, ...]:
+        return (case.family, case.stem, *sorted(item for item in case.x.items() if item[0].startswith("k.")))
+
+    alike = Counter(text(case) for case in cases)
+    recordings = Counter((case.family, case.sample.recording) for case in cases)
+    return {
+        id(case): float(max(alike[text(case)], recordings[case.family, case.sample.recording])) ** -0.5
+        for case in cases
+    }
+
+
+def _solve(  # noqa: PLR0917
+    cases: Sequence[Case], votes: Mapping[int, float], parent: _Weights, pull: float, how: Strength, frame: float = 1.0
+) -> _Weights:
+    """Weights that explain ``cases``, no farther from ``parent`` than they must.
+
+    ``frame`` narrows what requests may add by themselves: hidden prompts are a family's own, not everyone's.
+    """
+    names = sorted({name for case in cases for name in case.x if name in parent})
+    place = {name: index for index, name in enumerate(names)}
+    a = np.zeros((len(cases), len(names)))
+    for row, case in enumerate(cases):
+        for name, count in case.x.items():
+            if name in place:
+                a[row, place[name]] = count
+    y = np.array([case.y for case in cases])
+    center = np.array([parent[name] for name in names])
+    textual = [name.startswith(("k.", "t.")) or name == "tokens" for name in names]
+    hold = np.sqrt(pull * np.where(textual, how.text, 1.0)) / np.array(
+        [_loose(name) * (frame if name.startswith("f.") else 1.0) for name in names]
+    )
+    least = np.array([-0.6 if name.startswith("t.") or name == "tokens" else 0.0 for name in names])
+    noise = 2.0 + 0.01 * y
+    weight = np.array([votes[id(case)] for case in cases]) / noise
+    found = _reweighted(a, y, noise, weight, center, hold, np.minimum(least, center - 1e-6), how.tail)
+    return {**parent, **dict(zip(names, map(float, found), strict=True))}
+
+
+def _reweighted(  # noqa: PLR0917 - one call, all arrays of one problem
+    a: Any, y: Any, noise: Any, weight: Any, center: Any, hold: Any, least: Any, tail: float
+) -> Any:
+    """Least absolute deviations with a ridge and lower bounds, by reweighting until it stands still."""
+    found, scale = center, weight
+    for _ in range(15):
+        system = np.vstack([a * scale[:, None], np.diag(hold)])
+        target = np.concatenate([y * scale, center * hold])
+        before, found = found, lsq_linear(system, target, (least, np.inf), method="bvls", max_iter=300).x
+        if np.max(np.abs(found - before)) < 1e-3:
+            break
+        scale = weight / np.sqrt(np.maximum(np.abs(a @ found - y) / noise, tail))
+    return found
