@@ -13,13 +13,13 @@ a single call is a message to ``functions.name``; parallel calls in Chat Complet
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from ctxkit.metering.weight import Weight
 from ctxkit.metering.openai_framing import Reader, reader_of, short_tokens
 from ctxkit.metering.openai_media import media_tokens, thought_tokens
 from ctxkit.metering.openai_request import frame_tokens, schema_tokens, tool_tokens, type_of
 from ctxkit.metering.tokens import text_tokens
+from ctxkit.metering.weight import Weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,22 +27,6 @@ if TYPE_CHECKING:
     from ctxkit.model import Message, Part
 
 __all__ = ["Reader", "Weight", "frame_tokens", "message_weight", "reader_of", "schema_tokens"]
-
-
-class Weight(NamedTuple):
-    """What one message weighs.
-
-    Attributes:
-        tokens: expected tokens when the message belongs to a turn that is over.
-        current: what is added while its turn still runs (thoughts that are dropped later).
-        turn: it opens a turn of the user.
-        slack: how far ``tokens`` may be off because of what cannot be counted (images of unknown size, documents).
-    """
-
-    tokens: float
-    current: float = 0.0
-    turn: bool = False
-    slack: float = 0.0
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
