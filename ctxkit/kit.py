@@ -398,9 +398,10 @@ class Kit:
         card = None
         if plan.dialect and not plan.unmetered:
             tier = (answer.tier if answer else None) or plan.tier
+            region = (answer.region if answer else None) or plan.region
             names = [name for name in (answer.model if answer else None, plan.model) if name]
             cards = (
-                self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=plan.region) for name in names
+                self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=region) for name in names
             )
             card = next((known for known in cards if known is not None), None)
         return record_of(plan, answer, status, timing, card)

@@ -219,6 +219,7 @@ class Answer:
         id: the provider's id of the response.
         finish: finish or stop reason, as reported (the first one where there are several).
         tier: service tier that was billed, as reported.
+        region: where the answer was computed, when it is reported and may move the price.
         cost: cost in USD that the provider itself reported.
         complete: the answer came to its end (a stream: its terminator was seen).
         problems: what in the reported figures does not add up; shown in the report, never raised.
@@ -229,6 +230,7 @@ class Answer:
     id: str | None = None
     finish: str | None = None
     tier: str | None = None
+    region: str | None = None
     cost: Decimal | None = None
     complete: bool = True
     problems: tuple[str, ...] = ()

@@ -50,9 +50,16 @@ def _answer(message: Json, wire: Json, *, complete: bool, extra: Iterable[str] =
         id=text(message, "id"),
         finish=text(message, "stop_reason"),
         tier="fast" if text(wire, "speed") == "fast" else text(wire, "service_tier"),
+        region=_region(wire),
         complete=complete,
         problems=(*extra, *problems),
     )
+
+
+def _region(wire: Json) -> str | None:
+    """Where it was computed, when the request asked for a place (data residency costs more)."""
+    place = text(wire, "inference_geo")
+    return None if place in {"global", "not_available"} else place
 
 
 def read_usage(wire: Json) -> tuple[Usage | None, tuple[str, ...]]:

@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.errors import StoreError
+from ctxkit.folders import private_folder
 from ctxkit.forks import on_fork
 from ctxkit.stores.memory import MemoryStore
 
@@ -180,7 +181,7 @@ def _open(folder: Path, size_limit: int) -> Any:
         def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> Any:
             return super().fetch(_only_raw_mode(mode, diskcache.core.MODE_RAW), filename, value, read)
 
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     folder.chmod(0o700)
     file = folder / "cache.db"
     # Made before SQLite makes it, so that it and the write-ahead log that copies its mode are private from the start.

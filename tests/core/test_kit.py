@@ -348,3 +348,14 @@ def test_a_plan_explains_itself(kit):
     assert "sent byte for byte as it came" in told
     assert "cost unknown" in chat(kit, {**BODY, "model": "acme"}).explain()
     assert "not metered" in kit.plan(3, dialect="openai.chat", platform="x").explain()
+
+
+def test_data_residency_costs_more_when_the_answer_says_so(kit):
+    body = {"model": "claude-opus-4-6", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+
+    def cost(place):
+        plan = kit.plan(body, dialect="anthropic.messages", platform="anthropic")
+        usage = {"input_tokens": 1_000_000, "output_tokens": 0, "inference_geo": place}
+        return kit.settle(plan, {"model": "claude-opus-4-6", "usage": usage}).cost
+
+    assert cost("us") == cost("global") * Decimal("1.1")

@@ -59,6 +59,14 @@ def test_folder_and_files_are_private(tmp_path):
     store.close()
 
 
+def test_folders_above_are_private_too(tmp_path):
+    store = DiskStore(tmp_path / "home" / "deeper" / "s")
+    store.add(b"a", b"1")
+    store.close()
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "home" / "deeper").stat().st_mode) == 0o700
+
+
 def test_a_pickle_that_somebody_planted_is_never_loaded(tmp_path):
     store = DiskStore(tmp_path / "s")
     store.put(b"a", b"1")
