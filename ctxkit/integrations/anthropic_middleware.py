@@ -100,7 +100,8 @@ class _Middleware:
                 self.kit.sent(plan)
                 exchange = Exchange(self.kit, plan)
         if exchange is None:
-            return call_next(request)
+            with as_asked(request):
+                return call_next(request)
         try:
             with self.kit.nested(), as_asked(request):
                 response = call_next(request)
@@ -122,7 +123,8 @@ class _Middleware:
                 await self.kit.asent(plan)
                 exchange = Exchange(self.kit, plan)
         if exchange is None:
-            return await call_next(request)
+            with as_asked(request):
+                return await call_next(request)
         try:
             with self.kit.nested(), as_asked(request):
                 response = await call_next(request)

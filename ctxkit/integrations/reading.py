@@ -177,9 +177,8 @@ def _unframed(message: eventstream.Message, dialect: str) -> bytes:
 
 def stream_answer(stream: AnswerStream, *, ended: bool) -> Answer:
     """The answer of a stream; a dialect without a terminator is told when the bytes have ended."""
-    end: Any = getattr(stream, "end", None)
-    if ended and end is not None:
-        end()
+    if ended:
+        stream.end()
     return stream.answer()
 
 

@@ -202,8 +202,14 @@ def test_abandoned_stream_settles_as_partial(client, records, way):
     assert record.usage.input_total == 100, "message_start told the prompt"
 
 
-def test_what_is_no_model_call_passes_unseen(client, kit, records):
-    client.messages.count_tokens(model=MODEL, messages=MESSAGES)
+def test_what_is_no_model_call_passes_unseen(provider, kit, records):
+    with made(provider) as plain:
+        plain.messages.count_tokens(model=MODEL, messages=MESSAGES)
+    sent = wire(provider)
+    provider.clear()
+    with made(provider) as sdk:
+        kit.wrap(sdk).messages.count_tokens(model=MODEL, messages=MESSAGES)
+    assert wire(provider) == sent
     assert records == []
     assert list(kit.ledger.records()) == []
 

@@ -1,0 +1,106 @@
+"""Whatever breaks inside ctxkit, at whatever stage: the user's call gives what it gives without ctxkit."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from ctxkit.integrations import exchange
+from ctxkit.integrations.reading import Body
+from tests.contract.shared import wire
+from tests.fault.doors import DOORS
+
+# LiteLLM and google-genai leave connections and coroutines of their own to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::{name}")
+    for name in ("ResourceWarning", "DeprecationWarning", "UserWarning", "RuntimeWarning", "pytest.PytestUnraisableExceptionWarning")
+]  # fmt: skip
+
+DIALECTS = ("openai_chat", "anthropic_messages", "gemini_generate", "bedrock_converse", "bedrock_invoke")
+
+
+class Broken(Exception):
+    """A fault nobody foresaw."""
+
+
+def broken(*_, **__):
+    raise Broken("this room has collapsed")
+
+
+class BrokenStream:
+    """An answer reader that fails at one event, or always."""
+
+    def __init__(self, after):
+        self.left = after
+        self.done = self.content = False
+
+    def feed(self, _):
+        self.left -= 1
+        if self.left < 0:
+            raise Broken("half way")
+        return False
+
+    see = feed
+
+    def end(self):
+        pass
+
+    def answer(self):
+        raise Broken("nothing to tell")
+
+
+def dialects(monkeypatch, name, replacement):
+    for module in DIALECTS:
+        monkeypatch.setattr(importlib.import_module(f"ctxkit.dialects.{module}"), name, replacement)
+
+
+STAGES = {
+    "a dialect's view": lambda kit, patch: dialects(patch, "view", broken),
+    "a dialect's identity": lambda kit, patch: dialects(patch, "identity", broken),
+    "a dialect's answer": lambda kit, patch: dialects(patch, "answer", broken),
+    "a dialect's stream": lambda kit, patch: dialects(patch, "stream", broken),
+    "the first event": lambda kit, patch: dialects(patch, "stream", lambda *_, **__: BrokenStream(0)),
+    "the third event": lambda kit, patch: dialects(patch, "stream", lambda *_, **__: BrokenStream(2)),
+    "plan": lambda kit, patch: (patch.setattr(kit, "plan", broken), patch.setattr(kit, "aplan", broken)),
+    "sent": lambda kit, patch: (patch.setattr(kit, "sent", broken), patch.setattr(kit, "asent", broken)),
+    "settle": lambda kit, patch: (patch.setattr(kit, "settle", broken), patch.setattr(kit, "asettle", broken)),
+    "the ledger": lambda kit, patch: patch.setattr(kit.ledger, "append", broken),
+    "the timer": lambda kit, patch: patch.setattr(kit, "timer", broken),
+    "the body reader": lambda kit, patch: patch.setattr(Body, "feed", broken),
+    "the end of the body": lambda kit, patch: patch.setattr(Body, "finish", broken),
+    "the result of the body": lambda kit, patch: patch.setattr(Body, "result", broken),
+    "making the exchange": lambda kit, patch: patch.setattr(exchange.Exchange, "__init__", broken),
+    "routing": lambda kit, patch: patch.setattr("ctxkit.dialects.routing.route", broken),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+def test_the_call_goes_on_unchanged(provider, kit, monkeypatch, door, stage, stream):
+    expected = door(provider, lambda client: client, stream=stream)
+    sent = wire(provider)
+    provider.clear()
+    stage(kit, monkeypatch)
+    assert door(provider, kit.wrap, stream=stream) == expected
+    assert wire(provider) == sent
+
+
+@pytest.mark.parametrize("door", [DOORS["openai"], DOORS["anthropic"], DOORS["bedrock"]])
+def test_a_fault_is_counted_each_time_and_said_once(provider, kit, monkeypatch, door, caplog):
+    dialects(monkeypatch, "view", broken)
+    for _ in range(2):
+        door(provider, kit.wrap, stream=False)
+    assert sum(kit.faults.counts.values()) >= 2
+    assert len([record for record in caplog.records if "collapsed" in record.message]) == 1
+
+
+def test_a_strict_kit_raises(provider, monkeypatch):
+    from ctxkit import Kit
+
+    strict = Kit(strict=True)
+    monkeypatch.setattr(strict, "sent", broken)
+    with pytest.raises(Broken):
+        DOORS["bedrock"](provider, strict.wrap, stream=False)
+    strict.close()
