@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ctxkit.errors import StoreError
+from ctxkit.metering.journal import make_private
 from ctxkit.metering.schema import APPLICATION, open_database
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Database:
             if self._db is not None and not self._same_file():
                 self.close()
             if self._db is None:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private(self._path.parent)
                 self._db = open_database(self._path, timeout=wait)
                 self._file = self._path.stat().st_ino
             self._db.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
@@ -115,7 +116,7 @@ class Database:
         import fcntl
 
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._folder)
             gate = os.open(self._folder / "gate", os.O_CREAT | os.O_RDWR, 0o600)
         except OSError:  # a ledger that can only be read is set aside by nobody
             yield

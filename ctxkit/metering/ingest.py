@@ -48,7 +48,7 @@ class _Batch:
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     refused: list[tuple[str, int, str, bytes]] = field(default_factory=list)
-    entries: int = 0
+    lines: int = 0
 
 
 def backlog(db: sqlite3.Connection, folder: Path) -> int:
@@ -67,7 +67,7 @@ def ingest(db: sqlite3.Connection, folder: Path, cells: Cells, *, only: str | No
         only: take in the journals of this owner, and those without one; ``None`` for all.
 
     Returns:
-        Entries taken in; 0 when nothing is left to take.
+        Lines taken in, those that were refused too; 0 when nothing is left to take.
 
     Raises:
         sqlite3.Error: nothing was changed.
@@ -87,7 +87,7 @@ def ingest(db: sqlite3.Connection, folder: Path, cells: Cells, *, only: str | No
         for path in finished:
             with contextlib.suppress(OSError):  # Windows: its owner lives and has it open
                 path.unlink()
-    return batch.entries
+    return batch.lines
 
 
 @contextlib.contextmanager
@@ -142,13 +142,14 @@ def _read(batch: _Batch, path: Path, start: int, data: bytes) -> None:
             known = batch.rows.get(row["attempt"])
             if known is None or _rank(row) > _rank(known):
                 batch.rows[row["attempt"]] = row
-            batch.entries += 1
+        batch.lines += 1
         start += len(line)
 
 
 def _rank(row: Mapping[str, Any]) -> tuple[bool, int, str]:
     """Of two entries of one attempt, the one of higher rank stands."""
-    return row["status"] != "open", row["at"], row["owner"]
+    # What nobody closed (see abandoned) ranks as the open entry that it was.
+    return row["status"] != "open" and row["at"] >= 0, abs(row["at"]), row["owner"]
 
 
 def _identified(row: Any, owner: str) -> dict[str, Any]:
@@ -194,8 +195,15 @@ def _fits(name: str, value: Any) -> bool:
     return name not in _PLAIN or isinstance(value, str)
 
 
-def _store(db: sqlite3.Connection, batch: _Batch, cells: Cells) -> None:
-    """Write rows and their roll-ups; what an entry replaces is first taken out of the roll-ups."""
+def _store(db: sqlite3.Connection, batch: _Batch, cells: Cells, *, closing: bool = False) -> None:
+    """Write rows and their roll-ups; what an entry replaces is first taken out of the roll-ups.
+
+    Args:
+        db: in a transaction.
+        batch: what is written.
+        cells: numbers of cells.
+        closing: the rows are open ones that are closed now, of the same rank as they were.
+    """
     hours: dict[tuple[int, int], Tally] = defaultdict(Tally)
     new: list[dict[str, Any]] = []
     known = {row["attempt"]: row for row in _known(db, list(batch.rows))}
@@ -203,7 +211,7 @@ def _store(db: sqlite3.Connection, batch: _Batch, cells: Cells) -> None:
         _clean(row)
         old = known.get(attempt)
         if old is not None:
-            if _rank(row) <= _rank(old):
+            if _rank(row) <= _rank(old) and not closing:
                 continue
             if old["cell"] is not None:
                 hours[_hour(old), old["cell"]].add(old, -1)
@@ -257,23 +265,24 @@ def load_row(values: tuple[Any, ...]) -> dict[str, Any]:
 def abandoned(row: Mapping[str, Any]) -> dict[str, Any]:
     """What an open row is when nobody will close it: unverified, priced by its estimate.
 
-    It is written with time 0, so that any closing entry that turns up after all takes its place.
+    Its moment of writing is negative: that marks it as ours, and any closing entry that turns up after all takes its
+    place.
     """
     problems = [*(row.get("problems") or ()), "never settled: the process ended or the answer did not come"]
-    lost = {**row, "status": "unverified", "at": 0, "problems": problems}
+    lost = {**row, "status": "unverified", "at": -row["at"], "problems": problems}
     if (cost := row.get("est_cost_expected")) is not None:
         lost |= {"cost_pico": cost, "cost_source": "estimate"}
     return lost
 
 
 def _close_orphans(db: sqlite3.Connection, folder: Path, finished: list[Path], cells: Cells) -> None:
-    """Let go what owners that are gone left open, and forget journals that no longer exist."""
+    """Let go what owners that are gone left open, and forget journals that are, or are about to be, deleted."""
     # Listed anew: an owner names its next journal before it lets go of the last, so a free one does not mean it is gone.
     paths = journals(folder)
     living = {owner_of(path) for path in paths if path not in finished}
     for owner in {owner_of(path) for path in finished} - living:
         rows = map(load_row, db.execute(f"{SELECT} WHERE owner = ? AND status = 'open'", (owner,)).fetchall())
-        _store(db, _Batch(rows={row["attempt"]: abandoned(row) for row in rows}), cells)
-    names = {path.name for path in paths}
+        _store(db, _Batch({row["attempt"]: abandoned(row) for row in rows}), cells, closing=True)
+    names = {path.name for path in paths if path not in finished}
     gone = [(name,) for (name,) in db.execute("SELECT name FROM journals").fetchall() if name not in names]
     db.executemany("DELETE FROM journals WHERE name = ?", gone)

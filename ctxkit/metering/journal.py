@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json
 
-__all__ = ["Journal", "decode", "encode", "journals", "orphaned", "owner_of"]
+__all__ = ["Journal", "decode", "encode", "journals", "make_private", "orphaned", "owner_of"]
 
 _SUFFIX: Final = ".jsonl"
 _LONGEST_QUEUE: Final = 10_000  # entries kept in memory while the disk refuses them: some ten megabytes
@@ -159,7 +159,7 @@ class Journal:
 
     def _begin(self) -> None:
         """Begin the next file: locked first, then named, and only then is the old one given up."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._folder)
         self._number += 1
         path = self._folder / f"{self.owner}.{self._number:06d}{_SUFFIX}"
         nameless = path.with_suffix(".new")
@@ -222,6 +222,13 @@ def journals(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if path.suffix == _SUFFIX)
     except FileNotFoundError:
         return []
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and what is missing above it, for this user alone; what exists stays as it is."""
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def owner_of(journal: Path) -> str:

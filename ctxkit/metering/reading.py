@@ -47,7 +47,8 @@ class Group:
     """One row in the making.
 
     Attributes:
-        counters: sums by name, as :func:`ctxkit.metering.rollup.figures` names them.
+        counters: sums by name, as :func:`ctxkit.metering.rollup.figures` names them, and ``attributed``: requests that
+            belong to a feature.
         statuses: attempts by status.
         unpriced: attempts without a cost by model, among those that were answered.
         sketches: histograms by name, while they grow.
@@ -62,6 +63,8 @@ class Group:
         """Add the sums of a cell."""
         for name, figure in counters.items():
             self.counters[name] += figure
+        if cell["feature"]:
+            self.counters["attributed"] += counters["operations"]
         status, attempts = cell["status"], counters["attempts"]
         self.statuses[status] += attempts
         if status not in ("failed", "unmetered") and attempts > counters.get("priced", 0):
@@ -78,6 +81,12 @@ class Group:
                 mine[name] += figure
         for name, merger in other.sketches.items():
             self.sketches[name].merge(merger)
+
+    def add_tally(self, cell: dict[str, str], tally: Tally) -> None:
+        """Add rows that were counted one by one."""
+        self.add(cell, tally.counters)
+        for name, counts in tally.counts.items():
+            self.sketches[name].add(Sketch.of(counts))
 
 
 Groups = dict[tuple[str, ...], Group]
@@ -107,16 +116,16 @@ class _Reader:
         self.under_way = 0
 
     def read(self) -> None:
-        """Everything: whole days, whole hours, hours that are cut, attempts that are still open."""
+        """Everything: whole days, whole hours, pieces of hours, attempts that are still open."""
         bounds = self._bounds()
         if bounds is not None:
             since, until = bounds
-            days, hours, cut = _split(since, until, self._question)
+            days, hours, pieces = _split(since, until, self._question)
             for span, stretches in ((DAY, days), (HOUR, hours)):
                 for start, end in stretches:
                     self._read_rollups(span, start, end)
-            for start in cut:
-                self._read_attempts(max(start, since), min(start + HOUR, until))
+            for start, end in pieces:
+                self._read_attempts(start, end)
         self._read_open()
 
     def _bounds(self) -> tuple[float, float] | None:
@@ -145,23 +154,27 @@ class _Reader:
             counters = sums(dict(zip(COUNTERS, figures, strict=True)))
             self._group(cell, start).add(self._cells[cell], counters)
         left_out = None if "status" in self._question.by else "failed"
-        known: dict[int, tuple[Merger, ...]] = {}
+        known: dict[int, tuple[Callable[[bytes], None], ...]] = {}
         for cell, *blobs in self._db.execute(f"SELECT cell, {', '.join(SKETCHES)} {place}", (span, start, end)):
             if cell not in known:
                 answered = self._cells[cell]["status"] != left_out
-                known[cell] = tuple(self._group(cell, start).sketches.values()) if answered else ()
-            for blob, merger in zip(blobs, known[cell], strict=False):
+                mergers = self._group(cell, start).sketches.values() if answered else ()
+                known[cell] = tuple(merger.add_blob for merger in mergers)
+            for add, blob in zip(known[cell], blobs, strict=False):
                 if blob:
-                    merger.add(blob)
+                    add(blob)
 
     def _read_attempts(self, start: float, end: float) -> None:
         query = f"{SELECT} WHERE created >= ? AND created < ? AND cell IS NOT NULL"
+        tallies: dict[int, Tally] = defaultdict(Tally)
         for row in map(load_row, self._db.execute(query, (start, end))):
-            self._add_row(row, row["cell"])
+            tallies[row["cell"]].add(row)
+        for cell, tally in tallies.items():
+            self._add_tally(cell, start, tally)
 
     def _read_open(self) -> None:
         since, until = self._question.since, self._question.until
-        query = f"{SELECT} WHERE status = 'open' AND created >= ? AND created < ?"
+        query = f"{SELECT} INDEXED BY attempts_open WHERE status = 'open' AND created >= ? AND created < ?"
         bounds = (float("-inf") if since is None else since, float("inf") if until is None else until)
         for row in map(load_row, self._db.execute(query, bounds)):
             if row["created"] > self._question.now - _ABANDONED_AFTER:
@@ -170,17 +183,15 @@ class _Reader:
             lost = abandoned(row)
             number = -len(self._cells) - 1
             self._cells[number] = dict(zip(CELL, cell_of(lost), strict=True))
-            self._add_row(lost, number)
+            tally = Tally()
+            tally.add(lost)
+            self._add_tally(number, lost["created"], tally)
 
-    def _add_row(self, row: dict[str, Any], cell: int) -> None:
-        tally = Tally()
-        tally.add(row)
-        group = self._group(cell, row["created"])
-        group.add(self._cells[cell], tally.counters)
-        if row["status"] != "failed" or "status" in self._question.by:
-            for name, counts in tally.counts.items():
-                if blob := Sketch.of(counts).dump():
-                    group.sketches[name].add(blob)
+    def _add_tally(self, cell: int, at: float, tally: Tally) -> None:
+        named = self._cells[cell]
+        if named["status"] == "failed" and "status" not in self._question.by:
+            tally.counts.clear()
+        self._group(cell, at).add_tally(named, tally)
 
 
 def _cells(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
@@ -208,42 +219,42 @@ def _value(cell: dict[str, str], name: str, slot: str) -> str:
 Stretches = list[tuple[float, float]]
 
 
-def _split(since: float, until: float, question: Question) -> tuple[Stretches, Stretches, list[float]]:
-    """A period as stretches of whole days and of whole hours (UTC), and the hours that are cut in two.
+def _split(since: float, until: float, question: Question) -> tuple[Stretches, Stretches, Stretches]:
+    """A period as stretches of whole days (UTC), of whole hours, and pieces of hours.
 
     Where days or hours are asked for, each stretch lies within one of them.
     """
-    first, last = _up(since, HOUR), until - until % HOUR
-    cut = {at - at % HOUR for at in (since, until) if at % HOUR}
     days: Stretches = []
     hours: Stretches = []
-    for begin, finish in _parts(first, last, question):
-        cut |= {at - at % HOUR for at in (begin, finish) if at % HOUR}
+    pieces: Stretches = []
+    for begin, finish in _parts(since, until, question):
         start, end = _up(begin, HOUR), finish - finish % HOUR
+        if start > end:  # all of it within one hour
+            pieces.append((begin, finish))
+            continue
+        pieces += [(begin, start), (end, finish)]
         first_day, last_day = _up(start, DAY), end - end % DAY
         if first_day < last_day:
             days.append((first_day, last_day))
             hours += [(start, first_day), (last_day, end)]
         else:
             hours.append((start, end))
-    return days, [(start, end) for start, end in hours if start < end], sorted(cut)
+    return days, [(a, b) for a, b in hours if a < b], [(a, b) for a, b in pieces if a < b]
 
 
 def _up(at: float, step: int) -> float:
     return -(-at // step) * step
 
 
-def _parts(first: float, last: float, question: Question) -> Iterator[tuple[float, float]]:
+def _parts(since: float, until: float, question: Question) -> Iterator[tuple[float, float]]:
     """The period in parts that belong together: the user's days, hours, or all of it."""
-    if first >= last:
-        return
-    if "hour" in question.by:
-        yield from ((at, at + HOUR) for at in range(int(first), int(last), HOUR))
-    elif "day" in question.by:
-        start = first
-        while start < last:
-            end = min(next_day(start, question.zone), last)
-            yield start, end
-            start = end
-    else:
-        yield first, last
+    start = since
+    while start < until:
+        if "hour" in question.by:
+            end = start - start % HOUR + HOUR
+        elif "day" in question.by:
+            end = next_day(start, question.zone)
+        else:
+            end = until
+        yield start, min(end, until)
+        start = end

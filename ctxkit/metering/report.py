@@ -284,15 +284,11 @@ def report(
     zone = zone_of(timezone)
     start = moment(since, now=now, zone=zone)
     end = moment(until, now=now, zone=zone, end=True)
-    # The feature is always asked for: the share that has one belongs to every report.
-    question = Question((*names, "feature"), start, end, zone, now)
-    found, under_way = ledger.read(lambda db: read_groups(db, question))
-    groups: dict[tuple[str, ...], Group] = {}
-    total, attributed = Group(), 0
-    for (*key, feature), group in found.items():
-        groups.setdefault(tuple(key), Group()).merge(group)
+    question = Question(names, start, end, zone, now)
+    groups, under_way = ledger.read(lambda db: read_groups(db, question))
+    total = Group()
+    for group in groups.values():
         total.merge(group)
-        attributed += group.counters["operations"] if feature else 0
     whole = Row((), total, rate or Decimal(1))
     rows = [Row(key, group, whole.rate) for key, group in groups.items() if group.counters["attempts"]]
     return Report(
@@ -304,7 +300,7 @@ def report(
         timezone=timezone,
         currency=currency,
         under_way=under_way,
-        attributed=attributed / whole.requests if whole.requests else None,
+        attributed=total.counters["attributed"] / whole.requests if whole.requests else None,
         metered=1 - whole.status("unmetered") / whole.attempts if whole.attempts else None,
         quality=tuple(_quality(ledger, whole, under_way)),
     )

@@ -207,7 +207,7 @@ def _merged(db: sqlite3.Connection, place: tuple[int, int, int], tally: Tally) -
 def _blob(old: bytes | None, counts: Mapping[int, int]) -> bytes | None:
     if not any(counts.values()):
         return old
-    return (Sketch.load(old) + Sketch.of(counts)).dump() or None
+    return Sketch.load(old).plus(counts).dump() or None
 
 
 def sums(counters: Mapping[str, int]) -> dict[str, int]:

@@ -120,8 +120,7 @@ def open_database(path: Path, *, timeout: float) -> sqlite3.Connection:
     """
     import sqlite3
 
-    writable = os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
-    if not writable and path.exists():
+    if path.exists() and not (_writable(path.parent) and _writable(path)):
         # immutable: SQLite cannot make the shared memory file that WAL needs where it may not write.
         return sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
@@ -138,6 +137,10 @@ def open_database(path: Path, *, timeout: float) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _create_private(path: Path) -> None:

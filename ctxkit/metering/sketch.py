@@ -57,14 +57,23 @@ class Sketch:
     @classmethod
     def of(cls, counts: Mapping[int, int]) -> Sketch:
         """From counts by bucket."""
-        return cls(sum(count << (_BITS * bucket) for bucket, count in counts.items()))
+        wide = array("Q", bytes(8 * (max(counts, default=-1) + 1)))
+        for bucket, count in counts.items():
+            wide[bucket] = count
+        return cls(int.from_bytes(_bytes(wide), "little"))
+
+    def plus(self, changes: Mapping[int, int]) -> Sketch:
+        """With more in some buckets, and less in others."""
+        more = Sketch.of({bucket: count for bucket, count in changes.items() if count > 0})
+        less = Sketch.of({bucket: -count for bucket, count in changes.items() if count < 0})
+        return Sketch(self.packed + more.packed - less.packed)
 
     @classmethod
     def load(cls, blob: bytes | None) -> Sketch:
         """From a form at rest; ``None`` is empty."""
         merger = Merger()
         if blob:
-            merger.add(blob)
+            merger.add_blob(blob)
         return merger.sketch()
 
     def dump(self) -> bytes:
@@ -106,7 +115,7 @@ class Sketch:
 
 
 class Merger:
-    """Adds up sketches at rest, hundreds of thousands of them in a report."""
+    """Adds up sketches, hundreds of thousands of them in a report."""
 
     __slots__ = ("_dense", "_listed")
 
@@ -114,22 +123,25 @@ class Merger:
         self._dense = 0
         self._listed: list[bytes] = []
 
-    def add(self, blob: bytes) -> None:
-        """Add one, which must not be empty."""
-        if blob[0]:
-            self._dense += _unpacked(blob)
-        else:
-            self._listed.append(blob[1:])
-
     @property
     def used(self) -> bool:
         """Whether anything was added."""
         return bool(self._dense or self._listed)
 
+    def add(self, sketch: Sketch) -> None:
+        """Add one."""
+        self._dense += sketch.packed
+
+    def add_blob(self, blob: bytes) -> None:
+        """Add one at rest, which must not be empty."""
+        if blob[0]:
+            self._dense += _unpacked(blob)
+        else:
+            self._listed.append(blob[1:])
+
     def merge(self, other: Merger) -> None:
         """Add what another has added up."""
-        self._dense += other._dense
-        self._listed += other._listed
+        self._dense += other.sketch().packed
 
     def sketch(self) -> Sketch:
         """The sum."""
