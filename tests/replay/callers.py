@@ -5,77 +5,18 @@ Each caller takes an exchange and gives what the application would have got: an 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 import importlib
 import inspect
-import json
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ctxkit.testing import FakeProvider
+from tests.replay import bedrock
+from tests.replay.calling import Caller, Wrap, base_of, parted
+from tests.replay.driving import Driver, in_a_loop, in_sync
 from tests.replay.recordings import Exchange
-
-Wrap = Callable[[Any], Any]
-"""``kit.wrap``, or nothing at all."""
-
-
-class Outcome(NamedTuple):
-    """What the application got, as plain values; two equal calls have equal outcomes."""
-
-    answer: Any
-    chunks: tuple[Any, ...] = ()
-    error: str = ""
-
-
-class Caller(NamedTuple):
-    """Ways to send one body, the best first: ``typed`` and ``generic``."""
-
-    ways: Mapping[str, Callable[[Exchange], Any]]
-    close: Callable[[], None]
-
-
-def outcome(call: Callable[[Exchange], Any], exchange: Exchange) -> Outcome:
-    """Make the call and take in everything that it gives."""
-    chunks: list[Any] = []
-    answer = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # models that are retired, enum values the SDK does not know
-        try:
-            answer = call(exchange)
-            if inspect.isgenerator(answer):
-                chunks.extend(map(plain, answer))
-                answer = None
-        except Exception as error:
-            return Outcome(None, tuple(chunks), f"{type(error).__module__}.{type(error).__name__}: {error}")
-    return Outcome(plain(answer), tuple(chunks))
-
-
-def plain(value: Any) -> Any:
-    """An SDK's object as JSON-like values."""
-    if hasattr(value, "model_dump"):
-        return plain(value.model_dump(warnings=False))
-    if isinstance(value, Mapping):
-        # Request ids, dates and the like differ from call to call, by nature.
-        return {name: plain(item) for name, item in value.items() if name != "date"}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
-
-
-def _parted(method: Any, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields that a method names, and the others."""
-    names = inspect.signature(method).parameters
-    known = {name: value for name, value in body.items() if name in names and name != "extra_body"}
-    return known, {name: value for name, value in body.items() if name not in known}
-
-
-def _base(exchange: Exchange, ending: str) -> str:
-    return re.sub(ending + "$", "", exchange.url)
-
 
 # ---------------------------------------------------------------------------------------------- OpenAI
 
@@ -87,17 +28,21 @@ _OPENAI_METHODS = {
 }
 
 
-def openai_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
+def openai_caller(provider: FakeProvider, wrap: Wrap, drive: Driver) -> Caller:
     """OpenAI and everything that speaks like it, Azure by its own class."""
     import openai
 
-    http_client = openai.DefaultHttpxClient(proxy=provider.proxy_url, follow_redirects=True)
+    names = ("AsyncOpenAI", "AsyncAzureOpenAI", "AsyncStream", "DefaultAsyncHttpxClient")
+    plain_class, azure_class, stream_class, http_class = (
+        getattr(openai, name if drive.asynchronous else name.replace("Async", "")) for name in names
+    )
+    http_client = http_class(proxy=provider.proxy_url, follow_redirects=True)
 
     @functools.cache
     def client(base: str) -> Any:
         azure = re.fullmatch(r"(http://[^/]*azure\.com)/openai/deployments/([^/]+)", base)
         if azure:
-            made: Any = openai.AzureOpenAI(
+            made: Any = azure_class(
                 azure_endpoint=azure[1],
                 azure_deployment=azure[2],
                 api_key="none",
@@ -106,39 +51,38 @@ def openai_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
                 http_client=http_client,
             )
         else:
-            made = openai.OpenAI(base_url=base, api_key="none", max_retries=0, http_client=http_client)
+            made = plain_class(base_url=base, api_key="none", max_retries=0, http_client=http_client)
         return wrap(made)
 
     def typed(exchange: Exchange) -> Any:
         path, name = _OPENAI_METHODS[exchange.dialect or ""]
-        resource = functools.reduce(getattr, name.split("."), client(_base(exchange, path)))
-        known, extra = _parted(resource.create, exchange.request)
+        resource = functools.reduce(getattr, name.split("."), client(base_of(exchange, path)))
+        known, extra = parted(resource.create, exchange.request)
         answer = resource.create(**known, extra_body=extra or None)
-        return _chunks(answer) if exchange.request.get("stream") else answer
+        return drive.many(answer) if exchange.request.get("stream") else drive.one(answer)
 
     def generic(exchange: Exchange) -> Any:
         path, _ = _OPENAI_METHODS[exchange.dialect or ""]
         stream = exchange.request.get("stream") is True
-        made = client(_base(exchange, path))
-        answer = made.post(path, body=exchange.request, cast_to=object, stream=stream, stream_cls=openai.Stream[object])
-        return _chunks(answer) if stream else answer
+        made = client(base_of(exchange, path))
+        answer = made.post(path, body=exchange.request, cast_to=object, stream=stream, stream_cls=stream_class[object])
+        return drive.many(answer) if stream else drive.one(answer)
 
-    return Caller({"typed": typed, "generic": generic}, http_client.close)
-
-
-def _chunks(stream: Any) -> Iterator[Any]:
-    with stream:
-        yield from stream
+    return Caller({"typed": typed, "generic": generic}, lambda: drive.close(http_client))
 
 
 # ---------------------------------------------------------------------------------------------- Anthropic
 
 
-def anthropic_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
+def anthropic_caller(provider: FakeProvider, wrap: Wrap, drive: Driver) -> Caller:
     """Anthropic, and Claude on Vertex by its own class."""
     import anthropic
 
-    http_client = anthropic.DefaultHttpxClient(proxy=provider.proxy_url, follow_redirects=True)
+    names = ("AsyncAnthropic", "AsyncAnthropicVertex", "DefaultAsyncHttpxClient")
+    plain_class, vertex_class, http_class = (
+        getattr(anthropic, name if drive.asynchronous else name.replace("Async", "")) for name in names
+    )
+    http_client = http_class(proxy=provider.proxy_url, follow_redirects=True)
     options: dict[str, Any] = {"max_retries": 0, "http_client": http_client, "timeout": 60}
 
     @functools.cache
@@ -146,35 +90,33 @@ def anthropic_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
         vertex = re.fullmatch(r"(http://([a-z0-9-]+)-aiplatform[^/]+/v1)/projects/([^/]+)/.*", base)
         if vertex:
             url, region, project = vertex.groups()
-            vertexed = anthropic.AnthropicVertex(
-                base_url=url, region=region, project_id=project, access_token="none", **options
-            )
+            vertexed = vertex_class(base_url=url, region=region, project_id=project, access_token="none", **options)
             return wrap(vertexed)
-        return wrap(anthropic.Anthropic(base_url=base, api_key="none", **options))
+        return wrap(plain_class(base_url=base, api_key="none", **options))
 
     def body(exchange: Exchange) -> dict[str, Any]:
         vertex = ":" in exchange.path
         return {"model": exchange.model, **exchange.request} if vertex else exchange.request
 
     def typed(exchange: Exchange) -> Any:
-        made = client(_base(exchange, r"/v1/messages|(?<=/models/)[^/]+"))
-        known, extra = _parted(made.messages.create, body(exchange))
+        made = client(base_of(exchange, r"/v1/messages|(?<=/models/)[^/]+"))
+        known, extra = parted(made.messages.create, body(exchange))
         method = made.messages.create
         if extra.keys() & inspect.signature(made.beta.messages.create).parameters.keys():
             method = made.beta.messages.create
-            known, extra = _parted(method, body(exchange))
+            known, extra = parted(method, body(exchange))
         if exchange.streamed:
             known["stream"] = True
         answer = method(**known, extra_body=extra or None)
-        return _chunks(answer) if known.get("stream") else answer
+        return drive.many(answer) if known.get("stream") else drive.one(answer)
 
-    return Caller({"typed": typed}, http_client.close)
+    return Caller({"typed": typed}, lambda: drive.close(http_client))
 
 
 # ---------------------------------------------------------------------------------------------- Gemini
 
 
-def gemini_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
+def gemini_caller(provider: FakeProvider, wrap: Wrap, drive: Driver) -> Caller:
     """The Developer API and Vertex, by one class."""
     from google import genai
     from google.genai import types
@@ -182,7 +124,7 @@ def gemini_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
 
     httpx: Any = importlib.import_module("httpx2" if int(genai.__version__.split(".")[0]) >= 3 else "httpx")
     http_client = httpx.Client(proxy=provider.proxy_url, follow_redirects=True, timeout=60)
-    async_client = httpx.AsyncClient()  # never used; google-genai would make one all the same
+    async_client = httpx.AsyncClient(proxy=provider.proxy_url, follow_redirects=True, timeout=60)
 
     @functools.cache
     def client(base: str, version: str, project: str | None, location: str | None) -> Any:
@@ -203,10 +145,10 @@ def gemini_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
         return client(*parts.groups())
 
     def send(exchange: Exchange, contents: Any, config: Any) -> Any:
-        models = made(exchange).models
+        models = made(exchange).aio.models if drive.asynchronous else made(exchange).models
         if exchange.streamed:
-            return _each(models.generate_content_stream(model=exchange.model, contents=contents, config=config))
-        return models.generate_content(model=exchange.model, contents=contents, config=config)
+            return drive.many(models.generate_content_stream(model=exchange.model, contents=contents, config=config))
+        return drive.one(models.generate_content(model=exchange.model, contents=contents, config=config))
 
     def typed(exchange: Exchange) -> Any:
         body = dict(exchange.request)
@@ -218,84 +160,20 @@ def gemini_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
         options = types.HttpOptions(extra_body=exchange.request)
         return send(exchange, "x", types.GenerateContentConfig(http_options=options))
 
-    return Caller({"typed": typed, "generic": generic}, http_client.close)
-
-
-def _each(stream: Iterator[Any]) -> Iterator[Any]:
-    yield from stream
-
-
-# ---------------------------------------------------------------------------------------------- Bedrock
-
-
-def bedrock_caller(provider: FakeProvider, wrap: Wrap) -> Caller:
-    """boto3's bedrock-runtime: Converse and InvokeModel."""
-    import boto3
-    from botocore.config import Config
-
-    made: list[Any] = []
-    config = Config(proxies={"http": provider.proxy_url}, retries={"total_max_attempts": 1}, parameter_validation=True)
-
-    @functools.cache
-    def client(base: str) -> Any:
-        found = re.search(r"bedrock-runtime\.([a-z]+-[a-z]+-\d)", base)
-        new: Any = boto3.client(
-            "bedrock-runtime",
-            endpoint_url=base,
-            region_name=found[1] if found else "us-east-1",
-            aws_access_key_id="none",
-            aws_secret_access_key="none",
-            config=config,
-        )
-        made.append(new)
-        return wrap(new)
-
-    def typed(exchange: Exchange) -> Any:
-        runtime = client(_base(exchange, r"/model/[^/]+/[a-z-]+"))
-        if exchange.dialect == "bedrock.converse":
-            shape = runtime.meta.service_model.operation_model("Converse").input_shape
-            parameters = _parameters(shape, exchange.request)
-            method = runtime.converse_stream if exchange.streamed else runtime.converse
-            return _bedrock(method(modelId=exchange.model, **parameters), "stream")
-        method = runtime.invoke_model_with_response_stream if exchange.streamed else runtime.invoke_model
-        return _bedrock(method(modelId=exchange.model, body=json.dumps(exchange.request)), "body")
-
     def close() -> None:
-        for one in made:
-            one.close()
+        http_client.close()
+        drive.close(async_client if drive.asynchronous else http_client)
 
-    return Caller({"typed": typed}, close)
-
-
-def _bedrock(answer: dict[str, Any], name: str) -> Any:
-    answer["ResponseMetadata"].pop("RetryAttempts", None)
-    if name not in answer:
-        return answer
-    if hasattr(answer[name], "read"):
-        return {**answer, name: answer[name].read()}
-    return _each(answer[name])
-
-
-def _parameters(shape: Any, value: Any) -> Any:
-    """Wire JSON as boto3 takes it: base64 becomes bytes; a placeholder of media stands for itself."""
-    if shape.type_name == "structure" and isinstance(value, dict) and not getattr(shape, "is_document_type", False):
-        return {
-            name: _parameters(shape.members[name], item) if name in shape.members else item
-            for name, item in value.items()
-        }
-    if shape.type_name == "list" and isinstance(value, list):
-        return [_parameters(shape.member, item) for item in value]
-    if shape.type_name == "blob" and isinstance(value, str):
-        try:
-            return base64.b64decode(value, validate=True)
-        except binascii.Error:
-            return value.encode()
-    return value
+    return Caller({"typed": typed, "generic": generic}, close)
 
 
 CALLERS: Mapping[str, Callable[[FakeProvider, Wrap], Caller]] = {
-    "openai": openai_caller,
-    "anthropic": anthropic_caller,
-    "gemini": gemini_caller,
-    "bedrock": bedrock_caller,
+    "openai": lambda provider, wrap: openai_caller(provider, wrap, in_sync()),
+    "openai async": lambda provider, wrap: openai_caller(provider, wrap, in_a_loop()),
+    "anthropic": lambda provider, wrap: anthropic_caller(provider, wrap, in_sync()),
+    "anthropic async": lambda provider, wrap: anthropic_caller(provider, wrap, in_a_loop()),
+    "gemini": lambda provider, wrap: gemini_caller(provider, wrap, in_sync()),
+    "gemini async": lambda provider, wrap: gemini_caller(provider, wrap, in_a_loop()),
+    "bedrock": bedrock.caller,
 }
+"""boto3 has no async side."""

@@ -13,7 +13,8 @@ from typing import Any
 from ctxkit.kit import Kit
 from ctxkit.model import Record
 from ctxkit.testing import Behaviour, FakeProvider, Request, capture
-from tests.replay.callers import CALLERS, Caller, Outcome, outcome
+from tests.replay.callers import CALLERS
+from tests.replay.calling import Caller, Outcome, outcome
 from tests.replay.expected import expected
 from tests.replay.recordings import Exchange, reply
 
@@ -73,10 +74,10 @@ class _Pair:
 
 
 @contextmanager
-def pair(lane: str, kit: Kit) -> Iterator[_Pair]:
-    """The SDK of a lane, bare and wrapped, and the server that both talk to."""
+def pair(family: str, kit: Kit) -> Iterator[_Pair]:
+    """An SDK, bare and wrapped, and the server that both talk to."""
     with FakeProvider() as provider:
-        made = _Pair(lane.partition(".")[0], provider, kit)
+        made = _Pair(family, provider, kit)
         try:
             yield made
         finally:
@@ -88,18 +89,22 @@ Check = Callable[[Exchange, Record], str]
 """What is wrong with a row of the ledger, or ``""``."""
 
 
-def replay(lane: str, listed: list[Exchange], kit: Kit, check: Check | None = None) -> Tally:
+def replay(
+    lane: str, listed: list[Exchange], kit: Kit, check: Check | None = None, *, asynchronous: bool = False
+) -> Tally:
     """Send every exchange both ways and compare; then read the rows back from the ledger's file.
 
     Args:
         lane: name of the lane.
         listed: its exchanges.
         kit: the wrapped clients report to it.
+        asynchronous: by the async side of the SDK.
         check: default: the row's buckets against the recorded usage.
     """
     tally = Tally(lane)
     attempts: dict[str, tuple[Exchange, bool]] = {}
-    with pair(lane, kit) as sdk:
+    family = lane.partition(".")[0]
+    with pair(f"{family} async" if asynchronous else family, kit) as sdk:
         for number, exchange in enumerate(listed):
             _one(sdk, tally, exchange, _behaviour(number), attempts)
     kit.flush()

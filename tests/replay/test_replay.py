@@ -13,11 +13,11 @@ import pytest
 
 from ctxkit.kit import Kit
 from ctxkit.model import Record
-from tests.replay.callers import CALLERS
 from tests.replay.recordings import LANES, Exchange, exchanges, refusals, sample
 from tests.replay.replaying import Tally, replay
 
 SAMPLE = 24
+ASYNC = [lane for lane in LANES if not lane.startswith("bedrock")]  # boto3 has no async side
 SDKS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google.genai", "bedrock": "boto3"}
 
 
@@ -51,6 +51,21 @@ def test_sample(lane: str, lanes: dict[str, list[Exchange]], kit: Kit) -> None:
     check(replay(lane, listed, kit), listed)
 
 
+@pytest.mark.parametrize("lane", ASYNC)
+def test_async_sample(lane: str, lanes: dict[str, list[Exchange]], kit: Kit) -> None:
+    _importable(lane)
+    listed = sample(lanes[lane], SAMPLE // 2)
+    check(replay(lane, listed, kit, asynchronous=True), listed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lane", ASYNC)
+def test_async_300(lane: str, lanes: dict[str, list[Exchange]], kit: Kit) -> None:
+    _importable(lane)
+    listed = sample(lanes[lane], 300)
+    check(replay(lane, listed, kit, asynchronous=True), listed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("lane", LANES)
 def test_everything_recorded(lane: str, lanes: dict[str, list[Exchange]], kit: Kit) -> None:
@@ -58,7 +73,7 @@ def test_everything_recorded(lane: str, lanes: dict[str, list[Exchange]], kit: K
     check(replay(lane, lanes[lane], kit), lanes[lane])
 
 
-@pytest.mark.parametrize("family", CALLERS)
+@pytest.mark.parametrize("family", SDKS)
 def test_refusals_are_failed_attempts(family: str, recorded: Path, kit: Kit) -> None:
     _importable(family)
     listed = [exchange for exchange in refusals(recorded) if (exchange.dialect or "").startswith(family)]
