@@ -115,7 +115,9 @@ def litellm_async(provider, wrap, *, stream):
 
     async def call():
         if stream:
-            return [chunk.choices[0].delta.content async for chunk in await acompletion(**options, stream=True, **USAGE)]
+            return [
+                chunk.choices[0].delta.content async for chunk in await acompletion(**options, stream=True, **USAGE)
+            ]
         return (await acompletion(**options)).choices[0].message.content
 
     return asyncio.run(call())

@@ -20,12 +20,12 @@ pytestmark = [
 DIALECTS = ("openai_chat", "anthropic_messages", "gemini_generate", "bedrock_converse", "bedrock_invoke")
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """A fault nobody foresaw."""
 
 
 def broken(*_, **__):
-    raise Broken("this room has collapsed")
+    raise BrokenError("this room has collapsed")
 
 
 class BrokenStream:
@@ -38,7 +38,7 @@ class BrokenStream:
     def feed(self, _):
         self.left -= 1
         if self.left < 0:
-            raise Broken("half way")
+            raise BrokenError("half way")
         return False
 
     see = feed
@@ -47,7 +47,7 @@ class BrokenStream:
         pass
 
     def answer(self):
-        raise Broken("nothing to tell")
+        raise BrokenError("nothing to tell")
 
 
 def dialects(monkeypatch, name, replacement):
@@ -101,6 +101,6 @@ def test_a_strict_kit_raises(provider, monkeypatch):
 
     strict = Kit(strict=True)
     monkeypatch.setattr(strict, "sent", broken)
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         DOORS["bedrock"](provider, strict.wrap, stream=False)
     strict.close()
