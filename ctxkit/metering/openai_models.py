@@ -32,6 +32,7 @@ _KNOWN = re.compile("|".join(f"(?P<m{index}>{pattern})" for index, (pattern, _) 
 
 # Where the name of the vendor may stand before the model's.
 _VENDOR = re.compile(r"^(?:[\w.-]+/)*(?=[^/]+$)")
+_BEDROCK = re.compile(r"^(?:[a-z]{2,6}\.)?openai\.")
 _FOREIGN = re.compile(r"^(?!openai/|azure/|models/|openrouter/|github/|~)(?:[\w.-]+/)")
 # Deployments may not hold a dot, so people write gpt35 and gpt41.
 _DEPLOYMENT = re.compile(
@@ -60,7 +61,7 @@ def base_model(model: str, platform: str = "") -> str:
     name = model.strip().lower()
     if _FOREIGN.match(name) and "gpt-oss" not in name:
         return ""
-    name = _VENDOR.sub("", name).lstrip("~").removeprefix("ft:").partition(":")[0]
+    name = _BEDROCK.sub("", _VENDOR.sub("", name)).lstrip("~").removeprefix("ft:").partition(":")[0]
     if _KNOWN.match(name):
         return _spelled(name)
     found = _DEPLOYMENT.search(name) if platform == "azure" else None

@@ -33,7 +33,8 @@ def _fresh_lock() -> None:
     _lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_fresh_lock)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_fresh_lock)
 
 
 def warm(encoding: str) -> bool:
@@ -94,7 +95,8 @@ _CHUNK = 8192
 # Where every vocabulary here ends a piece and neither side looks across: before a blank that follows something else;
 # before a digit that follows neither digit nor blank; between a letter or digit and a mark that is no apostrophe.
 _SEAM = re.compile(
-    r"""(?<=\S)(?=[ \t])|(?<=[^\W\d_])(?=[0-9])|(?<=[^\W_])(?=[!"\#$%&()*+,\-./:;<=>?@\[\\\]^`{|}~、。，．「」（）！？：；])"""
+    r"""(?<=\S)(?=[ \t])|(?<=[^\W\d_])(?=[0-9])"""
+    r"""|(?<=[^\W_])(?=[!"\#$%&()*+,\-./:;<=>?@\[\\\]^`{|}~\u3001\u3002\uff0c\u300c\u300d\uff08\uff09\uff01\uff1f])"""
 )
 
 
@@ -139,13 +141,13 @@ def token_bytes(token: int, encoding: str) -> bytes:
 
 
 def rough_tokens(text: str) -> int:
-    """Tokens of ``text`` estimated from its bytes alone, for when there is no vocabulary.
+    """Tokens of ``text`` estimated from its characters alone, for when there is no vocabulary.
 
-    Four bytes of English text, or two and a half of other scripts, make a token.
+    Four ASCII characters make a token, and about two and a half bytes beyond ASCII.
 
     >>> rough_tokens("Hello, world")
     3
     """
-    wide = len(text.encode("utf-8", "surrogatepass")) - len(text)
-    narrow = len(text) - wide // 2
-    return max(1, round(max(0, narrow) / 4 + wide / 2.5)) if text else 0
+    wide = len(text.encode("utf-8", "surrogatepass")) - len(text)  # bytes after the first of each character
+    narrow = max(0, len(text) - wide // 2)
+    return max(1, round(narrow / 4 + wide / 2.5)) if text else 0

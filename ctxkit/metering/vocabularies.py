@@ -12,9 +12,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import lzma
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["VOCABULARIES", "Vocabulary", "pack", "read_ranks", "unpack"]
 
@@ -135,7 +138,7 @@ def unpack(packed: bytes, count: int, total: int | None = None) -> dict[bytes, i
     plain = lzma.decompress(packed)
     start = count if total is None else total
     ends = list(accumulate(plain[:count], initial=start))
-    tokens = [plain[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+    tokens = [plain[begin:end] for begin, end in pairwise(ends)]
     ranks = dict(zip(tokens, range(count), strict=True))
     ranks.pop(b"", None)  # a rank that is not in use
     return ranks
