@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ctxkit.model import Json
 from ctxkit.testing.framing import compact, events, whole, words
-from ctxkit.testing.values import Ask, Reply, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctxkit.model import Json
+    from ctxkit.testing.values import Ask, Reply, Tokens
 
 __all__ = ["READS", "answer", "message", "stream_events"]
 

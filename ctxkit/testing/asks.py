@@ -7,11 +7,9 @@ the rest of the package is tried against, and a shared mistake would go unseen.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from ctxkit.model import Json
 from ctxkit.testing import (
     anthropic_messages,
     bedrock_converse,
@@ -24,6 +22,11 @@ from ctxkit.testing import (
 )
 from ctxkit.testing.framing import compact, whole
 from ctxkit.testing.values import Ask, Behaviour, Format, Reply, Request, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ctxkit.model import Json
 
 __all__ = ["ask_of", "family_of", "respond"]
 

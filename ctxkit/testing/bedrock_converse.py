@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxkit.dialects.eventstream import encode
 from ctxkit.testing.framing import compact, whole, words
 from ctxkit.testing.values import Ask, Reply, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["READS", "answer", "binary"]
 

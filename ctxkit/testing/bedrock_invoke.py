@@ -7,14 +7,17 @@ tokens in headers, every stream in ``amazon-bedrock-invocationMetrics`` of its l
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ctxkit.model import Json
 from ctxkit.testing import anthropic_messages
 from ctxkit.testing.bedrock_converse import binary
 from ctxkit.testing.framing import compact, whole, words
-from ctxkit.testing.values import Ask, Reply, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctxkit.model import Json
+    from ctxkit.testing.values import Ask, Reply, Tokens
 
 __all__ = ["READS", "answer"]
 

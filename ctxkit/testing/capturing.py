@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ctxkit.model import Record
-
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ctxkit.kit import Kit
+    from ctxkit.model import Record
 
 __all__ = ["capture"]
 

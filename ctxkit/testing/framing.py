@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from ctxkit.model import Json
 from ctxkit.testing.values import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ctxkit.model import Json
 
 __all__ = ["CREATED", "compact", "events", "whole", "words"]
 

@@ -6,12 +6,15 @@ no terminator of their own: they end with the body.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ctxkit.model import Json
 from ctxkit.testing.framing import compact, events, whole, words
 from ctxkit.testing.values import Ask, Reply, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctxkit.model import Json
 
 __all__ = ["EMBEDDING_READS", "READS", "answer", "embed"]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxkit.testing.framing import CREATED, compact, events, whole, words
-from ctxkit.testing.values import Ask, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctxkit.testing.values import Ask, Reply
 
 __all__ = ["READS", "answer"]
 

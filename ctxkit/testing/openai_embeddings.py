@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from ctxkit.model import Json
 from ctxkit.testing.framing import whole
-from ctxkit.testing.values import Ask, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ctxkit.model import Json
+    from ctxkit.testing.values import Ask, Reply
 
 __all__ = ["READS", "answer"]
 

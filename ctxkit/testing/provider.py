@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ctxkit.errors import ConfigurationError
 from ctxkit.testing.asks import ask_of, family_of, respond
 from ctxkit.testing.refusals import refuse
 from ctxkit.testing.serving import Server
 from ctxkit.testing.values import Behaviour, Reply, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
 
 __all__ = ["FakeProvider"]
 

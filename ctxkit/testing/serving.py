@@ -7,11 +7,13 @@ import json
 import socket
 import threading
 import zlib
-from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxkit.testing.values import Behaviour, Reply, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Server"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from ctxkit.model import Json
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ctxkit.model import Json
 
 __all__ = ["Ask", "Behaviour", "Fault", "Format", "Reply", "Request", "Tokens", "ToolCall", "four_characters"]
 
