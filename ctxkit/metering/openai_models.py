@@ -33,7 +33,7 @@ _KNOWN = re.compile("|".join(f"(?P<m{index}>{pattern})" for index, (pattern, _) 
 # Where the name of the vendor may stand before the model's.
 _VENDOR = re.compile(r"^(?:[\w.-]+/)*(?=[^/]+$)")
 _BEDROCK = re.compile(r"^(?:[a-z]{2,6}\.)?openai\.")
-_FOREIGN = re.compile(r"^(?!openai/|azure/|models/|openrouter/|github/|~)(?:[\w.-]+/)")
+_FOREIGN = re.compile(r"^(?!openai/|azure/|models/|openrouter/|github/)(?:[\w.-]+/)")
 # Deployments may not hold a dot, so people write gpt35 and gpt41.
 _DEPLOYMENT = re.compile(
     r"(?<![a-z0-9])(?:gpt-?|(?=o[1-9](?![\w.])))(?:4-?o|35|3\.5|4[-.]?1|4[-.]?5|[4-9]|oss|o[1-9])(?!\d)[\w.-]*"
@@ -58,10 +58,10 @@ def base_model(model: str, platform: str = "") -> str:
     >>> base_model("anthropic/claude-sonnet-4")
     ''
     """
-    name = model.strip().lower()
+    name = model.strip().lower().lstrip("~")
     if _FOREIGN.match(name) and "gpt-oss" not in name:
         return ""
-    name = _BEDROCK.sub("", _VENDOR.sub("", name)).lstrip("~").removeprefix("ft:").partition(":")[0]
+    name = _BEDROCK.sub("", _VENDOR.sub("", name)).removeprefix("ft:").partition(":")[0]
     if _KNOWN.match(name):
         return _spelled(name)
     found = _DEPLOYMENT.search(name) if platform == "azure" else None
