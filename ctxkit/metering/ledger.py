@@ -259,8 +259,8 @@ class Ledger:
         try:
             self._journal.check()
             self._journal.retry()
-            # Half of the time belongs to the application, however much there is to do.
-            self._take_in(self._journal.owner, wait=0.2, pace=1.0)
+            # Two thirds of the time belong to the application, however much there is to do.
+            self._take_in(self._journal.owner, wait=0.2, pace=2.0)
         except StoreError as error:
             if self._fault != str(error):
                 _LOG.warning("%s", error)

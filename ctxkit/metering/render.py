@@ -69,38 +69,38 @@ def _cost_columns(report: Report, *, compact: bool) -> list[_Column]:
     count = _short_count if compact else _count
     retried = report.total.attempts != report.total.requests
     columns = [
-        _Column(0, ("", "Requests"), lambda row: _count(row.requests)),
-        _Column(2 if retried else 9, ("", "Attempts"), lambda row: _count(row.attempts)),
-        _Column(2, ("", "Errors"), lambda row: _count(row.errors)),
+        _Column(1, ("", "Requests"), lambda row: _count(row.requests)),
+        _Column(3 if retried else 10, ("", "Attempts"), lambda row: _count(row.attempts)),
+        _Column(3, ("", "Errors"), lambda row: _count(row.errors)),
         _Column(0, ("", "Input"), lambda row: count(row.input_total)),
-        _Column(6, ("", "Fresh"), lambda row: count(row.fresh)),
-        _Column(3, ("Cache", "read"), lambda row: count(row.read)),
-        _Column(4, ("Cache", "write"), lambda row: count(sum(row.written.values()) if row.written else None)),
-        _Column(1, ("Cached", "share"), lambda row: _share(row.cached)),
-        _Column(0, ("", "Output"), lambda row: count(row.output)),
-        _Column(7, ("", "Reasoning"), lambda row: count(row.reasoning)),
+        _Column(7, ("", "Fresh"), lambda row: count(row.fresh)),
+        _Column(4, ("Cache", "read"), lambda row: count(row.read)),
+        _Column(5, ("Cache", "write"), lambda row: count(sum(row.written.values()) if row.written else None)),
+        _Column(2, ("Cached", "share"), lambda row: _share(row.cached)),
+        _Column(1, ("", "Output"), lambda row: count(row.output)),
+        _Column(8, ("", "Reasoning"), lambda row: count(row.reasoning)),
         _Column(0, ("Cost", f"({report.currency})"), lambda row: _cost(row, money)),
-        _Column(8, ("of it", "estimated"), lambda row: money(row.estimated) if row.estimated else _UNKNOWN),
+        _Column(9, ("of it", "estimated"), lambda row: money(row.estimated) if row.estimated else _UNKNOWN),
     ]
-    return [column for column in columns if column.rank <= 1] if compact else columns
+    return [column for column in columns if column.rank <= 2] if compact else columns
 
 
 def _speed_columns(*, compact: bool) -> list[_Column]:
     columns = [
         _Column(0, ("TTFT", "p50"), lambda row: _seconds(row.latency("ttft", 0.5))),
-        _Column(5, ("TTFT", "p90"), lambda row: _seconds(row.latency("ttft", 0.9))),
-        _Column(1, ("TTFT", "p99"), lambda row: _seconds(row.latency("ttft", 0.99))),
-        _Column(2, ("TPOT", "p50"), lambda row: _seconds(row.latency("tpot", 0.5))),
-        _Column(6, ("TPOT", "p90"), lambda row: _seconds(row.latency("tpot", 0.9))),
-        _Column(6, ("TPOT", "p99"), lambda row: _seconds(row.latency("tpot", 0.99))),
-        _Column(0, ("E2E", "p50"), lambda row: _seconds(row.latency("e2e", 0.5))),
-        _Column(5, ("E2E", "p90"), lambda row: _seconds(row.latency("e2e", 0.9))),
-        _Column(1, ("E2E", "p99"), lambda row: _seconds(row.latency("e2e", 0.99))),
+        _Column(6, ("TTFT", "p90"), lambda row: _seconds(row.latency("ttft", 0.9))),
+        _Column(2, ("TTFT", "p99"), lambda row: _seconds(row.latency("ttft", 0.99))),
+        _Column(3, ("TPOT", "p50"), lambda row: _seconds(row.latency("tpot", 0.5))),
+        _Column(7, ("TPOT", "p90"), lambda row: _seconds(row.latency("tpot", 0.9))),
+        _Column(7, ("TPOT", "p99"), lambda row: _seconds(row.latency("tpot", 0.99))),
+        _Column(1, ("E2E", "p50"), lambda row: _seconds(row.latency("e2e", 0.5))),
+        _Column(6, ("E2E", "p90"), lambda row: _seconds(row.latency("e2e", 0.9))),
+        _Column(2, ("E2E", "p99"), lambda row: _seconds(row.latency("e2e", 0.99))),
         _Column(0, ("Est. error", "p50"), lambda row: _percent(row.error(0.5))),
-        _Column(4, ("Est. error", "p90"), lambda row: _percent(row.error(0.9))),
-        _Column(3, ("Est.", "bias"), lambda row: _percent(row.bias, signed=True)),
+        _Column(5, ("Est. error", "p90"), lambda row: _percent(row.error(0.9))),
+        _Column(4, ("Est.", "bias"), lambda row: _percent(row.bias, signed=True)),
     ]
-    return [column for column in columns if column.rank <= 2] if compact else columns
+    return [column for column in columns if column.rank <= 3] if compact else columns
 
 
 def _table(title: str, report: Report, columns: list[_Column], width: int) -> Table:

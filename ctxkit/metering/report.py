@@ -323,30 +323,30 @@ def _sorted(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
 def _quality(ledger: Ledger, total: Row, under_way: int) -> Iterable[str]:
     """What the figures do not show of themselves."""
     if total.unpriced:
-        dearest = sorted(total.group.unpriced.items(), key=lambda item: -item[1])
-        named = ", ".join(model or "(no model)" for model, _ in dearest[:3])
-        more = f" and {len(dearest) - 3} more" if len(dearest) > 3 else ""
-        yield f"{total.unpriced:,} attempts have no known price ({named}{more}): costs are lower bounds"
-    unsure = [f"{n:,} {name}" for name in ("partial", "unverified") if (n := total.status(name))]
-    if unsure:
-        yield f"{' and '.join(unsure)} attempts are priced, in part or whole, by their estimate"
+        commonest = sorted(total.group.unpriced.items(), key=lambda item: -item[1])
+        named = ", ".join(model or "(no model)" for model, _ in commonest[:3])
+        more = f" and {len(commonest) - 3} more" if len(commonest) > 3 else ""
+        yield f"{_many(total.unpriced, 'attempt')} of models without a known price ({named}{more}): costs are lower bounds"
+    for name, why in (("partial", "the answer was cut"), ("unverified", "no usage was reported")):
+        if count := total.status(name):
+            yield f"{_many(count, f'{name} attempt')} ({why}): priced, in part or whole, by the estimate"
     if unmetered := total.status("unmetered"):
-        yield f"{unmetered:,} attempts passed unmetered: counted, not priced"
+        yield f"{_many(unmetered, 'attempt')} passed unmetered: counted, not priced"
     if under_way:
-        yield f"{under_way:,} attempts are under way and in no row yet"
+        yield f"{_many(under_way, 'attempt')} under way, in no row yet"
     if problems := total.group.counters["problems"]:
-        yield f"{problems:,} attempts have figures that do not add up or were never settled"
-    yield from _state_lines(ledger)
-
-
-def _state_lines(ledger: Ledger) -> Iterable[str]:
+        yield f"{_many(problems, 'attempt')} with figures that do not add up or were never settled"
     state = ledger.state()
     if state.refused:
-        yield f"{state.refused:,} lines of journals were no entries; they are kept in the table 'refused' of the ledger"
+        yield f"{_many(state.refused, 'line')} of journals were no entries: kept in the table 'refused' of the ledger"
     if state.waiting or state.lost:
-        yield f"{state.waiting:,} entries wait in memory for the disk, {state.lost:,} were lost"
+        yield f"{_many(state.waiting, 'entry', 'entries')} waiting in memory for the disk, {state.lost:,} lost"
     if state.fault:
-        yield f"not up to date, {state.backlog:,} bytes of journals are not in it: {state.fault}"
+        yield f"not up to date, {_many(state.backlog, 'byte')} of journals are missing: {state.fault}"
+
+
+def _many(count: int, one: str, more: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def _rounded(value: float | None) -> float | None:

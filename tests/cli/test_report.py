@@ -1,0 +1,123 @@
+"""``ctxkit report``: tables, JSON, CSV, and what it says when there is nothing."""
+
+import argparse
+import csv
+import io
+import json
+from decimal import Decimal
+
+import pytest
+
+from ctxkit.cli import report
+from ctxkit.errors import ConfigurationError
+from ctxkit.metering.ledger import Ledger
+from ctxkit.model import Record, Usage
+
+
+@pytest.fixture
+def ctxkit(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*words):
+        parser = argparse.ArgumentParser(prog="ctxkit")
+        report.add_parser(parser.add_subparsers(dest="command"))
+        code = report.run(parser.parse_args(["report", *words]))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def kept(home):
+    with Ledger(home / "ledger.db") as ledger:
+        for number, feature in enumerate(["chat", "chat", "search"]):
+            ledger.append(
+                Record(
+                    f"a{number}", f"a{number}", 1, "settled", 200, 1_763_640_000.0 + number, "openai.chat", "openai",
+                    "gpt-4o", feature=feature, usage=Usage(1000, 0, {}, 10), cost=Decimal("1.25"), cost_source="card",
+                )
+            )  # fmt: skip
+    return home / "ledger.db"
+
+
+def test_tables(ctxkit, kept):
+    code, out, err = ctxkit()
+    assert (code, err) == (0, "")
+    for words in ("report by feature", "chat", "search", "Total", "$3.75", "Coverage: 100.0%"):
+        assert words in out
+
+
+def test_json(ctxkit, kept):
+    code, out, _ = ctxkit("--json", "--by", "feature,day", "--timezone", "UTC")
+    told = json.loads(out)
+    assert code == 0
+    assert told["total"]["cost"] == "3.75"
+    assert {(row["feature"], row["day"]) for row in told["rows"]} == {("chat", "2025-11-20"), ("search", "2025-11-20")}
+
+
+def test_csv(ctxkit, kept):
+    _, out, _ = ctxkit("--csv", "--by", "model")
+    assert [(row["model"], row["cost"]) for row in csv.DictReader(io.StringIO(out))] == [("gpt-4o", "3.75")]
+
+
+def test_a_period(ctxkit, kept):
+    _, out, _ = ctxkit("--json", "--since", "2025-11-20T12:00:01", "--until", "2025-11-20", "--timezone", "UTC")
+    assert json.loads(out)["total"]["attempts"] == 2
+
+
+def test_a_period_without_attempts_says_so(ctxkit, kept):
+    code, out, _ = ctxkit("--since", "1h")
+    assert code == 0
+    assert "No attempts in this period" in out
+
+
+def test_no_ledger_says_what_to_do_and_makes_none(ctxkit, home):
+    code, out, err = ctxkit()
+    assert (code, out) == (2, "")
+    assert "ctxkit.wrap" in err
+    assert "ctxkit demo" in err
+    assert not home.exists()
+
+
+def test_a_file_that_is_no_ledger_is_left_alone(ctxkit, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("my notes, which are longer than a header")
+    code, _, err = ctxkit("--ledger", str(notes))
+    assert code == 2
+    assert "not a ctxkit ledger" in err
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".txt" or "corrupt" in path.name] == [
+        "notes.txt"
+    ]
+
+
+def test_another_ledger(ctxkit, kept, tmp_path):
+    kept.rename(tmp_path / "other.db")
+    code, out, _ = ctxkit("--ledger", str(tmp_path / "other.db"), "--json")
+    assert (code, json.loads(out)["total"]["attempts"]) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--by", "colour"), "colour"), (("--since", "soon"), "soon"), (("--timezone", "Mars/Olympus"), "Mars")],
+)
+def test_what_cannot_be_is_told(ctxkit, kept, words, said):
+    with pytest.raises(ConfigurationError, match=said):  # the entry point makes exit code 2 of it
+        ctxkit(*words)
+
+
+def test_help_has_an_example(capsys):
+    parser = argparse.ArgumentParser(prog="ctxkit")
+    report.add_parser(parser.add_subparsers(dest="command"))
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["report", "--help"])
+    assert ended.value.code == 0
+    assert "ctxkit report --by feature,model --since 7d" in capsys.readouterr().out
+
+
+def test_only_one_form(capsys):
+    parser = argparse.ArgumentParser(prog="ctxkit")
+    report.add_parser(parser.add_subparsers(dest="command"))
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["report", "--json", "--csv"])
+    assert ended.value.code == 2
