@@ -440,9 +440,12 @@ class Kit:
         """Count a model call that passed and nobody can meter."""
         try:
             plan = self._blank(None, "", platform, endpoint, None, None, None, None, None, self.clock())
-            self.ledger.append(unmetered_record(plan, endpoint))
+            record = unmetered_record(plan, endpoint)
+            self.ledger.append(record)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("unmetered", error, _advice_for(error))
+        else:
+            self._tell(record)
 
     # ------------------------------------------------------------------ doors
 

@@ -5,6 +5,7 @@ SDK clients find the fake provider through the base-URL variables their SDKs doc
 ``<!-- not run: reason -->`` is left out.
 """
 
+import gc
 import os
 import re
 import shlex
@@ -64,7 +65,7 @@ def missing(code):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if runnable(p)], ids=lambda p: p.relative_to(ROOT).as_posix())
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")  # pages leave their clients open, as short scripts do
 def test_the_blocks_of_a_page_run_in_order(page, surroundings, capsys):
     namespace = {"__name__": "__docs__", "provider": surroundings}
     for line, code in blocks(page, "python", "console"):
@@ -74,6 +75,8 @@ def test_the_blocks_of_a_page_run_in_order(page, surroundings, capsys):
             exec(compile("\n" * line + code, str(page), "exec"), namespace)
         else:
             assert package not in sys.modules
+    namespace.clear()
+    gc.collect()
 
 
 def run_commands(code):
