@@ -116,7 +116,7 @@ _TILES: tuple[tuple[str, int, int], ...] = (
     (r"gpt-5(?:-chat|-pro|-20|$)", 70, 140),
     (r"computer-use", 65, 129),
     (r"o[13](?:-pro|-20|-preview|$)", 75, 150),
-    (r"(?:gpt-4|chatgpt-4o)", 85, 170),
+    (r"gpt-4(?!\.1-mini|\.1-nano)|chatgpt-4o", 85, 170),
 )
 # Patch models: multiplier, patches and pixels of the long side at detail "high".
 _PATCHES: tuple[tuple[str, float, int, int], ...] = (
