@@ -25,6 +25,7 @@ holds a lock that the work needs, waiting longer could not help."""
 
 _queue: queue.SimpleQueue[_Work] = queue.SimpleQueue()
 _watcher: list[threading.Thread] = []
+_over = threading.Event()  # the interpreter ends: nobody works any more
 _starting = threading.Lock()
 
 
@@ -41,6 +42,8 @@ def watch() -> None:
 
 def settle_elsewhere(work: Callable[[], None]) -> None:
     """Have ``work`` done by the thread; wait a moment for it, unless an event loop is running here."""
+    if _over.is_set():
+        return  # the entry stays open in the ledger, and shows as unverified
     done = threading.Event()
     _queue.put((work, done))
     if asyncio._get_running_loop() is None:  # noqa: SLF001 - documented for this, and never raises
@@ -62,6 +65,7 @@ def _do(item: _Work) -> None:
 @atexit.register
 def _finish() -> None:
     """What is still queued when the interpreter ends."""
+    _over.set()
     with contextlib.suppress(queue.Empty):
         while True:
             _do(_queue.get_nowait())

@@ -3,7 +3,7 @@
 A client that has any middleware asks itself for raw responses, and says so in a header that travels
 (``x-stainless-raw-response``). Metering is to change nothing that leaves; so two hooks of the HTTP client put the
 header back to what the application's own call would have sent, and, since the SDK looks it up in the answered
-request, undo that when the answer is there.
+request, undo that when the answer is there. A request that is signed (Bedrock) keeps what was signed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
+
+from ctxkit.integrations.exchange import SIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +51,8 @@ def keep(http_client: Any, *, is_async: bool) -> None:
 def _conceal(request: Any) -> None:
     asked = _asked.get()
     if asked is _NOT_OURS or _NAME not in request.headers:
+        return
+    if request.headers.get("authorization", "").startswith(SIGNED):
         return
     request.extensions[_KEPT] = request.headers[_NAME]
     if asked is None:

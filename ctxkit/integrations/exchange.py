@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from ctxkit.kit import Kit
 
-__all__ = ["Exchange", "Seen", "Settlement", "guard"]
+__all__ = ["SIGNED", "Exchange", "Seen", "Settlement", "guard"]
+
+SIGNED = "AWS4-HMAC-SHA256"
+"""How the ``authorization`` of a request begins in which no byte may change any more."""
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ctxkit.dialects import platforms, routing, wire
 from ctxkit.errors import BudgetExceeded, UnsupportedClientError
 from ctxkit.integrations import usage_probe
-from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.exchange import SIGNED, Exchange, guard
 from ctxkit.integrations.tee import library_of, tee
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from ctxkit.model import Json, Plan
 
 __all__ = ["Hooks", "attach", "hooked"]
-
-_SIGNED = "AWS4-HMAC-SHA256"
 
 
 class Call(NamedTuple):
@@ -134,7 +132,7 @@ class Hooks:
             raw = usage_probe.ask(raw, plan.body)
         if raw is call.raw:
             return False
-        if request.headers.get("authorization", "").startswith(_SIGNED):
+        if request.headers.get("authorization", "").startswith(SIGNED):
             self.kit.faults.warn("door: signed request", "it is metered, and sent as it is: a change would break it")
             return False
         _put_body(request, raw)

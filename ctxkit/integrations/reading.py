@@ -8,7 +8,7 @@ Nothing is held back unless an event must be hidden; a whole JSON answer is kept
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctxkit import dialects
 from ctxkit.dialects import eventstream, sse, wire

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -245,6 +248,34 @@ async def test_abandoned_async_stream(provider, kit, records):
             break
         await stream.close()
         assert only(records).status == "partial"
+
+
+async def test_dropped_async_stream(provider, kit, records):
+    async with made_async(provider) as sdk:
+        stream = await kit.wrap(sdk).chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
+        async for _ in stream:
+            break
+        del stream
+        for _ in range(100):
+            gc.collect()
+            await asyncio.sleep(0.01)
+            if records:
+                break
+    assert only(records).status == "partial"
+
+
+def test_many_threads_share_a_client(provider, kit, records):
+    provider.behave(piece=None)
+
+    def ask(number):
+        with feature(f"f{number % 4}"):
+            drain(client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True, stream_options=USAGE))
+
+    with made(provider) as sdk, ThreadPoolExecutor(8) as pool:
+        client = kit.wrap(sdk)
+        list(pool.map(ask, range(80)))
+    assert Counter((r.feature, r.status, r.number) for r in records) == {(f"f{n}", "settled", 1): 20 for n in range(4)}
+    assert len({r.operation for r in records}) == 80
 
 
 def test_cut_stream_settles_as_partial(provider, client, records):
