@@ -11,20 +11,24 @@ line, and requests that repeat one another share one vote.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import lsq_linear
 
 from ctxkit.metering.families import UNKNOWN, family_of, group_of, stem_of
-from ctxkit.metering.features import Traits, format_traits, frame_of, traits_of
+from ctxkit.metering.features import Traits, format_traits, traits_of
 from ctxkit.metering.fitted import KINDLESS
+from ctxkit.metering.frame import frame_of
 from ctxkit.metering.textkinds import kinds_of
-from scripts.recorded import Sample
 
-__all__ = ["DOCUMENTED", "Case", "Fit", "cases_of"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from scripts.recorded import Sample
+
+__all__ = ["DOCUMENTED", "Case", "Fit", "Strength", "case_of", "cases_of", "parent_name"]
 
 DOCUMENTED: Mapping[str, Mapping[str, float]] = {
     "claude-3": {"f.tools": 264, "f.tools.forced": 355},
@@ -37,8 +41,6 @@ DOCUMENTED: Mapping[str, Mapping[str, float]] = {
     "claude-sonnet-5": {"f.tools": 354, "f.tools.forced": 474},
 }
 """Tokens of the system prompt for tool use (platform.claude.com, tool use overview, 2026-08-21): where fits begin."""
-
-
 
 
 def _documented(name: str) -> dict[str, float]:
@@ -82,7 +84,7 @@ def cases_of(samples: Iterable[Sample]) -> list[Case]:
     seen: set[tuple[Any, ...]] = set()
     cases = []
     for sample in samples:
-        case = _case(sample)
+        case = case_of(sample)
         key = (case.family, case.stem, sample.platform, sample.total, tuple(sorted(case.x.items())))
         if case.family != UNKNOWN and key not in seen:
             seen.add(key)
@@ -90,7 +92,8 @@ def cases_of(samples: Iterable[Sample]) -> list[Case]:
     return cases
 
 
-def _case(sample: Sample) -> Case:
+def case_of(sample: Sample) -> Case:
+    """The features of one request."""
     x: Counter[str] = Counter()
     tools: Counter[str] = Counter()
     messages = sample.conversation.messages
@@ -153,11 +156,13 @@ _LOOSE = (
     ("f.", 100.0),
     ("cited", 300.0),
     ("tool.described", 3.0),
-    ("tool", 15.0),
-    ("param.", 2.0),
-    ("param", 3.0),
-    ("format.", 2.0),
-    ("format", 3.0),
+    ("tool", 30.0),
+    ("param.other", 1.5),
+    ("param.", 4.0),
+    ("param", 8.0),
+    ("format.other", 1.5),
+    ("format.", 4.0),
+    ("format", 8.0),
     ("", 4.0),
 )
 _START = {
@@ -179,7 +184,7 @@ _START = {
     "param.required": 3.0,
     "param.choice": 3.0,
     "param.nested": 4.0,
-    "param.other": 3.0,
+    "param.other": 4.0,
     "param.title": 2.0,
     "param.definition": 6.0,
     "t.param.titles": 0.7,
@@ -189,12 +194,12 @@ _START = {
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How strongly each level is held to its parent."""
+    """How strongly each level is held to its parent: chosen by the held-out error of whole recordings."""
 
     everyone: float = 0.3
-    group: float = 1.0
-    family: float = 3.0
-    model: float = 6.0
+    group: float = 0.15
+    family: float = 0.3
+    model: float = 0.5
     text: float = 10.0
     tail: float = 0.5
 
@@ -226,9 +231,7 @@ class Fit:
         used = [case for case in self.cases if self.keeps_tools(case.family) or not case.tools_dropped]
         votes = _votes(used)
         how = self.strength
-        names = sorted({name for case in used for name in case.x})
-        start = {name: _start(name) for name in names}
-        self.rows["*"] = _solve(used, votes, start, how.everyone, how, frame=0.05)
+        self.rows["*"] = self._everyone(used, votes)
         levels: tuple[tuple[Callable[[Case], str], Callable[[Case], str], float], ...] = (
             (lambda case: f"~{group_of(case.family)}", lambda _: "*", how.group),
             (lambda case: case.family, lambda case: f"~{group_of(case.family)}", how.family),
@@ -240,6 +243,15 @@ class Fit:
             self._level(used, votes, name_of, parent_of, pull)
         self._documented()
         return self
+
+    def everyone(self) -> _Weights:
+        """Weights of all families together, for those that nobody measured."""
+        used = [case for case in self.cases if not case.tools_dropped]
+        return self._everyone(used, _votes(used))
+
+    def _everyone(self, used: Sequence[Case], votes: Mapping[int, float]) -> _Weights:
+        start = {name: _start(name) for name in sorted({name for case in used for name in case.x})}
+        return _solve(used, votes, start, self.strength.everyone, self.strength, frame=0.05)
 
     def _level(
         self,
@@ -253,9 +265,11 @@ class Fit:
         for case in used:
             members[name_of(case)].append(case)
         for name, cases in members.items():
+            self.support[name] = len(cases)
+            if "@" in name and self.support[parent_name(name)] == len(cases):
+                continue  # served by one platform only: the row without it says the same
             parent = {**self.rows[parent_of(cases[0])], **_documented(name)}
             self.rows[name] = _solve(cases, votes, parent, pull, self.strength)
-            self.support[name] = len({case.sample.recording for case in cases})
 
     def _documented(self) -> None:
         """Families with documented figures and no recordings still get a row."""
@@ -269,7 +283,7 @@ class Fit:
         for case in self.cases:
             if case.tools_dropped:
                 doubtful[case.family].append(case)
-        plain = {case.family: [] for case in self.cases}
+        plain: defaultdict[str, list[Case]] = defaultdict(list)
         for case in self.cases:
             if "f.tools" in case.x:
                 plain[case.family].append(case)
@@ -277,6 +291,11 @@ class Fit:
             texts = [case.y - sum(n for name, n in case.bare.items() if name.startswith("k.")) for case in cases]
             tools = [case.y - sum(n for name, n in case.x.items() if name.startswith("k.")) for case in plain[family]]
             self.keeps[family] = bool(tools) and float(np.median(texts)) > 0.6 * float(np.median(tools))
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Names of all family rows."""
+        return frozenset(case.family for case in self.cases) | DOCUMENTED.keys()
 
     def keeps_tools(self, family: str) -> bool:
         """Whether tools that may not be called are read all the same (Anthropic documents that they are)."""
@@ -296,6 +315,11 @@ class Fit:
         return max(1.0, sum(weights.get(name, 0.0) * count for name, count in x.items()))
 
 
+def parent_name(name: str) -> str:
+    """The row for all platforms that ``name``, a row for one of them, builds on."""
+    return name.partition("@")[0]
+
+
 def _votes(cases: Sequence[Case]) -> dict[int, float]:
     """Weight of each case: those with the same text in one family, or in one recording, share."""
 
@@ -310,7 +334,7 @@ def _votes(cases: Sequence[Case]) -> dict[int, float]:
     }
 
 
-def _solve(  # noqa: PLR0917
+def _solve(
     cases: Sequence[Case], votes: Mapping[int, float], parent: _Weights, pull: float, how: Strength, frame: float = 1.0
 ) -> _Weights:
     """Weights that explain ``cases``, no farther from ``parent`` than they must.
@@ -337,9 +361,7 @@ def _solve(  # noqa: PLR0917
     return {**parent, **dict(zip(names, map(float, found), strict=True))}
 
 
-def _reweighted(  # noqa: PLR0917 - one call, all arrays of one problem
-    a: Any, y: Any, noise: Any, weight: Any, center: Any, hold: Any, least: Any, tail: float
-) -> Any:
+def _reweighted(a: Any, y: Any, noise: Any, weight: Any, center: Any, hold: Any, least: Any, tail: float) -> Any:
     """Least absolute deviations with a ridge and lower bounds, by reweighting until it stands still."""
     found, scale = center, weight
     for _ in range(15):

@@ -11,17 +11,21 @@ import lzma
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxkit import dialects
 from ctxkit.errors import ProviderShapeError
-from ctxkit.metering.features import frame_of
-from ctxkit.model import Conversation
+from ctxkit.metering.features import is_hosted
+from ctxkit.metering.frame import frame_of
 
-__all__ = ["DATA", "Sample", "digests_of", "fold_of", "samples"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ctxkit.model import Conversation
+
+__all__ = ["DATA", "Sample", "digests_of", "fold_of", "project_of", "samples"]
 
 DATA = Path(os.environ.get("CTXKIT_DATA") or Path(__file__).parent.parent / ".." / "shared" / "data").resolve()
 
@@ -55,8 +59,10 @@ class Sample:
         platform: who served it, by the names of ``ctxkit.dialects.platforms``.
         model: as requested.
         endpoint: as the recording names it.
-        repo: where it was recorded; ``recording`` is the file, ``order`` the place in it.
+        repo: where it was recorded; ``recording`` is the file, ``session`` one version of it (files are recorded
+            anew as providers change), ``order`` the place in it.
         recording: see ``repo``.
+        session: see ``repo``.
         order: see ``repo``.
         total: tokens of the whole prompt as the provider reported them.
         conversation: the request, read.
@@ -70,6 +76,7 @@ class Sample:
     endpoint: str
     repo: str
     recording: str
+    session: str
     order: int
     total: int
     conversation: Conversation
@@ -106,6 +113,7 @@ def _sample(record: Mapping[str, Any]) -> Sample | None:
         endpoint=record["endpoint"],
         repo=record["repo"],
         recording=f"{record['repo']}/{record['path']}",
+        session=f"{record['repo']}/{record['path']}@{record['blob']}",
         order=record["i"],
         total=total,
         conversation=conversation,
@@ -124,7 +132,7 @@ def _left_out(record: Mapping[str, Any], conversation: Conversation, size: int) 
         return "long base64 was taken out of the recording"
     if len((record["usage"] or {}).get("iterations") or ()) > 1:
         return "several prompts in one answer (server-side compaction)"
-    if frame_of(conversation).opaque or any(_hosted(part.value) for part in _tools(conversation)):
+    if frame_of(conversation).opaque or any(is_hosted(part.value) for part in _tools(conversation)):
         return "tools that the provider runs (search, remote tools, code, files)"
     if any(part.kind in ("image", "audio", "video", "document") and not part.text for part in conversation.parts):
         return "media by reference (its size is not in the request)"
@@ -144,12 +152,6 @@ def _tools(conversation: Conversation) -> Iterator[Any]:
     return (part for part in conversation.parts if part.kind == "tool")
 
 
-def _hosted(tool: Any) -> bool:
-    from ctxkit.metering.features import is_hosted
-
-    return is_hosted(tool)
-
-
 def fold_of(recording: str, folds: int = 5) -> int:
     """Which fold a recording stands in: whole recordings are held out, never single requests."""
     return int(hashlib.md5(recording.encode()).hexdigest(), 16) % folds
@@ -161,6 +163,14 @@ def digests_of(conversation: Conversation) -> list[bytes]:
         hashlib.blake2b(repr((message.role, message.value)).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         for message in conversation.messages
     ]
+
+
+_PROJECTS = ("crmne/ruby_llm", "pydantic/pydantic-ai", "Mirascope/mirascope")
+
+
+def project_of(repo: str) -> int:
+    """Which of four folds a project stands in, for errors on projects that were never seen."""
+    return _PROJECTS.index(repo) if repo in _PROJECTS else len(_PROJECTS)
 
 
 if __name__ == "__main__":

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from math import ceil, floor
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+from zlib import crc32
 
 from ctxkit.forks import on_fork
-from ctxkit.metering.features import compact
 from ctxkit.metering.exact import exact_for
+from ctxkit.metering.features import compact
 from ctxkit.metering.fitted import row_for
-from ctxkit.metering.weight import Weight
-from ctxkit.model import Conversation, Json, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ctxkit.metering.weight import Weight
+    from ctxkit.model import Conversation, Json, Message
 
 __all__ = ["Count", "Counter", "Scale"]
 
@@ -36,6 +40,8 @@ class Count:
         high: see ``low``.
         method: ``"exact"``, ``"fitted"`` or ``"rough"``, as in :class:`ctxkit.model.Estimate`.
         family: name of the row that was used.
+        shape: equal for requests with the same tools and the same kinds of options: what a family adds for them, and
+            what the estimate misses of it, is the same each time.
     """
 
     tokens: int
@@ -43,6 +49,7 @@ class Count:
     high: int
     method: Literal["exact", "fitted", "rough"]
     family: str
+    shape: int = 0
 
 
 class Scale(Protocol):
@@ -151,9 +158,13 @@ class Counter:
         slack = sum([weight[3] for weight in weights])
         added, off, dropped = scale.frame(conversation, partial(self._schema, scale, memory))
         if dropped:
-            tokens -= _tools(conversation, weights)
-        tools = bool(weights) and conversation.messages[0].role == "tools" and not dropped
-        return _counted(scale, tokens + added, slack + off, tools=tools)
+            tokens -= sum([weight[0] for weight in weights[: _declared(conversation)]])
+        tools = _declared(conversation)
+        shape = crc32(b"".join(digests[:tools]) + " ".join(conversation.options).encode("utf-8", "surrogatepass"))
+        low, high = scale.interval(tokens + added, slack + off, tools=bool(tools) and not dropped)
+        expected = max(1, round(tokens + added))
+        interval = min(expected, max(0, floor(low))), max(expected, ceil(high))
+        return Count(expected, *interval, scale.method, scale.family, shape)
 
     def _weigh(
         self, scale: Scale, memory: _Memory, conversation: Conversation, digests: Sequence[bytes]
@@ -210,20 +221,12 @@ def _current(weights: Sequence[Weight]) -> float:
     return total
 
 
-def _tools(conversation: Conversation, weights: Sequence[Weight]) -> float:
-    """Weight of the tool definitions, which stand first."""
-    total = 0.0
-    for message, weight in zip(conversation.messages, weights, strict=True):
+def _declared(conversation: Conversation) -> int:
+    """How many of the messages are tool definitions, which stand first."""
+    for index, message in enumerate(conversation.messages):
         if message.role != "tools":
-            break
-        total += weight[0]
-    return total
-
-
-def _counted(scale: Scale, tokens: float, slack: float, *, tools: bool) -> Count:
-    low, high = scale.interval(tokens, slack, tools=tools)
-    expected = max(1, round(tokens))
-    return Count(expected, min(expected, max(0, floor(low))), max(expected, ceil(high)), scale.method, scale.family)
+            return index
+    return len(conversation.messages)
 
 
 def _size(value: Json) -> int:

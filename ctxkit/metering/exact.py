@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ctxkit.metering.fitted import width_of
 from ctxkit.metering.openai_request import answer_format
@@ -13,7 +12,11 @@ from ctxkit.metering.openai_schema import answer_schema
 from ctxkit.metering.openai_tokens import Reader, frame_tokens, message_weight, reader_of
 from ctxkit.metering.tokens import text_tokens, warm
 from ctxkit.metering.weight import Weight
-from ctxkit.model import Conversation, Json, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ctxkit.model import Conversation, Json, Message
 
 __all__ = ["Exact", "exact_for"]
 

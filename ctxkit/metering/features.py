@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ctxkit.model import Conversation, Json, Message, Part
+if TYPE_CHECKING:
+    from ctxkit.model import Json, Message, Part
 
-__all__ = ["Frame", "Traits", "compact", "format_traits", "frame_of", "is_hosted", "traits_of"]
+__all__ = ["Traits", "compact", "dig", "format_traits", "is_hosted", "parsed", "traits_of"]
 
 _MEDIA = frozenset({"image", "audio", "video", "document"})
 _TEXTS = {"text": "", "tool_call": "call", "tool_result": "result"}
@@ -114,7 +115,7 @@ def _signature(part: Part, traits: Traits) -> None:
 
 
 def _media(part: Part, _: str, traits: Traits) -> None:
-    if _dig(part.value, "citations", "enabled") or _dig(part.value, "document", "citations", "enabled"):
+    if dig(part.value, "citations", "enabled") or dig(part.value, "document", "citations", "enabled"):
         traits.counts["cited"] += 1
     if part.text:
         traits.texts.append(("document.text", part.text))
@@ -130,6 +131,13 @@ def _other(part: Part, _: str, traits: Traits) -> None:
 
 def _marker(_: Part, __: str, ___: Traits) -> None:
     """Cache markers are not read by the model."""
+
+
+def dig(value: Json, *keys: str) -> Json:
+    """What stands under ``keys`` in nested objects; ``None`` where the way ends."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def compact(value: Json) -> str:
@@ -195,7 +203,7 @@ def _declared(function: Mapping[str, Any]) -> tuple[str | None, str, Json]:
     if isinstance(schema, Mapping) and isinstance(schema.get("json"), Mapping | str):
         schema = schema["json"]
     if isinstance(schema, str):
-        schema = _parsed(schema)
+        schema = parsed(schema)
     kind = function.get("type", "function")
     if not isinstance(name, str) or (schema is None and kind not in ("function", "custom", None)):
         return None, "", None
@@ -203,7 +211,8 @@ def _declared(function: Mapping[str, Any]) -> tuple[str | None, str, Json]:
     return name, description if isinstance(description, str) else "", schema
 
 
-def _parsed(text: str) -> Json:
+def parsed(text: str) -> Json:
+    """``text`` read as JSON; ``None`` when it is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -271,126 +280,6 @@ _READERS = {
     "other": _other,
     **dict.fromkeys(_MEDIA, _media),
 }
-
-
-# ---------------------------------------------------------------------------------------------------- the request
-
-
-class Frame(NamedTuple):
-    """What a request adds to its messages.
-
-    Attributes:
-        flags: names of what is present, each with a weight of its own: ``"request"``, ``"bare"`` (no system text),
-            ``"tools"``, ``"tools.none"`` or ``"tools.forced"``, ``"thinking"``, ``"format"``, ...
-        format: JSON schema of the answer that is asked for, or ``None``.
-        opaque: it asks for what only the provider sees (searches, remote tools, stored files): no prompt of ours.
-    """
-
-    flags: tuple[str, ...]
-    format: Json
-    opaque: bool
-
-
-def frame_of(conversation: Conversation) -> Frame:
-    """Read the frame of a request; costs the same however long the history."""
-    options = conversation.options
-    messages = conversation.messages
-    flags = ["request"]
-    tools = bool(messages) and messages[0].role == "tools"
-    if tools:
-        flags.append(_tools_flag(options))
-    if not any(message.role in ("system", "developer") for message in _opening(conversation)):
-        flags.append("bare")
-    flags.append(_thinking(options))
-    schema, loose = _format(options)
-    if schema is not None:
-        flags.append("format")
-    elif loose:
-        flags.append("json")
-    opaque = conversation.server_history is not None or any(options.get(key) for key in _OPAQUE)
-    return Frame(tuple(flags), schema, opaque)
-
-
-_OPAQUE = ("mcp_servers", "plugins", "web_search_options", "container", "context_management", "connectors", "documents")
-
-
-def _opening(conversation: Conversation) -> Iterator[Message]:
-    """The first few messages that are no tools: where system text stands."""
-    left = 3
-    for message in conversation.messages:
-        if message.role != "tools":
-            yield message
-            left -= 1
-            if not left:
-                return
-
-
-def _dig(value: Json, *keys: str) -> Json:
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-def _tools_flag(options: Mapping[str, Json]) -> str:
-    """How tools may be used, in as far as it changes what the provider says of them."""
-    choice = _choice(options)
-    if choice == "none":
-        return "tools.none"
-    single = options.get("parallel_tool_calls") is False or _dig(options, "tool_choice", "disable_parallel_tool_use")
-    return ("tools" if choice in ("", "auto") else "tools.forced") + (".single" if single else "")
-
-
-def _choice(options: Mapping[str, Json]) -> str:
-    """``"none"``, ``"auto"``, ``""`` when nothing is said, else what forces a call: ``"any"``, ``"tool"``, ..."""
-    choice = options.get("tool_choice")
-    if choice is None:
-        choice = _dig(options, "toolConfig", "toolChoice")
-    if isinstance(choice, Mapping):
-        choice = choice.get("type") or next(iter(choice), None)
-    if choice is None:
-        config = options.get("toolConfig") or options.get("tool_config")
-        calling = _dig(config, "functionCallingConfig") or _dig(config, "function_calling_config")
-        choice = _dig(calling, "mode")
-    choice = str(choice or "").lower()
-    return "auto" if choice in ("validated", "mode_unspecified") else choice
-
-
-def _thinking(options: Mapping[str, Json]) -> str:
-    """Whether thinking was asked for, refused, or not spoken of."""
-    thinking = options.get("thinking") or _dig(options, "additionalModelRequestFields", "thinking")
-    kind = _dig(thinking, "type")
-    effort = options.get("reasoning_effort") or _dig(options, "reasoning", "effort")
-    if kind == "enabled":
-        return "thinking"
-    if kind in ("adaptive", "auto"):
-        return "thinking.adaptive"
-    if kind == "disabled" or effort == "none":
-        return "thinking.off"
-    return "thinking.effort" if effort else "thinking.unsaid"
-
-
-_GEMINI_FORMATS = ("responseJsonSchema", "response_json_schema", "responseSchema", "response_schema")
-
-
-def _format(options: Mapping[str, Json]) -> tuple[Json, bool]:
-    """JSON schema of the answer, or whether JSON of any shape is asked for."""
-    wanted = (
-        options.get("response_format")
-        or options.get("output_format")
-        or _dig(options, "output_config", "format")
-        or _dig(options, "text", "format")
-        or _dig(options, "outputConfig", "textFormat", "structure")
-    )
-    schema = _dig(wanted, "json_schema", "schema") or _dig(wanted, "schema") or _dig(wanted, "json_schema")
-    schema = schema or _dig(wanted, "jsonSchema", "schema")
-    config = options.get("generationConfig") or options.get("generation_config") or {}
-    for key in _GEMINI_FORMATS:
-        schema = schema or _dig(config, key)
-    kind = _dig(wanted, "type")
-    mime = _dig(config, "responseMimeType") or _dig(config, "response_mime_type")
-    if isinstance(schema, str):
-        schema = _parsed(schema)
-    return schema, kind in ("json_object", "json") or mime == "application/json"
 
 
 def format_traits(schema: Json) -> Traits:

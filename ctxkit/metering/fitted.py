@@ -10,23 +10,30 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ctxkit.metering.families import UNKNOWN, family_of, group_of, stem_of
-from ctxkit.metering.features import Traits, format_traits, frame_of, traits_of
+from ctxkit.metering.features import Traits, format_traits, traits_of
+from ctxkit.metering.frame import frame_of
 from ctxkit.metering.media import media_tokens
-from ctxkit.metering.weight import Weight
 from ctxkit.metering.textkinds import VOCABULARY, has_vocabulary, kind_of, kinds_of
 from ctxkit.metering.tokens import token_bytes, token_ids
-from ctxkit.model import Conversation, Json, Message
+from ctxkit.metering.weight import Weight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ctxkit.model import Conversation, Json, Message
 
 __all__ = ["KINDLESS", "Row", "row_for", "row_names", "spread", "table", "width_of"]
 
 _log = logging.getLogger("ctxkit")
+
+Steps = list[list[float]]
+"""Measured errors: ``[upper size, low, high]`` per class of size, in units of :func:`spread`."""
 
 _TABLE = Path(__file__).parent / "data" / "calibration.json"
 
@@ -195,7 +202,13 @@ def _row(family: str, chain: tuple[str, ...]) -> Row:
 
 
 def width_of(
-    scales: tuple[str, ...], tokens: float, slack: float, *, tools: bool, widen: float = 1.0
+    scales: tuple[str, ...],
+    tokens: float,
+    slack: float,
+    *,
+    tools: bool,
+    widen: float = 1.0,
+    known: Mapping[str, Steps] | None = None,
 ) -> tuple[float, float]:
     """Low and high around an expected count.
 
@@ -205,8 +218,10 @@ def width_of(
         slack: what media and the like add to the width.
         tools: there are tools, whose rendering is less certain than text.
         widen: how much wider than measured, for a count that was made with less.
+        known: other measured errors than the table's.
     """
-    _, low, high = _steps(scales, tools)[0 if tokens < _SMALL else 1 if tokens < _LARGE else 2]
+    steps = _steps(scales, tools) if known is None else _pick(known, scales, tools=tools)
+    _, low, high = steps[0 if tokens < _SMALL else 1 if tokens < _LARGE else 2]
     unit = spread(tokens) * widen
     return max(0.0, tokens + low * unit - min(slack, tokens * 0.9)), tokens + high * unit + slack
 
@@ -216,13 +231,14 @@ _SMALL, _LARGE = 300.0, 1000.0
 
 
 @lru_cache(maxsize=1024)
-def _steps(scales: tuple[str, ...], tools: bool) -> list[list[float]]:  # noqa: FBT001 - cached by position
-    """Steps of ``(upper size, low, high)`` in units of :func:`spread`."""
-    known = table()["scales"]
+def _steps(scales: tuple[str, ...], tools: bool) -> Steps:
+    return _pick(table()["scales"], scales, tools=tools)
+
+
+def _pick(known: Mapping[str, Steps], scales: tuple[str, ...], *, tools: bool) -> Steps:
     kind = "+tools" if tools else ""
     names = [f"{name}{kind}" for name in scales] + [f"*{kind}", "*"]
-    steps: list[list[float]] = next((known[name] for name in names if name in known), _BARE)
-    return steps
+    return next((known[name] for name in names if name in known), _BARE)
 
 
-_BARE = [[300.0, -12.0, 12.0], [1000.0, -12.0, 12.0], [1e12, -12.0, 12.0]]
+_BARE: Steps = [[300.0, -12.0, 12.0], [1000.0, -12.0, 12.0], [1e12, -12.0, 12.0]]

@@ -13,13 +13,16 @@ from __future__ import annotations
 import json
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ctxkit.forks import on_fork
-from ctxkit.metering.count import Count
-from ctxkit.model import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ctxkit.metering.count import Count
+    from ctxkit.model import Usage
 
 __all__ = ["Learned"]
 
@@ -46,7 +49,10 @@ class Learned:
 
     def correct(self, count: Count, feature: str | None, model: str) -> Count:
         """``count`` as past settlements of this feature would have had it; unchanged when there were none."""
-        line = self._lines.get((count.family, feature or "", model))
+        key = feature or ""
+        line = self._lines.get((count.family, key, model, count.shape)) or self._lines.get(
+            (count.family, key, model, -1)
+        )
         if line is None:
             return count
         tokens = line.predict(count.tokens)
@@ -62,12 +68,12 @@ class Learned:
 
     def output_quantile(self, feature: str | None, model: str, share: float) -> int | None:
         """Length that ``share`` of the latest answers of this feature did not pass; ``None`` before the first."""
-        lengths = self._answers.get(("", feature or "", model))
+        lengths = self._answers.get(("", feature or "", model, 0))
         return lengths.quantile(share) if lengths else None
 
     def expect_read_share(self, feature: str | None, model: str) -> float | None:
         """Share of the prompt that the provider reads from its cache; ``None`` when it never said."""
-        share = self._shares.get(("", feature or "", model))
+        share = self._shares.get(("", feature or "", model, 0))
         return share.value if share else None
 
     def observe(self, count: Count, feature: str | None, model: str, usage: Usage) -> None:
@@ -83,12 +89,13 @@ class Learned:
         key = feature or ""
         with self._lock:
             if actual:
-                line = self._lines.at((count.family, key, model), lambda: _Line(count))
-                line.observe(count, actual)
+                for shape in (count.shape, -1):
+                    line = self._lines.at((count.family, key, model, shape), lambda: _Line(count))
+                    line.observe(count, actual)
                 if usage.read is not None:
-                    self._shares.at(("", key, model), _Share).observe(usage.read / actual)
+                    self._shares.at(("", key, model, 0), _Share).observe(usage.read / actual)
             if usage.output is not None:
-                self._answers.at(("", key, model), _Lengths).observe(usage.output)
+                self._answers.at(("", key, model, 0), _Lengths).observe(usage.output)
 
     def dump(self) -> bytes:
         """All of it as JSON, for a store that outlives the process."""
@@ -117,11 +124,11 @@ class Learned:
         return {"lines": self._lines, "answers": self._answers, "shares": self._shares}
 
 
-_Key = tuple[str, str, str]
+_Key = tuple[str, str, str, int]
 
 
 class _Recent(Generic[_Kept]):
-    """A bounded table of what is learned, by (family, feature, model); the longest unobserved goes first."""
+    """A bounded table of what is learned, by (family, feature, model, shape); the longest unobserved goes first."""
 
     def __init__(self, memory: int) -> None:
         self._memory = max(1, memory)
@@ -143,29 +150,32 @@ class _Recent(Generic[_Kept]):
         return [[*key, kept.state()] for key, kept in self._kept.items()]  # type: ignore[attr-defined]
 
     def fill(self, rows: list[list[Any]], revive: Callable[[Any], _Kept]) -> None:
-        for family, feature, model, state in rows[-self._memory :]:
-            self._kept[str(family), str(feature), str(model)] = revive(state)
+        for family, feature, model, shape, state in rows[-self._memory :]:
+            self._kept[str(family), str(feature), str(model), int(shape)] = revive(state)
 
 
 class _Line:
     """``reported = offset + ratio * estimated``: recursive least squares that forgets, with a limit on surprises.
 
     The prior is offset 0, ratio 1, held as loosely as the family's interval is wide; one odd settlement (a prompt that
-    the provider cut or extended) moves the line little, a lasting change moves it within a few.
+    the provider cut or extended) moves the line little, a lasting change moves it within a few. Where the line did
+    worse than the estimate itself of late (a feature of many unlike requests), the estimate stands.
     """
 
-    __slots__ = ("a", "b", "n", "paa", "pab", "pbb", "reach")
+    __slots__ = ("a", "b", "n", "own", "paa", "pab", "pbb", "raw", "reach")
 
     def __init__(self, count: Count) -> None:
         half = max(2.0, (count.high - count.low) / 2)
-        self.a, self.b, self.n = 0.0, 1.0, 0
+        self.a, self.b, self.n = 0.0, 1.0, 0.0
         self.paa = min(half, _LOOSEST_OFFSET) ** 2
         self.pbb = min(0.5, max(0.02, half / max(count.tokens, 1) / 3)) ** 2
         self.pab = 0.0
         self.reach = max(1.0, half / _noise(count.tokens))
+        self.raw = self.own = 0.0
 
     def predict(self, tokens: float) -> float:
-        return self.a + self.b * tokens
+        """What the line, or the estimate if that did better, expects to be reported."""
+        return tokens if self.raw < self.own else self.a + self.b * tokens
 
     def widths(self, count: Count) -> tuple[float, float]:
         """How far below and above the line the reported count is expected: the family's own width at first."""
@@ -178,8 +188,10 @@ class _Line:
     def observe(self, count: Count, actual: int) -> None:
         tokens = float(count.tokens)
         noise = _noise(tokens)
-        error = actual - self.predict(tokens)
-        self._stretch(abs(error) / noise)
+        self._stretch(abs(actual - self.predict(tokens)) / noise)
+        error = actual - self.a - self.b * tokens
+        self.raw += (abs(actual - tokens) / noise - self.raw) * _RECENT
+        self.own += (abs(error) / noise - self.own) * _RECENT
         gain_a = self.paa + self.pab * tokens
         gain_b = self.pab + self.pbb * tokens
         known = gain_a + gain_b * tokens
@@ -207,13 +219,12 @@ class _Line:
         self.reach = min(_FARTHEST, self.reach * 1.6) if ratio > self.reach else max(0.5, self.reach * 0.975)
 
     def state(self) -> list[float]:
-        return [self.a, self.b, self.n, self.paa, self.pab, self.pbb, self.reach]
+        return [self.a, self.b, self.n, self.paa, self.pab, self.pbb, self.reach, self.raw, self.own]
 
     @classmethod
     def revive(cls, state: list[float]) -> _Line:
         line = cls.__new__(cls)
-        line.a, line.b, count, line.paa, line.pab, line.pbb, line.reach = (float(figure) for figure in state)
-        line.n = int(count)
+        line.a, line.b, line.n, line.paa, line.pab, line.pbb, line.reach, line.raw, line.own = map(float, state)
         return line
 
 
@@ -222,6 +233,8 @@ _SURPRISE = 9.0
 """Errors beyond three standard deviations count as if they were at three."""
 _MEMORY = 0.97
 """What a settlement weighs after the next one: about 30 are remembered."""
+_RECENT = 0.15
+"""Share of the newest error in the mean by which the line and the bare estimate are compared."""
 _PATIENCE = 6
 """Settlements after which the learned width counts as much as the family's."""
 _FARTHEST = 1e6

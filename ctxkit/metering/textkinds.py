@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ctxkit.metering.tokens import token_bytes, token_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["KINDS", "VOCABULARY", "has_vocabulary", "kind_of", "kinds_of"]
 
