@@ -13,12 +13,13 @@ import os
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ctxkit.errors import StoreError
 from ctxkit.metering.journal import make_private
-from ctxkit.metering.schema import APPLICATION, open_database
+from ctxkit.metering.schema import APPLICATION, check, migrate, version
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,6 +55,7 @@ class Database:
         """Begin anew in a forked child: a connection must not be carried, nor closed, across a fork."""
         if self._db is not None:
             _INHERITED.append(self._db)
+            self._forgotten.detach()
         self._db = None
         self.lock = threading.RLock()
 
@@ -87,6 +89,7 @@ class Database:
 
         with self.lock:
             if self._db is not None:
+                self._forgotten.detach()
                 with contextlib.suppress(sqlite3.Error):
                     self._db.close()
             self._db = None
@@ -97,7 +100,9 @@ class Database:
                 self.close()
             if self._db is None:
                 make_private(self._path.parent)
-                self._db = open_database(self._path, timeout=wait)
+                self._db = _opened(self._path, timeout=wait)
+                self._forgotten = weakref.finalize(self, self._db.close)
+                self._forgotten.atexit = False  # the background thread may be at it until the very end
                 self._file = self._path.stat().st_ino
             self._db.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
             return work(self._db)
@@ -146,7 +151,7 @@ class Database:
         import sqlite3
 
         try:
-            db = open_database(self._path, timeout=1.0)
+            db = _opened(self._path, timeout=1.0)
         except (sqlite3.Error, StoreError):
             return False
         with contextlib.closing(db):
@@ -166,3 +171,45 @@ class Database:
 def _code(error: Exception) -> int:
     """SQLite's primary result code of an error, -1 for what is none of SQLite's."""
     return int(getattr(error, "sqlite_errorcode", -1)) & 0xFF if hasattr(error, "sqlite_errorcode") else -1
+
+
+def _opened(path: Path, *, timeout: float) -> sqlite3.Connection:
+    """Open the ledger at ``path``, made and migrated if need be; read-only where its folder cannot be written.
+
+    Args:
+        path: the file; it gets mode 0600, and SQLite gives its side files the same.
+        timeout: seconds to wait for a lock that another process holds.
+
+    Raises:
+        sqlite3.Error, OSError, StoreError: it cannot be opened.
+    """
+    import sqlite3
+
+    if path.exists() and not (_writable(path.parent) and _writable(path)):
+        # immutable: SQLite cannot make the shared memory file that WAL needs where it may not write.
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
+    _create_private(path)
+    db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    try:
+        check(db, version(db))
+        # FULL: journals are deleted once they are taken in, so what took their place must be on the disk.
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16000"):
+            db.execute(f"PRAGMA {pragma}")
+        migrate(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _create_private(path: Path) -> None:
+    # Never opened when it exists: closing any descriptor of a file drops the POSIX locks that this process's other
+    # connections hold on it (sqlite.org/howtocorrupt.html, 2.2).
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

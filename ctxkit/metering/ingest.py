@@ -36,8 +36,7 @@ _PLAIN: Final = dict.fromkeys(COLUMNS, str) | dict.fromkeys(_NUMBERS, float) | d
 _LARGEST: Final = 2**63 - 1
 _MOST_TOKENS: Final = 10**12  # more is a fault of somebody's, and must not make a sum leave 64 bits
 _KEPT: Final = ("attempt", "at", "owner", "cell", *COLUMNS[1:])
-_LOADED: Final = ("rowid", *_KEPT)
-SELECT: Final = f"SELECT {', '.join(_LOADED)} FROM attempts"  # noqa: S608
+SELECT: Final = f"SELECT {', '.join(_KEPT)} FROM attempts"  # noqa: S608
 """How rows are read that :func:`load_row` shall make objects of."""
 _INSERT: Final = f"INSERT OR REPLACE INTO attempts ({', '.join(_KEPT)}) VALUES ({','.join('?' * len(_KEPT))})"  # noqa: S608
 
@@ -264,7 +263,7 @@ _MAP_PLACES: Final = tuple(_KEPT.index(name) for name in COLUMNS if name in MAPS
 
 def load_row(values: tuple[Any, ...]) -> dict[str, Any]:
     """A row as :data:`SELECT` gives it, as the flat object it was written from."""
-    row = dict(zip(_LOADED, values, strict=True))
+    row = dict(zip(_KEPT, values, strict=True))
     for name in MAPS:
         if row[name] is not None:
             row[name] = decode(row[name].encode())

@@ -17,6 +17,7 @@ import os
 import sys
 import threading
 import uuid
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -75,12 +76,15 @@ class Journal:
     def renew(self) -> None:
         """Begin anew under another owner's name, as a forked child must: nothing of the parent's is touched."""
         if (inherited := getattr(self, "_file", None)) is not None:
+            self._forgotten.detach()
             os.close(inherited)
         self.owner = uuid.uuid4().hex[:16]
         self._lock = threading.Lock()
         self._disk = threading.Lock()
         self._file: int | None = None
+        self._forgotten: weakref.finalize[[int], Journal]
         self._number = self._size = self._last = 0
+        self._enough = self._limit
         self._written = self._safe = 0  # bytes over all files: what was written, and what is known to be on the disk
         self._queue: deque[bytes] = deque()
 
@@ -143,8 +147,8 @@ class Journal:
             ) from error
 
     def _write(self, line: bytes) -> None:
-        if self._file is None or self._size >= self._limit:
-            self._begin()
+        if self._file is None or self._size >= self._enough:
+            self._begin_or_go_on()
         assert self._file is not None
         done = 0
         try:
@@ -156,6 +160,14 @@ class Journal:
             raise
         self._size += done
         self._written += done
+
+    def _begin_or_go_on(self) -> None:
+        try:
+            self._begin()
+        except OSError:  # too many open files, say: a file that is too large is better than none
+            if self._file is None:
+                raise
+            self._enough = self._size + self._limit
 
     def _begin(self) -> None:
         """Begin the next file: locked first, then named, and only then is the old one given up."""
@@ -176,13 +188,17 @@ class Journal:
             raise
         with self._disk:
             self._close()
-            self._file, self._size = file, 0
+            self._file, self._size, self._enough = file, 0, self._limit
+            # Who forgets to close a ledger is not to run out of files, nor to own the journal for ever.
+            self._forgotten = weakref.finalize(self, os.close, file)
+            self._forgotten.atexit = False  # the last thread to write may still be at it
 
     def _close(self) -> None:
         if self._file is not None:
             if self._full:
                 os.fsync(self._file)
                 self._safe = self._written
+            self._forgotten.detach()
             os.close(self._file)
         self._file, self._size = None, 0
 

@@ -209,7 +209,7 @@ class Ledger:
         feature: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Record]:
-        """Attempts by time of planning, oldest first.
+        """Attempts by time of planning, oldest first, read page by page.
 
         Args:
             since: unix time in seconds of the first moment.
@@ -217,10 +217,10 @@ class Ledger:
             feature: only this feature; ``""`` for attempts without one.
             limit: at most so many.
         """
-        place: tuple[float, int] = (float("-inf") if since is None else since, -1)
+        place: tuple[float, str] = (float("-inf") if since is None else since, "")
         end = float("inf") if until is None else until
         wanted = "" if feature is None else "AND coalesce(feature, '') = ?"
-        where = f"WHERE (created, rowid) > (?, ?) AND created < ? {wanted} ORDER BY created, rowid LIMIT ?"
+        where = f"WHERE (created, attempt) > (?, ?) AND created < ? {wanted} ORDER BY created, attempt LIMIT ?"
         left = float("inf") if limit is None else limit
         while left > 0:
             size = int(min(_PAGE, left))
@@ -229,7 +229,7 @@ class Ledger:
             if len(rows) < size:
                 return
             left -= size
-            place = rows[-1]["created"], rows[-1]["rowid"]
+            place = rows[-1]["created"], rows[-1]["attempt"]
 
     def state(self) -> LedgerState:
         """How the ledger is, once brought up to date."""

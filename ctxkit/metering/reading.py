@@ -1,8 +1,8 @@
 """From roll-ups to groups: what a report adds up.
 
-Whole days are read from the daily roll-ups, whole hours from the hourly ones, and an hour that the period or a day of
-the user's cuts in two from its attempts. So the answer is exact for any period and zone, and a year is read about as
-fast as a week.
+A period is read as the nearest whole days (UTC) from the daily roll-ups; the hours by which that is too little or too
+much are added, or taken away again, from the hourly ones; and what is less than an hour at its ends comes from the
+attempts themselves. So the answer is exact for any period and zone, and a year is read about as fast as a week.
 """
 
 from __future__ import annotations
@@ -59,16 +59,16 @@ class Group:
     unpriced: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sketches: dict[str, Merger] = field(default_factory=lambda: {name: Merger() for name in SKETCHES})
 
-    def add(self, cell: dict[str, str], counters: dict[str, int]) -> None:
-        """Add the sums of a cell."""
+    def add(self, cell: dict[str, str], counters: dict[str, int], sign: int = 1) -> None:
+        """Add the sums of a cell, or take them away."""
         for name, figure in counters.items():
-            self.counters[name] += figure
+            self.counters[name] += sign * figure
         if cell["feature"]:
-            self.counters["attributed"] += counters["operations"]
+            self.counters["attributed"] += sign * counters["operations"]
         status, attempts = cell["status"], counters["attempts"]
-        self.statuses[status] += attempts
+        self.statuses[status] += sign * attempts
         if status not in ("failed", "unmetered") and attempts > counters.get("priced", 0):
-            self.unpriced[cell["model"]] += attempts - counters.get("priced", 0)
+            self.unpriced[cell["model"]] += sign * (attempts - counters.get("priced", 0))
 
     def merge(self, other: Group) -> None:
         """Add another group to this one."""
@@ -120,12 +120,12 @@ class _Reader:
         bounds = self._bounds()
         if bounds is not None:
             since, until = bounds
-            days, hours, pieces = _split(since, until, self._question)
-            for span, stretches in ((DAY, days), (HOUR, hours)):
-                for start, end in stretches:
-                    self._read_rollups(span, start, end)
-            for start, end in pieces:
-                self._read_attempts(start, end)
+            for begin, end in _parts(since, until, self._question):
+                for stretch in _stretches(begin, end):
+                    if stretch.span:
+                        self._read_rollups(stretch, begin)
+                    else:
+                        self._read_attempts(stretch.start, stretch.end)
         self._read_open()
 
     def _bounds(self) -> tuple[float, float] | None:
@@ -147,22 +147,23 @@ class _Reader:
             known = self._keys[cell, slot] = self.groups[key]
         return known
 
-    def _read_rollups(self, span: int, start: float, end: float) -> None:
-        """A stretch that is all of one day or hour, where the question tells days or hours apart."""
+    def _read_rollups(self, stretch: _Stretch, at: float) -> None:
+        """Read a stretch that belongs to the day or hour of ``at``, where the question tells days or hours apart."""
         place = "FROM rollups WHERE span = ? AND start >= ? AND start < ?"
-        for cell, *figures in self._db.execute(f"SELECT cell, {_SUMS} {place} GROUP BY cell", (span, start, end)):
+        bounds = (stretch.span, stretch.start, stretch.end)
+        for cell, *figures in self._db.execute(f"SELECT cell, {_SUMS} {place} GROUP BY cell", bounds):
             counters = sums(dict(zip(COUNTERS, figures, strict=True)))
-            self._group(cell, start).add(self._cells[cell], counters)
+            self._group(cell, at).add(self._cells[cell], counters, stretch.sign)
         left_out = None if "status" in self._question.by else "failed"
         known: dict[int, tuple[Callable[[bytes], None], ...]] = {}
-        for cell, *blobs in self._db.execute(f"SELECT cell, {', '.join(SKETCHES)} {place}", (span, start, end)):
+        for cell, *blobs in self._db.execute(f"SELECT cell, {', '.join(SKETCHES)} {place}", bounds):
             if cell not in known:
                 answered = self._cells[cell]["status"] != left_out
-                mergers = self._group(cell, start).sketches.values() if answered else ()
-                known[cell] = tuple(merger.add_blob for merger in mergers)
-            for add, blob in zip(known[cell], blobs, strict=False):
+                mergers = self._group(cell, at).sketches.values() if answered else ()
+                known[cell] = tuple(m.add_blob if stretch.sign > 0 else m.drop_blob for m in mergers)
+            for change, blob in zip(known[cell], blobs, strict=False):
                 if blob:
-                    add(blob)
+                    change(blob)
 
     def _read_attempts(self, start: float, end: float) -> None:
         query = f"{SELECT} WHERE created >= ? AND created < ? AND cell IS NOT NULL"
@@ -216,34 +217,33 @@ def _value(cell: dict[str, str], name: str, slot: str) -> str:
     return cell[name]
 
 
-Stretches = list[tuple[float, float]]
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A stretch of time to read: from roll-ups of ``span`` seconds, or from attempts for 0; added or taken away."""
+
+    span: int
+    start: float
+    end: float
+    sign: int = 1
 
 
-def _split(since: float, until: float, question: Question) -> tuple[Stretches, Stretches, Stretches]:
-    """A period as stretches of whole days (UTC), of whole hours, and pieces of hours.
-
-    Where days or hours are asked for, each stretch lies within one of them.
-    """
-    days: Stretches = []
-    hours: Stretches = []
-    pieces: Stretches = []
-    for begin, finish in _parts(since, until, question):
-        start, end = _up(begin, HOUR), finish - finish % HOUR
-        if start > end:  # all of it within one hour
-            pieces.append((begin, finish))
-            continue
-        pieces += [(begin, start), (end, finish)]
-        first_day, last_day = _up(start, DAY), end - end % DAY
-        if first_day < last_day:
-            days.append((first_day, last_day))
-            hours += [(start, first_day), (last_day, end)]
-        else:
-            hours.append((start, end))
-    return days, [(a, b) for a, b in hours if a < b], [(a, b) for a, b in pieces if a < b]
+def _stretches(begin: float, end: float) -> list[_Stretch]:
+    """A part of the period as whole days, whole hours to add or take away, and pieces of hours."""
+    first, last = -(-begin // HOUR) * HOUR, end - end % HOUR
+    if first > last:  # all of it within one hour
+        return [_Stretch(0, begin, end)]
+    found = [_Stretch(0, begin, first), _Stretch(0, last, end)]
+    midnights = [round(at / DAY) * DAY for at in (first, last)]
+    if midnights[0] < midnights[1]:
+        found += [_Stretch(DAY, *midnights), _between(first, midnights[0]), _between(midnights[1], last)]
+    else:
+        found.append(_Stretch(HOUR, first, last))
+    return [stretch for stretch in found if stretch.start < stretch.end]
 
 
-def _up(at: float, step: int) -> float:
-    return -(-at // step) * step
+def _between(start: float, end: float) -> _Stretch:
+    """The hours that are missing from start to end, or those that are too many when end comes first."""
+    return _Stretch(HOUR, start, end) if start < end else _Stretch(HOUR, end, start, -1)
 
 
 def _parts(since: float, until: float, question: Question) -> Iterator[tuple[float, float]]:

@@ -155,7 +155,7 @@ class Row:
             **{name: value or None for name, value in zip(by, self.key, strict=False)},
             "requests": self.requests,
             "attempts": self.attempts,
-            "statuses": dict(sorted(self.group.statuses.items())),
+            "statuses": {name: count for name, count in sorted(self.group.statuses.items()) if count},
             "errors": self.errors,
             "input_tokens": self.input_total,
             "fresh_tokens": self.fresh,
@@ -323,7 +323,7 @@ def _sorted(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
 def _quality(ledger: Ledger, total: Row, under_way: int) -> Iterable[str]:
     """What the figures do not show of themselves."""
     if total.unpriced:
-        commonest = sorted(total.group.unpriced.items(), key=lambda item: -item[1])
+        commonest = sorted(((m, n) for m, n in total.group.unpriced.items() if n), key=lambda item: -item[1])
         named = ", ".join(model or "(no model)" for model, _ in commonest[:3])
         more = f" and {len(commonest) - 3} more" if len(commonest) > 3 else ""
         yield f"{_many(total.unpriced, 'attempt')} of models without a known price ({named}{more}): costs are lower bounds"

@@ -1,4 +1,4 @@
-"""The database: its tables, how one version becomes the next, and how a file is opened.
+"""The tables of the database, and how one version of them becomes the next.
 
 The version stands in ``PRAGMA user_version``. A step of :data:`MIGRATIONS` brings a database from the version that is
 its index to the next one; steps are only ever appended, and each holds its own SQL, so that it does the same for ever.
@@ -7,8 +7,6 @@ A table for budget reservations, which refer to an attempt by its id, will be su
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.errors import StoreError
@@ -16,9 +14,8 @@ from ctxkit.errors import StoreError
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
-    from pathlib import Path
 
-__all__ = ["APPLICATION", "MIGRATIONS", "migrate", "open_database", "version"]
+__all__ = ["APPLICATION", "MIGRATIONS", "check", "migrate", "version"]
 
 APPLICATION: Final = 0x63747864
 """``PRAGMA application_id`` of a ledger ("ctxd"): tells a ledger from anybody else's database."""
@@ -89,7 +86,7 @@ def migrate(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         found = version(db)  # read again: another process may have migrated while we waited for the lock
-        _check(db, found)
+        check(db, found)
         for step in MIGRATIONS[found:]:
             step(db)
         db.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -100,51 +97,14 @@ def migrate(db: sqlite3.Connection) -> None:
         raise
 
 
-def _check(db: sqlite3.Connection, found: int) -> None:
+def check(db: sqlite3.Connection, found: int) -> None:
+    """Refuse what is no ledger of ours, before anything in it is touched.
+
+    Raises:
+        StoreError: it belongs to somebody else, or a newer ctxkit wrote it.
+    """
     ours = db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION
     if not ours and db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         raise StoreError("the file is a database, but not a ctxkit ledger: give another path for the ledger")
     if found > len(MIGRATIONS):
         raise StoreError(f"the ledger has schema {found}, this ctxkit knows {len(MIGRATIONS)}: upgrade ctxkit")
-
-
-def open_database(path: Path, *, timeout: float) -> sqlite3.Connection:
-    """Open the ledger at ``path``, made and migrated if need be; read-only where its folder cannot be written.
-
-    Args:
-        path: the file; it gets mode 0600, and SQLite gives its side files the same.
-        timeout: seconds to wait for a lock that another process holds.
-
-    Raises:
-        sqlite3.Error, OSError, StoreError: it cannot be opened.
-    """
-    import sqlite3
-
-    if path.exists() and not (_writable(path.parent) and _writable(path)):
-        # immutable: SQLite cannot make the shared memory file that WAL needs where it may not write.
-        return sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False
-        )
-    _create_private(path)
-    db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
-    try:
-        _check(db, version(db))
-        # FULL: journals are deleted once they are taken in, so what took their place must be on the disk.
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16000"):
-            db.execute(f"PRAGMA {pragma}")
-        migrate(db)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _writable(path: Path) -> bool:
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _create_private(path: Path) -> None:
-    # Never opened when it exists: closing any descriptor of a file drops the POSIX locks that this process's other
-    # connections hold on it (sqlite.org/howtocorrupt.html, 2.2).
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

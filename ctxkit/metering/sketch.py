@@ -115,18 +115,19 @@ class Sketch:
 
 
 class Merger:
-    """Adds up sketches, hundreds of thousands of them in a report."""
+    """Adds up sketches, hundreds of thousands of them in a report, and takes out what was added too much."""
 
-    __slots__ = ("_dense", "_listed")
+    __slots__ = ("_dense", "_listed", "_surplus")
 
     def __init__(self) -> None:
         self._dense = 0
         self._listed: list[bytes] = []
+        self._surplus: list[bytes] = []
 
     @property
     def used(self) -> bool:
-        """Whether anything was added."""
-        return bool(self._dense or self._listed)
+        """Whether there is any value in it."""
+        return bool(self.sketch().packed)
 
     def add(self, sketch: Sketch) -> None:
         """Add one."""
@@ -139,16 +140,26 @@ class Merger:
         else:
             self._listed.append(blob[1:])
 
+    def drop_blob(self, blob: bytes) -> None:
+        """Take one at rest out; all of it must be part of what is added in the end."""
+        if blob[0]:
+            self._dense -= _unpacked(blob)
+        else:
+            self._surplus.append(blob[1:])
+
     def merge(self, other: Merger) -> None:
         """Add what another has added up."""
         self._dense += other.sketch().packed
 
     def sketch(self) -> Sketch:
         """The sum."""
-        if self._listed:
-            self._dense += Sketch.of(Counter(_array("H", b"".join(self._listed)))).packed
-            self._listed = []
+        self._dense += _counted(self._listed).packed - _counted(self._surplus).packed
+        self._listed, self._surplus = [], []
         return Sketch(self._dense)
+
+
+def _counted(listed: list[bytes]) -> Sketch:
+    return Sketch.of(Counter(_array("H", b"".join(listed))))
 
 
 def _unpacked(blob: bytes) -> int:

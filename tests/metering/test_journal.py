@@ -1,5 +1,6 @@
 """Journals: what is written is whole, belongs to somebody, and waits when the disk refuses it."""
 
+import gc
 import os
 import resource
 import signal
@@ -150,6 +151,7 @@ def test_names_no_encoder_likes_are_written_all_the_same(tmp_path):
     assert [entry["n"] for entry in lines(tmp_path)] == [1, 2]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_writes_a_journal_of_its_own(tmp_path):
     journal = opened(tmp_path)
     journal.append(b'{"n":1}')
@@ -165,3 +167,26 @@ def test_a_forked_child_writes_a_journal_of_its_own(tmp_path):
     assert len(by_owner) == 2
     assert not free(by_owner.pop(parent))
     assert all(map(free, by_owner.values()))
+
+
+def test_a_journal_that_nobody_closes_is_let_go(tmp_path):
+    journal = opened(tmp_path)
+    journal.append(b'{"n":1}')
+    files = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    del journal
+    gc.collect()
+    assert all(map(free, journals(tmp_path)))
+    assert not files or len(os.listdir("/proc/self/fd")) < files
+
+
+def test_a_file_grows_beyond_its_limit_when_no_other_can_be_opened(tmp_path, monkeypatch):
+    journal = opened(tmp_path, limit=100)
+    journal.append(encode({"n": 0}))
+    with monkeypatch.context() as patch:
+        patch.setattr("ctxkit.metering.journal._lock", lambda file: os.open("/nowhere/at/all", os.O_RDONLY))
+        for n in range(1, 30):
+            journal.append(encode({"n": n}))
+    assert len(journals(tmp_path)) == 1
+    journal.append(encode({"n": 30}))
+    assert [entry["n"] for entry in lines(tmp_path)] == list(range(31))
+    assert list(tmp_path.glob("*.new")) == []

@@ -1,6 +1,7 @@
 """The ledger: entries in, rows out, in whatever order and how often they come."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sqlite3
@@ -100,10 +101,10 @@ def test_the_background_thread_takes_entries_in(ledger, path, record):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         time.sleep(0.05)
-        if path.exists() and sqlite3.connect(path).execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            db = sqlite3.connect(path)
-            if db.execute("SELECT count(*) FROM attempts").fetchone()[0]:
-                return
+        if path.exists():
+            with contextlib.closing(sqlite3.connect(path)) as db, contextlib.suppress(sqlite3.OperationalError):
+                if db.execute("SELECT count(*) FROM attempts").fetchone()[0]:
+                    return
     pytest.fail("nothing was taken in")
 
 
@@ -128,7 +129,8 @@ def test_closing_takes_all_in_and_leaves_no_journal(path, record):
         ledger.append(record(1))
     assert journals(ledger.folder) == []
     assert not path.with_name("ledger.db-wal").exists()
-    assert sqlite3.connect(path).execute("SELECT attempt FROM attempts").fetchall() == [("a00000001",)]
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT attempt FROM attempts").fetchall() == [("a00000001",)]
 
 
 def test_a_closed_ledger_opens_again(path, record):

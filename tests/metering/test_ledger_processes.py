@@ -8,8 +8,13 @@ import textwrap
 from collections import Counter
 from decimal import Decimal
 
+import pytest
+
 from ctxkit.metering.journal import journals
 from ctxkit.metering.ledger import Ledger
+
+# Python 3.12 warns of every fork of a process with threads; that it works is what is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 WRITER = """
     import sys, threading
