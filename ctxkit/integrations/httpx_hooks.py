@@ -45,12 +45,13 @@ class Hooks:
         otherwise: who serves it when nobody knows the host.
     """
 
-    __slots__ = ("_key", "_otherwise", "_platform", "kit")
+    __slots__ = ("_key", "_otherwise", "_platform", "_refused", "kit")
 
     def __init__(self, kit: Kit, platform: str | None = None, otherwise: str = platforms.UNKNOWN.name) -> None:
         self.kit = kit
         self._platform = platform
         self._otherwise = otherwise
+        self._refused: set[str] = set()
         self._key = f"ctxkit.{id(kit):x}"  # in request.extensions; two kits on one client do not meet
 
     def request(self, request: Any) -> None:
@@ -79,6 +80,8 @@ class Hooks:
             exchange = self._exchange(response)
             if exchange is not None and self._is_settled_by(response, exchange):
                 exchange.settle()
+                if usage_probe.maybe_refused(exchange):
+                    self._learn_refusal(response, response.read())
 
     async def aresponse(self, response: Any) -> None:
         """``response`` for event loops."""
@@ -86,6 +89,8 @@ class Hooks:
             exchange = self._exchange(response)
             if exchange is not None and self._is_settled_by(response, exchange):
                 await exchange.asettle()
+                if usage_probe.maybe_refused(exchange):
+                    self._learn_refusal(response, await response.aread())
 
     def _call(self, request: Any) -> Call | None:
         """The request as a dialect sees it, or ``None`` when it is nothing for us."""
@@ -127,7 +132,7 @@ class Hooks:
     def _rewrite(self, request: Any, call: Call, plan: Plan) -> bool:
         """Change the bytes that leave, if the plan says so; True when we ask for a usage chunk ourselves."""
         raw = call.raw if plan.body is call.body else wire.dumps(plan.body)
-        probing = usage_probe.wanted(self.kit, plan)
+        probing = request.url.host not in self._refused and usage_probe.wanted(self.kit, plan)
         if probing:
             raw = usage_probe.ask(raw, plan.body)
         if raw is call.raw:
@@ -137,6 +142,15 @@ class Hooks:
             return False
         _put_body(request, raw)
         return probing
+
+    def _learn_refusal(self, response: Any, body: bytes) -> None:
+        """A server that does not know the option is not asked again; that call was refused on our account."""
+        if b"stream_options" in body or b"include_usage" in body:
+            self._refused.add(response.request.url.host)
+            self.kit.faults.warn(
+                "door: usage probe refused",
+                f"{response.request.url.host} does not know stream_options; not asked again",
+            )
 
     def _exchange(self, response: Any) -> Exchange | None:
         exchange = response.request.extensions.get(self._key)

@@ -140,8 +140,9 @@ class Body:
         return data
 
     def _whole(self, *, ended: bool) -> Mapping[str, Json] | Answer | None:
+        kept, self._kept = b"".join(self._kept), []  # read once: the response may be held for long
         try:
-            found = wire.loads(b"".join(self._kept))
+            found = wire.loads(kept)
         except ValueError:
             if ended:
                 raise

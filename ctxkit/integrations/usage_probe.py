@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from ctxkit.dialects import wire
 
 if TYPE_CHECKING:
+    from ctxkit.integrations.exchange import Exchange
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan
 
-__all__ = ["ask", "wanted"]
+__all__ = ["ask", "maybe_refused", "wanted"]
 
 _ALWAYS_REPORT = frozenset({"mistral", "perplexity"})
 """Platforms that report usage in every stream and may refuse an option they do not know."""
@@ -30,6 +31,11 @@ def wanted(kit: Kit, plan: Plan) -> bool:
         return False
     options = plan.body.get("stream_options")
     return options is None or (isinstance(options, dict) and not options.get("include_usage"))
+
+
+def maybe_refused(exchange: Exchange) -> bool:
+    """Whether a refused request may have been refused for the option that we put in."""
+    return exchange.adds_usage and exchange.status in {400, 422}
 
 
 def ask(raw: bytes, body: Json) -> bytes:

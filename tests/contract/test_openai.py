@@ -346,6 +346,30 @@ class TestProbe:
         assert len({request.body for request in provider.requests}) == 1, "a retry sends the same bytes"
         assert [(r.status, r.number) for r in probed] == [("failed", 1), ("settled", 2)]
 
+    @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+    def test_a_server_that_refuses_the_option_is_not_asked_again(self, provider, probing, probed, asynchronous):
+        refusal = b'{"error": {"message": "extra fields not permitted: stream_options"}}'
+        provider.reply(refusal, status=422)
+
+        async def call():
+            async with made_async(provider) as sdk:
+                client = probing.wrap(sdk)
+                with pytest.raises(openai.UnprocessableEntityError, match="extra fields"):
+                    await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
+                async for _ in await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True):
+                    pass
+
+        if asynchronous:
+            asyncio.run(call())
+        else:
+            with made(provider) as sdk:
+                client = probing.wrap(sdk)
+                with pytest.raises(openai.UnprocessableEntityError, match="extra fields"):
+                    client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
+                drain(client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
+        assert ["stream_options" in request.json for request in provider.requests] == [True, False]
+        assert [r.status for r in probed] == ["failed", "unverified"]
+
     def test_a_signed_request_is_sent_as_it_is(self, provider, probing, probed):
         with made(provider, default_headers={"Authorization": "AWS4-HMAC-SHA256 Credential=x"}) as sdk:
             client = probing.wrap(sdk)
