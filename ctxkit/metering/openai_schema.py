@@ -72,7 +72,10 @@ def _notes(schema: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _literal(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        return "any"
 
 
 class _Types:
@@ -162,32 +165,23 @@ class _Types:
         return found
 
 
-_SHOWN = frozenset(
+_HIDDEN = frozenset(
     (
-        "type",
-        "properties",
-        "items",
-        "title",
-        "description",
-        "enum",
-        "const",
-        "anyOf",
-        "oneOf",
-        "allOf",
-        "$ref",
-        "$defs",
-        "definitions",
+        *("required", "additionalProperties", "default", "format", "pattern", "multipleOf", "uniqueItems"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"),
+        *("minItems", "maxItems", "minProperties", "maxProperties"),
     )
 )
+"""What the grammar of the answer enforces, or nobody: it is not written into the prompt."""
 
 
 def answer_schema(schema: Json) -> str:
-    """The schema of a structured answer as the model reads it: compact JSON without limits, formats and ``required``.
+    """The schema of a structured answer as the model reads it: compact ASCII JSON without limits, formats and ``required``.
 
     >>> answer_schema({"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]})
     '{"type":"object","properties":{"n":{"type":"integer"}}}'
     """
-    return json.dumps(_shown(schema, 0), separators=(",", ":"), ensure_ascii=False, default=str)
+    return json.dumps(_shown(schema, 0), separators=(",", ":"), default=str)
 
 
 def _shown(schema: Json, depth: int) -> Json:
@@ -197,10 +191,10 @@ def _shown(schema: Json, depth: int) -> Json:
         return [_shown(item, depth + 1) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {key: _kept(key, value, depth) for key, value in schema.items() if key in _SHOWN}
+    return {key: _kept(key, value, depth) for key, value in schema.items() if key not in _HIDDEN}
 
 
 def _kept(key: str, value: Json, depth: int) -> Json:
     if key in ("properties", "$defs", "definitions") and isinstance(value, dict):
         return {name: _shown(item, depth + 1) for name, item in value.items()}
-    return value if key in ("title", "description", "enum", "const", "type", "$ref") else _shown(value, depth + 1)
+    return value if isinstance(value, str) else _shown(value, depth + 1)

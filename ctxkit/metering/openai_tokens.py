@@ -2,8 +2,8 @@
 
 The sum of :func:`message_weight` over all messages and of :func:`frame_tokens` is what OpenAI reports as prompt tokens:
 equal for text, and nearly always for tools (see ``docs/reference/accuracy.md``). A message weighs the same wherever it is
-sent again, so its weight may be remembered by its hash: of its neighbours only those are looked at that its own ids
-name (the call that a result answers).
+sent again, so its weight may be remembered by its hash: only a result looks at what stands directly before it (the calls
+that it and its like answer), and a call of Responses at the calls beside it, which came in one answer.
 
 How a model reads calls and results was found with recorded requests, as all of :mod:`ctxkit.metering.openai_framing`:
 a single call is a message to ``functions.name``; parallel calls in Chat Completions become one call of
@@ -134,25 +134,22 @@ def _compact(arguments: str) -> str:
 
 
 def _result_tokens(messages: Sequence[Message], index: int, part: Part, reader: Reader) -> int:
-    if messages[index].path[0] == "messages" and _parallel(messages, index, part.pair):
+    if messages[index].path[0] == "messages" and _parallel(messages, index):
         return text_tokens(f" {_escaped(part.text)},", reader.encoding)
     return text_tokens(part.text, reader.encoding) + reader.framing.message + 1
 
 
-def _parallel(messages: Sequence[Message], index: int, pair: str | None) -> bool:
-    """Whether the result answers one of several calls: the next message of the assistant above knows."""
-    for before in range(index - 1, -1, -1):
-        message = messages[before]
-        if message.role == "assistant":
-            pairs = [part.pair for part in message.parts if part.kind == "tool_call"]
-            return len(pairs) > 1 and pair in pairs
-    return False
+def _parallel(messages: Sequence[Message], index: int) -> bool:
+    """Whether the result is one of several: another stands before it, or the message above it holds several calls."""
+    before = messages[index - 1] if index else None
+    if before is None or before.role in ("tool", "function"):
+        return before is not None
+    return before.role == "assistant" and sum(part.kind == "tool_call" for part in before.parts) > 1
 
 
 def _escaped(text: str) -> str:
     """A result inside the list of results: JSON stays JSON, text becomes a string, both in ASCII."""
     try:
-        value = json.loads(text)
+        return json.dumps(json.loads(text))
     except (ValueError, RecursionError):
-        value = text
-    return json.dumps(value)
+        return json.dumps(text)
