@@ -14,6 +14,7 @@ import logging
 import lzma
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -165,9 +166,7 @@ def read_ranks(name: str) -> dict[bytes, int] | None:
 
 
 def _read(file: str) -> bytes:
-    from importlib.resources import files
-
-    return files("ctxkit.metering").joinpath("data", file).read_bytes()
+    return Path(__file__).with_name("data").joinpath(file).read_bytes()
 
 
 def _refuse(file: str, why: str) -> None:
