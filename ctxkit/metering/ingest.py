@@ -9,6 +9,7 @@ opened: its open attempts become ``unverified``, priced by their estimate, until
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["SELECT", "abandoned", "backlog", "ingest", "load_row"]
 
 _BATCH: Final = 1 << 20  # bytes per journal and transaction: about a thousand attempts
+_ORPHANS: Final = 32  # journals without an owner that are finished in one transaction, each of them open and locked
 _MONEY: Final = frozenset(("cost_pico", "card_cost_pico", "est_cost_low", "est_cost_expected", "est_cost_max"))
 _TOKENS: Final = frozenset(
     ("number", "http_status", "fresh", "read", "output", "reasoning", "stream", "est_input", "est_low", "est_high")
@@ -67,7 +69,7 @@ def ingest(db: sqlite3.Connection, folder: Path, cells: Cells, *, only: str | No
         only: take in the journals of this owner, and those without one; ``None`` for all.
 
     Returns:
-        Lines taken in, those that were refused too; 0 when nothing is left to take.
+        Lines taken in, those that were refused too, and journals deleted; 0 when nothing is left to do.
 
     Raises:
         sqlite3.Error: nothing was changed.
@@ -75,7 +77,7 @@ def ingest(db: sqlite3.Connection, folder: Path, cells: Cells, *, only: str | No
     positions = dict(db.execute("SELECT name, position FROM journals").fetchall())
     paths = journals(folder)
     with contextlib.ExitStack() as stack:
-        orphans = {path for path in paths if stack.enter_context(orphaned(path))}
+        orphans = set(itertools.islice((path for path in paths if stack.enter_context(orphaned(path))), _ORPHANS))
         wanted = [path for path in paths if only is None or owner_of(path) == only or path in orphans]
         if not orphans and all(_size(path) <= positions.get(path.name, 0) for path in wanted):
             return 0
@@ -84,10 +86,15 @@ def ingest(db: sqlite3.Connection, folder: Path, cells: Cells, *, only: str | No
             _store(db, batch, cells)
             finished = [path for path in orphans if batch.positions.get(path.name, 0) >= _size(path)]
             _close_orphans(db, folder, finished, cells)
-        for path in finished:
-            with contextlib.suppress(OSError):  # Windows: its owner lives and has it open
-                path.unlink()
-    return batch.lines
+        return batch.lines + sum(map(_deleted, finished))
+
+
+def _deleted(journal: Path) -> bool:
+    try:
+        journal.unlink()
+    except OSError:  # on Windows its owner may live and have it open
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -271,10 +271,11 @@ def orphaned(journal: Path) -> Iterator[bool]:
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        free = os.fstat(file).st_nlink > 0
-    except BlockingIOError:
-        free = False
+    except BlockingIOError:  # let go of it at once: there may be many
+        os.close(file)
+        yield False
+        return
     try:
-        yield free
+        yield os.fstat(file).st_nlink > 0
     finally:
         os.close(file)

@@ -29,7 +29,7 @@ from ctxkit.metering.ingest import SELECT, backlog, ingest, load_row
 from ctxkit.metering.journal import Journal, encode, journals
 from ctxkit.metering.rollup import Cells
 from ctxkit.metering.rows import record_of, row_of
-from ctxkit.metering.schema import version
+from ctxkit.metering.schema import APPLICATION, version
 from ctxkit.model import Json, Record
 
 if TYPE_CHECKING:
@@ -178,7 +178,11 @@ class Ledger:
         if not self.path.is_file() or self.folder.exists():
             return False
         with self.path.open("rb") as file:
-            return file.read(16) not in (b"SQLite format 3\0", b"")
+            head = file.read(72)
+        ours = head[:16] == b"SQLite format 3\0" and head[68:72] == APPLICATION.to_bytes(
+            4, "big"
+        )  # its file format, 1.3
+        return bool(head) and not ours
 
     def settled(self, attempt: str) -> bool:
         """Whether an attempt is in the ledger and no longer open. Reads the database: not for an event loop."""

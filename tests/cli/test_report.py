@@ -91,6 +91,18 @@ def test_a_file_that_is_no_ledger_is_left_alone(ctxkit, tmp_path):
     ]
 
 
+def test_a_database_of_something_else_is_left_alone(ctxkit, tmp_path):
+    import contextlib
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "theirs.db")) as db:
+        db.execute("CREATE TABLE theirs (x)")
+    code, _, err = ctxkit("--ledger", str(tmp_path / "theirs.db"))
+    assert code == 2
+    assert "not a ctxkit ledger" in err
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("theirs")] == ["theirs.db"]
+
+
 def test_another_ledger(ctxkit, kept, tmp_path):
     kept.rename(tmp_path / "other.db")
     code, out, _ = ctxkit("--ledger", str(tmp_path / "other.db"), "--json")

@@ -225,6 +225,16 @@ def test_rotation_does_not_end_what_is_open(path, record):
         assert len(journals(ledger.folder)) == 1, "journals that were taken in are deleted"
 
 
+def test_any_number_of_journals_without_an_owner_is_taken_in(ledger, record):
+    ledger.folder.mkdir(parents=True)
+    for number in range(150):
+        line = encode({"at": number, **row_of(record(number))}) + b"\n"
+        (ledger.folder / f"{number:016x}.000001.jsonl").write_bytes(line if number % 3 else b"")
+    ledger.flush()
+    assert len(contents(ledger)) == 100
+    assert journals(ledger.folder) == []
+
+
 def test_a_torn_line_is_set_aside(ledger, record, tmp_path):
     ledger.append(record(1))
     ledger.flush()
