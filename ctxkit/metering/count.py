@@ -107,6 +107,7 @@ class Counter:
         self._fill = 0
         self._memories: dict[Scale, _Memory] = {}
         self._scales: dict[tuple[str, str], Scale] = {}
+        self._met: dict[str, Scale] = {}
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
 
@@ -116,15 +117,16 @@ class Counter:
     def warm(self, platform: str, model: str) -> None:
         """Load what counting this model needs; blocks (about 0.2 s, once), so it is called from a thread."""
         if len(self._scales) > _MODELS:
-            self._scales = {}
-        self._scales[platform, model] = scale_for(platform, model)
+            self._scales, self._met = {}, {}
+        self._scales[platform, model] = self._met[model] = scale_for(platform, model)
 
     def uncounted(self, conversation: Conversation, digests: Sequence[bytes], *, platform: str, model: str) -> int:
         """Characters of this request that were not counted yet: an upper bound that is cheap to get.
 
-        ``sys.maxsize`` for a model that this counter has not met, because what counting needs may not be loaded.
+        ``sys.maxsize`` for a model that this counter has not met (on any platform), because what counting needs may
+        not be loaded.
         """
-        scale = self._scales.get((platform, model))
+        scale = self._scales.get((platform, model)) or self._met.get(model)
         if scale is None:
             return sys.maxsize
         memory = self._memory(scale)

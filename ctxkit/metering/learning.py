@@ -56,11 +56,12 @@ class Learned:
         if line is None:
             return count
         tokens = line.predict(count.tokens)
+        if not -_FARTHEST < tokens < _FARTHEST:
+            return count
         below, above = line.widths(count)
         expected = max(1, round(tokens))
-        return replace(
-            count, tokens=expected, low=max(0, min(expected, int(tokens - below))), high=int(tokens + above) + 1
-        )
+        low, high = int(tokens - below), int(tokens + above) + 1
+        return replace(count, tokens=expected, low=max(0, min(expected, low)), high=max(expected, high))
 
     def expect_output(self, feature: str | None, model: str) -> int | None:
         """Median length of the answers of this feature in tokens; ``None`` before the first."""
@@ -162,7 +163,7 @@ class _Line:
     worse than the estimate itself of late (a feature of many unlike requests), the estimate stands.
     """
 
-    __slots__ = ("a", "b", "n", "own", "paa", "pab", "pbb", "raw", "reach")
+    __slots__ = ("a", "b", "n", "own", "paa", "pab", "pbb", "raw", "reach", "streak")
 
     def __init__(self, count: Count) -> None:
         half = max(2.0, (count.high - count.low) / 2)
@@ -171,7 +172,7 @@ class _Line:
         self.pbb = min(0.5, max(0.02, half / max(count.tokens, 1) / 3)) ** 2
         self.pab = 0.0
         self.reach = max(1.0, half / _noise(count.tokens))
-        self.raw = self.own = 0.0
+        self.raw = self.own = self.streak = 0.0
 
     def predict(self, tokens: float) -> float:
         """What the line, or the estimate if that did better, expects to be reported."""
@@ -192,19 +193,25 @@ class _Line:
         error = actual - self.a - self.b * tokens
         self.raw += (abs(actual - tokens) / noise - self.raw) * _RECENT
         self.own += (abs(error) / noise - self.own) * _RECENT
+        self._doubt(error, noise, tokens)
         gain_a = self.paa + self.pab * tokens
         gain_b = self.pab + self.pbb * tokens
         known = gain_a + gain_b * tokens
-        variance = noise * noise
-        surprise = error * error / (_SURPRISE * (variance + known))
-        if surprise > 1.0:
-            variance = surprise * (variance + known) - known
-        total = variance + known
+        total = max(noise * noise + known, error * error / _SURPRISE)
         gain_a, gain_b = gain_a / total, gain_b / total
         self.a += gain_a * error
         self.b += gain_b * error
         self._narrow(gain_a, gain_b, total)
         self.n += 1
+
+    def _doubt(self, error: float, noise: float, tokens: float) -> None:
+        """One surprise is an odd request; three in a row are a change, which what was known must not hold up."""
+        known = self.paa + (2 * self.pab + self.pbb * tokens) * tokens
+        surprised = error * error > _SURPRISE * (noise * noise + known)
+        self.streak = self.streak + 1 if surprised else 0.0
+        if self.streak >= _CHANGE:
+            self.paa = min(_LOOSEST_OFFSET**2, self.paa + error * error)
+            self.streak = 0.0
 
     def _narrow(self, gain_a: float, gain_b: float, total: float) -> None:
         """What is known better now, less what is forgotten, within the bounds of the prior."""
@@ -219,15 +226,18 @@ class _Line:
         self.reach = min(_FARTHEST, self.reach * 1.6) if ratio > self.reach else max(0.5, self.reach * 0.975)
 
     def state(self) -> list[float]:
-        return [self.a, self.b, self.n, self.paa, self.pab, self.pbb, self.reach, self.raw, self.own]
+        return [getattr(self, name) for name in _STATE]
 
     @classmethod
     def revive(cls, state: list[float]) -> _Line:
         line = cls.__new__(cls)
-        line.a, line.b, line.n, line.paa, line.pab, line.pbb, line.reach, line.raw, line.own = map(float, state)
+        for name, figure in zip(_STATE, state, strict=True):
+            setattr(line, name, float(figure))
         return line
 
 
+_STATE = ("a", "b", "n", "paa", "pab", "pbb", "reach", "raw", "own", "streak")
+_CHANGE = 3
 _LOOSEST_OFFSET = 2000.0
 _SURPRISE = 9.0
 """Errors beyond three standard deviations count as if they were at three."""
@@ -237,7 +247,7 @@ _RECENT = 0.15
 """Share of the newest error in the mean by which the line and the bare estimate are compared."""
 _PATIENCE = 6
 """Settlements after which the learned width counts as much as the family's."""
-_FARTHEST = 1e6
+_FARTHEST = 1e9
 
 
 def _noise(tokens: float) -> float:
