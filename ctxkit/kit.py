@@ -482,9 +482,15 @@ class Kit:
 
     def warm(self) -> None:
         """Load vocabulary and prices in a thread, so that the first request does not wait for them."""
+        from ctxkit.metering.prices import load as load_prices
+
         if self._warmed:
             return
         self._warmed = True
+        try:
+            load_prices()  # in this thread: see there
+        except Exception as error:  # noqa: BLE001 - without prices everything is counted all the same
+            self.faults.warn("warm", f"{type(error).__name__}: {error}")
         threading.Thread(target=self._warm, name="ctxkit-warm", daemon=True).start()
 
     def _warm(self) -> None:

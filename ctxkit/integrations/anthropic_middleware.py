@@ -67,6 +67,7 @@ def middleware(kit: Kit, *, platform: str = "anthropic") -> Any:
         kit: what plans and settles.
         platform: who serves the client: ``"anthropic"``, ``"bedrock"``, ``"vertex"``, ...
     """
+    kit.warm()
     return _middleware_class(importlib.import_module("anthropic"))(kit, platform)
 
 

@@ -12,6 +12,7 @@ import contextlib
 import os
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
@@ -70,13 +71,11 @@ class Settlement(NamedTuple):
 
     def settle(self) -> None:
         """Write it down."""
-        with guard(self.kit, "door: settle"):
-            self.kit.settle(self.plan, self.response, status=self.status, timing=self.timing)
+        self.kit.settle(self.plan, self.response, status=self.status, timing=self.timing)
 
     async def asettle(self) -> None:
         """Write it down without blocking the event loop."""
-        with guard(self.kit, "door: settle"):
-            await self.kit.asettle(self.plan, self.response, status=self.status, timing=self.timing)
+        await self.kit.asettle(self.plan, self.response, status=self.status, timing=self.timing)
 
 
 class Exchange:
@@ -144,15 +143,15 @@ class Exchange:
 
     def item(self, item: Any, see: Callable[[Any], bool]) -> bool:
         """Have ``see`` look at an object that passes; True when it says that the caller is not to get it."""
-        if self._first_chunk is None:
-            self._first_chunk = self.kit.timer()
         hidden = False
         try:
+            if self._first_chunk is None:
+                self._first_chunk = self.kit.timer()
             hidden = see(item)
+            if self._first_content is None and self.reader is not None and self.reader.content:
+                self._first_content = self.kit.timer()
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self._note(error)
-        if self._first_content is None and self.reader is not None and self.reader.content:
-            self._first_content = self.kit.timer()
         return hidden
 
     def feed(self, raw: bytes) -> bytes:
@@ -160,17 +159,17 @@ class Exchange:
         body = self.body
         if body is None:
             return raw
-        if self._first_chunk is None:
-            self._first_chunk = self.kit.timer()
         try:
+            if self._first_chunk is None:
+                self._first_chunk = self.kit.timer()
             shown = body.feed(raw)
+            if self._first_content is None and body.content:
+                self._first_content = self.kit.timer()
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             return self._blind(raw, error)
         if body.error is not None:
             broken, body.error = body.error, None
             self._note(broken)
-        if body.content and self._first_content is None:
-            self._first_content = self.kit.timer()
         return shown
 
     def _blind(self, raw: bytes, error: Exception) -> bytes:
@@ -211,15 +210,17 @@ class Exchange:
         Args:
             ended: the answer came to its end; False when it was cut or abandoned.
         """
-        settlement = self._settlement(ended=ended)
-        if settlement is not None:
-            settlement.settle()
+        with guard(self.kit, "door: settle"):
+            settlement = self._settlement(ended=ended)
+            if settlement is not None:
+                settlement.settle()
 
     async def asettle(self, *, ended: bool = True) -> None:
         """``settle`` for event loops."""
-        settlement = self._settlement(ended=ended)
-        if settlement is not None:
-            await settlement.asettle()
+        with guard(self.kit, "door: settle"):
+            settlement = self._settlement(ended=ended)
+            if settlement is not None:
+                await settlement.asettle()
 
     def _settlement(self, *, ended: bool) -> Settlement | None:
         if self._process != os.getpid() or not self._once.acquire(blocking=False):
@@ -243,4 +244,9 @@ class Exchange:
         with contextlib.suppress(Exception):  # the interpreter may be half gone
             settlement = self._settlement(ended=False)
             if settlement is not None:
-                abandoned.settle_elsewhere(settlement.settle)
+                abandoned.settle_elsewhere(partial(_settle_abandoned, settlement))
+
+
+def _settle_abandoned(settlement: Settlement) -> None:
+    with guard(settlement.kit, "door: settle"):
+        settlement.settle()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation, PriceVariant
 
-__all__ = ["BUNDLED", "PRICED", "Card", "Prices", "charge", "convert", "list_state", "storage_cost"]
+__all__ = ["BUNDLED", "PRICED", "Card", "Prices", "charge", "convert", "list_state", "load", "storage_cost"]
 
 BUNDLED = Path(__file__).parent / "data" / "prices.toml"
 """The rows that come with ctxkit."""
@@ -204,6 +204,15 @@ class _Listed:
         if not any(figures.values()):
             return None
         return Draft(self.model.id, figures, self.model.context_window, sources=[self.source])
+
+
+def load() -> None:
+    """Import genai-prices here and now, without its data.
+
+    It brings httpx2, and SDKs look into ``sys.modules`` for that without holding an import lock: while another thread
+    is half way through importing it, openai 2 finds a module without names and breaks the user's call.
+    """
+    import genai_prices  # noqa: F401
 
 
 def _find(provider: str, names: tuple[str, ...], tier: str, at: float) -> _Listed | None:

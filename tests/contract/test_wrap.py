@@ -54,3 +54,16 @@ def test_the_doors_import_no_sdk():
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_nothing_is_half_imported_when_wrap_returns():
+    """genai-prices brings httpx2, and openai 2 takes what it finds of that in ``sys.modules`` at its word."""
+    pytest.importorskip("openai")
+    code = (
+        "import sys, threading, openai, ctxkit\n"
+        "threading.Thread.start = lambda self: None\n"  # no second thread: what is there was loaded in this one
+        "ctxkit.Kit().wrap(openai.OpenAI(api_key='none'))\n"
+        "print('genai_prices' in sys.modules, hasattr(sys.modules['httpx2'], 'Timeout'))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == ["True", "True"]

@@ -50,6 +50,17 @@ class BrokenStream:
         raise BrokenError("nothing to tell")
 
 
+class Ticks:
+    """A timer that stops working."""
+
+    def __init__(self, left):
+        self.left = left
+
+    def __call__(self):
+        self.left -= 1
+        return float(-self.left) if self.left >= 0 else broken()
+
+
 def dialects(monkeypatch, name, replacement):
     for module in DIALECTS:
         monkeypatch.setattr(importlib.import_module(f"ctxkit.dialects.{module}"), name, replacement)
@@ -67,6 +78,8 @@ STAGES = {
     "settle": lambda kit, patch: (patch.setattr(kit, "settle", broken), patch.setattr(kit, "asettle", broken)),
     "the ledger": lambda kit, patch: patch.setattr(kit.ledger, "append", broken),
     "the timer": lambda kit, patch: patch.setattr(kit, "timer", broken),
+    "the timer, once the request has left": lambda kit, patch: patch.setattr(kit, "timer", Ticks(1)),
+    "the timer, once the answer has begun": lambda kit, patch: patch.setattr(kit, "timer", Ticks(2)),
     "the body reader": lambda kit, patch: patch.setattr(Body, "feed", broken),
     "the end of the body": lambda kit, patch: patch.setattr(Body, "finish", broken),
     "the result of the body": lambda kit, patch: patch.setattr(Body, "result", broken),
