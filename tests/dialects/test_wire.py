@@ -108,7 +108,7 @@ def test_inserting_a_key_leaves_every_other_byte(body, indent, ascii_only):
 
 @given(st.dictionaries(text, values, max_size=4), values)
 def test_replacing_a_key_leaves_every_other_byte(body, old):
-    pieces = {key: value for key, value in body.items() if key != "stream_options"}
+    pieces = {key: value for key, value in body.items() if key not in {"stream_options", "z"}}
     raw = json.dumps({**pieces, "stream_options": old, "z": 1}, indent=1).encode()
     new = wire.insert_key(raw, "stream_options", None)
     assert same(json.loads(new), {**json.loads(raw), "stream_options": None})
