@@ -341,7 +341,9 @@ Weights and intervals were made without the recording that they are measured on 
 
 ### By kind
 
-A request with Japanese text and tools stands under tools.
+A request with Japanese text and tools stands under tools. There are next to no recordings with Chinese, Japanese or
+Korean text in families other than OpenAI's: the weights of these scripts come from the vocabularies of DeepSeek and
+Claude 2 and from guesses between them, are not verified, and widen the interval (by a third of that text's tokens).
 
 {kinds}
 

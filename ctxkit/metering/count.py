@@ -58,22 +58,28 @@ class Scale(Protocol):
     @property
     def family(self) -> str:
         """Name of the family."""
+        ...
 
     @property
     def method(self) -> Literal["exact", "fitted", "rough"]:
         """How the weights came to be."""
+        ...
 
     def message(self, messages: Sequence[Message], index: int) -> Weight:
         """Weigh one message of a conversation; only those neighbours matter that its own ids name."""
+        ...
 
     def schema(self, schema: Json) -> Weight:
         """Weigh the schema that an answer must follow."""
+        ...
 
     def frame(self, conversation: Conversation, schema: Callable[[Json], Weight]) -> tuple[float, float, bool]:
         """Tokens and slack that the request adds, and whether its tools are left out; ``schema`` remembers."""
+        ...
 
     def interval(self, tokens: float, slack: float, *, tools: bool) -> tuple[float, float]:
         """Low and high for an expected count."""
+        ...
 
 
 class _Memory:

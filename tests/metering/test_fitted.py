@@ -191,6 +191,13 @@ def test_japanese_and_digits_have_kinds_of_their_own():
     assert textkinds.kinds_of("Привет, мир")["script"] > 0
 
 
+def test_text_that_no_recording_holds_widens_the_interval():
+    row = row_for("anthropic", "claude-sonnet-4-5")
+    assert row.message(said("The meeting begins at ten.").messages, 0).slack == 0
+    japanese = row.message(said("会議は明日の十時に始まります。" * 20).messages, 0)
+    assert 0.1 * japanese.tokens < japanese.slack < 0.5 * japanese.tokens
+
+
 def test_without_a_vocabulary_characters_are_counted(monkeypatch, fresh):
     text = "The quick brown fox jumps over the lazy dog. " * 40
     exact = weigh(said(text))
