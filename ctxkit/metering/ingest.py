@@ -32,6 +32,7 @@ _MONEY: Final = frozenset(("cost_pico", "card_cost_pico", "est_cost_low", "est_c
 _TOKENS: Final = frozenset(
     ("number", "http_status", "fresh", "read", "output", "reasoning", "stream", "est_input", "est_low", "est_high")
 )
+_COUNTS: Final = frozenset(("written", "media", "calls", "edits"))
 _NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot"))
 _PLAIN: Final = dict.fromkeys(COLUMNS, str) | dict.fromkeys(_NUMBERS, float) | dict.fromkeys(MAPS | _TOKENS | _MONEY)
 """Type that settles it for a column; ``None`` where one has to look closer."""
@@ -196,10 +197,10 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, int) and abs(value) <= _LARGEST
     if name in _NUMBERS:
         return isinstance(value, int | float)
-    if name in ("written", "edits"):
+    if name in _COUNTS:
         return isinstance(value, dict) and all(type(n) is int and abs(n) < _MOST_TOKENS for n in value.values())
     if name in MAPS:
-        return isinstance(value, dict | list)
+        return isinstance(value, list if name == "problems" else dict)
     return name not in _PLAIN or isinstance(value, str)
 
 

@@ -160,7 +160,7 @@ def _share(share: float | None) -> str:
 def _percent(share: float | None, *, signed: bool = False) -> str:
     if share is None:
         return _UNKNOWN
-    return f"{share:+.2%}" if signed else f"{share:.2%}"
+    return f"{share:+.2%}" if signed and round(share, 4) else f"{abs(share):.2%}"
 
 
 def _seconds(seconds: float | None) -> str:

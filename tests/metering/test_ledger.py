@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import sqlite3
@@ -258,6 +259,30 @@ def test_values_no_database_could_hold_are_left_out_and_named(ledger, record):
     assert rows["a00000001"]["cost_pico"] is None
     assert "fresh" in rows["a00000001"]["problems"][-1]
     assert rows["a00000002"]["fresh"] == 400
+
+
+fresh_names = itertools.count()
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.dictionaries(st.sampled_from([*COLUMNS, "at", "owner", "cell", "odd"]), anything), max_size=6))
+def test_no_entry_stops_the_others(ledger, record, changes):
+    """Whatever stands in a line, the lines around it are taken in and the sums stay right."""
+    whole = row_of(record(1, labels={"a": "b"}, edits={"n": 1}, problems=("p",), response_id="r", tier="t"))
+    ledger.folder.mkdir(parents=True, exist_ok=True)
+    lines = [
+        json.dumps({"at": 5, **whole, "attempt": f"x{next(fresh_names)}", **change}).encode() for change in changes
+    ]
+    (ledger.folder / "00000000000000ff.000001.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+    ledger.append(record(7))
+    assert "a00000007" in contents(ledger)
+    assert ledger.state().backlog == 0
+    assert len(list(ledger.records())) >= 1
 
 
 def test_sums_of_money_do_not_overflow(ledger, record):
