@@ -46,7 +46,8 @@ def wrap(client: Any, kit: Kit, *, platform: str | None = None) -> Any:
         )
     if any(getattr(entry, "kit", None) is kit for entry in client.middleware):
         return client
-    ours = middleware(kit, platform=platform or _platform_of(client))
+    region = getattr(client, "aws_region", None) or getattr(client, "region", None)
+    ours = middleware(kit, platform=platform or _platform_of(client), region=region)
     _keep_header(client, kit)
     # Ours is the innermost: it sees what really leaves, after the user's own middleware.
     return client.with_options(middleware=[*client.middleware, ours])
@@ -60,15 +61,16 @@ def _keep_header(client: Any, kit: Kit) -> None:
             keep(http_client, is_async=isinstance(http_client, library.AsyncClient))
 
 
-def middleware(kit: Kit, *, platform: str = "anthropic") -> Any:
+def middleware(kit: Kit, *, platform: str = "anthropic", region: str | None = None) -> Any:
     """For ``Anthropic(middleware=[...])`` and ``AsyncAnthropic(middleware=[...])``.
 
     Args:
         kit: what plans and settles.
         platform: who serves the client: ``"anthropic"``, ``"bedrock"``, ``"vertex"``, ...
+        region: of the platform, where prices differ by it.
     """
     kit.warm()
-    return _middleware_class(importlib.import_module("anthropic"))(kit, platform)
+    return _middleware_class(importlib.import_module("anthropic"))(kit, platform, region)
 
 
 @cache
@@ -87,16 +89,17 @@ def _platform_of(client: Any) -> str:
 class _Middleware:
     """Both halves; the SDK checks at construction that each client finds the one it needs."""
 
-    def __init__(self, kit: Kit, platform: str) -> None:
+    def __init__(self, kit: Kit, platform: str, region: str | None) -> None:
         self.kit = kit
         self._platform = platform
+        self._options: dict[str, Any] = {"dialect": "anthropic.messages", "platform": platform, "region": region}
 
     def handle(self, request: Any, call_next: Any) -> Any:
         exchange = None
         with guard(self.kit, "door: request"):
             body = self._body(request)
             if body is not None:
-                plan = self.kit.plan(body, dialect="anthropic.messages", platform=self._platform)
+                plan = self.kit.plan(body, **self._options)
                 request = _with_body(request, plan, body)
                 self.kit.sent(plan)
                 exchange = Exchange(self.kit, plan)
@@ -119,7 +122,7 @@ class _Middleware:
         with guard(self.kit, "door: request"):
             body = self._body(request)
             if body is not None:
-                plan = await self.kit.aplan(body, dialect="anthropic.messages", platform=self._platform)
+                plan = await self.kit.aplan(body, **self._options)
                 request = _with_body(request, plan, body)
                 await self.kit.asent(plan)
                 exchange = Exchange(self.kit, plan)

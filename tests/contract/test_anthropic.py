@@ -279,7 +279,10 @@ class TestBedrock:
         settled(records, "anthropic.messages", platform="bedrock", stream=True)
 
 
-def test_vertex(provider, kit, records):
+def test_vertex(provider, kit, records, monkeypatch):
+    regions = []
+    plan = kit.plan
+    monkeypatch.setattr(kit, "plan", lambda body, **options: regions.append(options["region"]) or plan(body, **options))
     with anthropic.AnthropicVertex(
         base_url=provider.base_url + "/v1", project_id="p", region="europe-west1", access_token="none", max_retries=0
     ) as sdk:
@@ -288,4 +291,5 @@ def test_vertex(provider, kit, records):
         client.messages.create(**ASK)
         drain(client.messages.create(**ASK, stream=True))
     assert "rawPredict" in provider.requests[0].path
+    assert regions == ["europe-west1"] * 2, "prices differ by region"
     assert [(r.status, r.platform, r.usage.input_total) for r in records] == [("settled", "vertex", 100)] * 2
