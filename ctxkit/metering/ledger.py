@@ -254,7 +254,15 @@ class Ledger:
         """Batch after batch until nothing is left; the database is free between two of them."""
         while True:
             begun = time.monotonic()
-            if not self._database.run(lambda db: ingest(db, self.folder, self._cells, only=only), wait=wait):
+            try:
+                lines = self._database.run(lambda db: ingest(db, self.folder, self._cells, only=only), wait=wait)
+            except StoreError:
+                raise
+            except Exception as error:  # a fault of ours must not reach a caller, nor end the background thread
+                raise StoreError(
+                    f"journals in {self.folder} cannot be taken in ({error!r}): please report it"
+                ) from error
+            if not lines:
                 return
             time.sleep(pace * (time.monotonic() - begun))
 

@@ -236,3 +236,17 @@ def test_closing_never_raises(path, record):
     ledger.close()
     path.chmod(0o600)
     assert attempts(Ledger(path)) == ["a00000001"]
+
+
+def test_a_fault_of_ours_is_told_and_reports_go_on(ledger, record, monkeypatch):
+    ledger.append(record(1))
+    ledger.flush()
+    ledger.append(record(2))
+    with monkeypatch.context() as patch:
+        patch.setattr("ctxkit.metering.ingest._store", lambda *_, **__: 1 / 0)
+        assert ledger._tend() is False
+        told = report(ledger, now=2e9)
+        assert told.total.attempts == 1
+        assert any("please report it" in line for line in told.quality)
+        ledger.close()
+    assert len(attempts(ledger)) == 2
