@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["media_tokens"]
 
-_PAGE = {"claude": (2400.0, 60_000.0), "gemini": (258.0, 8_000.0), "nova": (1800.0, 30_000.0)}
+_PAGE = {
+    "claude": (2400.0, 60_000.0),
+    "gemini-3": (560.0, 12_000.0),
+    "gemini": (258.0, 8_000.0),
+    "nova": (1800.0, 30_000.0),
+}
 """Tokens of a page of a document (Anthropic says 1,500 to 3,000, Gemini 258), and how many characters of base64 hold one."""
 _OTHER_PAGE = (1000.0, 60_000.0)
-_SOUND = (32.0, 16_000.0)
+_SOUND = (32.0, 22_000.0)
 _MOVIE = (263.0, 250_000.0)
 """Tokens of a second, and how many characters of base64 hold one."""
+_ADDRESS = 1000
+"""What is shorter is the address of a medium and says nothing of its size."""
 _FIXED = {"llama-4": 763.0, "granite": 771.0, "grok": 257.0}
 """Families in whose recordings every image cost the same."""
 
@@ -40,7 +47,7 @@ def media_tokens(part: Part, family: str) -> tuple[float, float]:
         expected = _amount(size, _MOVIE)
     else:
         expected = _amount(size, next((page for name, page in _PAGE.items() if family.startswith(name)), _OTHER_PAGE))
-    return expected, expected * 2
+    return expected, expected * (2 if size > _ADDRESS else 8)
 
 
 def _amount(size: int, unit: tuple[float, float]) -> float:
