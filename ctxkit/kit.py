@@ -520,7 +520,8 @@ class Kit:
         """The ledger by feature, model, platform, day, ...; prints itself, ``.to_dict()``, ``.to_csv()``."""
         from ctxkit.metering.report import report
 
-        return report(self.ledger, by=by, since=since, now=self.clock(), **options)
+        money = {"currency": self.policy.currency, "rate": self.policy.usd_rate}
+        return report(self.ledger, by=by, since=since, now=self.clock(), **{**money, **options})
 
     def flush(self) -> None:
         """Write down everything that waits, learned corrections included."""

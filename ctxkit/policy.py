@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ctxkit.errors import ConfigurationError
 
@@ -73,6 +73,12 @@ class Policy(BaseModel):
             raise ValueError(f"mode {mode!r} ({_LATER[mode]}) is not part of this version; use 'observe'")
         return mode
 
+    @model_validator(mode="after")
+    def _rated(self) -> Policy:
+        if self.currency != "USD" and self.usd_rate is None:
+            raise ValueError(f"currency {self.currency} needs usd_rate: how much of it one US dollar is")
+        return self
+
     @classmethod
     def load(cls, folder: str | Path | None = None, **values: Any) -> Policy:
         """The policy of files and environment, with ``values`` on top.
@@ -121,6 +127,8 @@ def _advice(error: ValidationError) -> str:
         name = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown option {name!r}; options: {', '.join(sorted(Policy.model_fields))}")
+        elif not name:
+            lines.append(problem["msg"].removeprefix("Value error, "))
         else:
             lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')} (got {problem.get('input')!r:.80})")
     return "policy: " + "; ".join(lines)

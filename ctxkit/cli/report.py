@@ -55,14 +55,17 @@ def run(args: argparse.Namespace) -> int:
     """Print the report; 0, or 2 when there is no ledger."""
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import report
+    from ctxkit.policy import Policy
 
+    policy = Policy.load()
     home = Path(os.environ.get("CTXKIT_HOME") or "~/.ctxkit").expanduser()
     ledger = Ledger(args.ledger or home / "ledger.db")
     if complaint := _complaint(ledger):
         print(f"ctxkit report: {complaint}", file=sys.stderr)
         return 2
     with ledger:
-        found = report(ledger, args.by, args.since, args.until, args.timezone, now=time.time())
+        money = {"currency": policy.currency, "rate": policy.usd_rate}
+        found = report(ledger, args.by, args.since, args.until, args.timezone, now=time.time(), **money)
     _show(found, args)
     return 0
 

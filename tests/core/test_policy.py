@@ -1,7 +1,10 @@
 """Policies: where they come from and what they refuse."""
 
+from decimal import Decimal
+
 import pytest
 
+from ctxkit import Kit, Usage
 from ctxkit.errors import ConfigurationError
 from ctxkit.policy import Policy
 
@@ -53,3 +56,20 @@ def test_modes_of_later_versions_say_so(mode):
 def test_a_policy_is_frozen():
     with pytest.raises(Exception, match="frozen"):
         Policy().mode = "cache"
+
+
+def test_another_currency_needs_its_rate():
+    with pytest.raises(ConfigurationError, match="currency EUR needs usd_rate"):
+        Policy(currency="EUR")
+    assert Policy(currency="EUR", usd_rate="0.9").usd_rate == Decimal("0.9")
+
+
+def test_reports_speak_in_the_currency_of_the_policy(tmp_path):
+    kit = Kit(policy=Policy(currency="EUR", usd_rate="0.5"), strict=True)
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]}
+    plan = kit.plan(body, dialect="openai.chat", platform="openai")
+    kit.settle(plan, Usage(fresh=1_000_000, output=0))
+    found = kit.report()
+    assert found.to_dict()["currency"] == "EUR"
+    assert Decimal(found.to_dict()["total"]["cost"]) == Decimal("1.25")
+    kit.close()
