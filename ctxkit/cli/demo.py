@@ -115,10 +115,10 @@ def _after(record: Record) -> str:
     usage = record.usage
     if usage is None:
         return f"[yellow]{record.status}[/yellow] (status {record.http_status})"
+    read = "" if usage.read is None else f", {usage.read:,} read"
     written = "".join(f", {tokens:,} written for {ttl}" for ttl, tokens in (usage.written or {}).items() if tokens)
     return (
-        f"{usage.input_total:,} tokens: {usage.fresh:,} fresh, {usage.read or 0:,} read{written}; "
-        f"{usage.output:,} out; {_usd(record.cost)}"
+        f"{usage.input_total:,} tokens: {usage.fresh:,} fresh{read}{written}; {usage.output:,} out; {_usd(record.cost)}"
     )
 
 

@@ -33,3 +33,14 @@ def test_the_estimates_of_the_demo_are_near(capsys):
         if record["status"] == "settled":
             total = record["fresh"] + record.get("read", 0) + sum(record.get("written", {}).values())
             assert record["est_low"] <= total <= record["est_high"], record
+
+
+def test_the_readme_shows_what_the_demo_prints(capsys, monkeypatch):
+    from pathlib import Path
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = next(block for block in readme.split("```text\n")[1:] if block.startswith("Tokens and cost"))
+    monkeypatch.setenv("COLUMNS", "110")
+    assert main(["demo"]) == 0
+    printed = {line.rstrip() for line in capsys.readouterr().out.splitlines()}
+    assert [line for line in shown.split("\n```")[0].splitlines() if line and line not in printed] == []
