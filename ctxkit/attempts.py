@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
-    from ctxkit.model import Plan
+    from ctxkit.model import Plan, Record
 
 __all__ = ["Attempts"]
 
@@ -33,10 +32,10 @@ _last: ContextVar[_Trace | None] = ContextVar("ctxkit_last_attempt", default=Non
 
 
 class Attempts:
-    """The attempts of one kit that were sent and have not succeeded, bounded, without their bodies."""
+    """The attempts of one kit that were sent and have not succeeded, by their opening entries; bounded."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[str, Plan] = OrderedDict()
+        self._open: OrderedDict[str, Record] = OrderedDict()
         self._failed: OrderedDict[str, None] = OrderedDict()
         on_fork(self, "forget")
 
@@ -50,11 +49,12 @@ class Attempts:
             return last.operation, last.number + 1
         return plan.operation, 1
 
-    def begin(self, plan: Plan) -> Plan | None:
-        """``plan`` was sent.
+    def begin(self, plan: Plan, entry: Record) -> Record | None:
+        """``plan`` was sent; ``entry`` is what the ledger keeps of it.
 
         Returns:
-            The attempt it retries, when nobody said how that ended (httpx hooks do not see a connection fail).
+            The entry of the attempt it retries, when nobody said how that ended (httpx hooks do not see a connection
+            fail).
         """
         last = _last.get()
         stranded = None
@@ -64,7 +64,7 @@ class Attempts:
             self._failed.pop(last.attempt, None)
             stranded = None if told else before
         _last.set(_Trace(plan.fingerprint, plan.operation, plan.number, plan.attempt))
-        self._open[plan.attempt] = replace(plan, body=None, prefix=plan.prefix[-1:], edits=())
+        self._open[plan.attempt] = entry
         _trim(self._open)
         return stranded
 

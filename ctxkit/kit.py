@@ -331,12 +331,13 @@ class Kit:
         return self._attempts.last()
 
     def _commit(self, plan: Plan) -> None:
-        stranded = self._attempts.begin(plan)
+        entry = opening(plan)
+        stranded = self._attempts.begin(plan, entry)
         if stranded is not None:
-            self.ledger.append(record_of(stranded, None, None, None, None))
+            self.ledger.append(replace(stranded, status="failed"))
         if plan.thread:
             self._threads.commit(plan.prefix, plan.thread)
-        self.ledger.append(opening(plan))
+        self.ledger.append(entry)
 
     # ------------------------------------------------------------------ settle
 

@@ -181,7 +181,8 @@ def _written(
 
 def _partition(reported: Json) -> tuple[str, ...]:
     """DeepSeek reports hits and misses, which must be the whole prompt."""
-    hit, miss = figure(reported, "prompt_cache_hit_tokens"), figure(reported, "prompt_cache_miss_tokens")
+    hit = figure(reported, "prompt_cache_hit_tokens")
+    miss = None if hit is None else figure(reported, "prompt_cache_miss_tokens")
     prompt = figure(reported, "prompt_tokens")
     if hit is None or miss is None or prompt is None or hit + miss == prompt:
         return ()
@@ -190,6 +191,8 @@ def _partition(reported: Json) -> tuple[str, ...]:
 
 def _media(inside: Json, outside: Json, fresh: int | None) -> dict[str, int]:
     media: dict[str, int] = {}
+    if not inside and not outside:
+        return media
     for modality in ("audio", "image", "video"):
         if (count := figure(inside, f"{modality}_tokens")) and fresh is not None:
             cached = figure(inside, "cached_tokens_details", f"{modality}_tokens")

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from ctxkit.attempts import Attempts
+from ctxkit.metering.settling import opening
 from ctxkit.model import Plan
 
 
@@ -22,14 +23,18 @@ def planned(attempts, attempt, fingerprint=b"f"):
     return Plan(body={"x": 1}, attempt=attempt, operation=operation, number=number, fingerprint=fingerprint)
 
 
+def begin(attempts, plan):
+    return attempts.begin(plan, opening(plan))
+
+
 def test_the_same_request_after_a_failure_is_a_retry():
     attempts = Attempts()
     first = planned(attempts, "a")
-    assert attempts.begin(first) is None
+    assert begin(attempts, first) is None
     attempts.fail(first)
     second = planned(attempts, "b")
     assert (second.operation, second.number) == ("a", 2)
-    assert attempts.begin(second) is None, "its failure was told: nothing is stranded"
+    assert begin(attempts, second) is None, "its failure was told: nothing is stranded"
     assert attempts.succeed(second)
     third = planned(attempts, "c")
     assert (third.operation, third.number) == ("c", 1)
@@ -37,17 +42,16 @@ def test_the_same_request_after_a_failure_is_a_retry():
 
 def test_a_failure_nobody_told_is_given_back_once_by_its_retry():
     attempts = Attempts()
-    attempts.begin(planned(attempts, "a"))
-    stranded = attempts.begin(planned(attempts, "b"))
+    begin(attempts, planned(attempts, "a"))
+    stranded = begin(attempts, planned(attempts, "b"))
     assert stranded.attempt == "a"
-    assert stranded.body is None, "no prompt is kept"
-    assert attempts.begin(planned(attempts, "c")).attempt == "b"
+    assert begin(attempts, planned(attempts, "c")).attempt == "b"
 
 
 def test_another_request_is_another_operation():
     attempts = Attempts()
     first = planned(attempts, "a")
-    attempts.begin(first)
+    begin(attempts, first)
     attempts.fail(first)
     assert planned(attempts, "b", b"other").number == 1
 
@@ -56,7 +60,7 @@ def test_another_context_is_another_operation():
     attempts = Attempts()
     fresh = contextvars.copy_context()
     first = planned(attempts, "a")
-    attempts.begin(first)
+    begin(attempts, first)
     attempts.fail(first)
     assert fresh.run(planned, attempts, "b").number == 1
 
@@ -66,7 +70,7 @@ async def test_tasks_do_not_retry_for_each_other():
 
     async def call(name):
         plan = planned(attempts, name)
-        attempts.begin(plan)
+        begin(attempts, plan)
         await asyncio.sleep(0)
         attempts.fail(plan)
         return plan.number
@@ -77,7 +81,7 @@ async def test_tasks_do_not_retry_for_each_other():
 def test_success_is_counted_once():
     attempts = Attempts()
     plan = planned(attempts, "a")
-    attempts.begin(plan)
+    begin(attempts, plan)
     assert plan.attempt in attempts
     assert attempts.succeed(plan)
     assert not attempts.succeed(plan)
@@ -87,7 +91,7 @@ def test_success_is_counted_once():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_forked_child_has_sent_nothing():
     attempts = Attempts()
-    attempts.begin(planned(attempts, "a"))
+    begin(attempts, planned(attempts, "a"))
     child = os.fork()
     if child == 0:
         os._exit(7 if "a" not in attempts else 1)
