@@ -48,7 +48,7 @@ def _whole(ask: Ask) -> Json:
 
 
 def _stream(ask: Ask) -> Iterator[tuple[None, bytes]]:
-    asked = (ask.body.get("stream_options") or {}).get("include_usage") is True and ask.tokens is not None
+    asked = ask.wants_usage
     head = {**_head(ask, "chat.completion.chunk"), **({"usage": None} if asked else {})}
     for delta, finish in _deltas(ask):
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

@@ -29,7 +29,7 @@ def _stream(ask: Ask) -> Iterator[tuple[None, bytes]]:
     for piece in words(ask.says.text):
         yield None, compact({**_head(ask), "choices": [_choice(piece, None)]})
     yield None, compact({**_head(ask), "choices": [_choice("", "stop")]})
-    if (ask.body.get("stream_options") or {}).get("include_usage") is True and ask.tokens is not None:
+    if ask.wants_usage:
         yield None, compact({**_head(ask), "choices": [], **_usage(ask)})
     yield None, b"[DONE]"
 

@@ -192,6 +192,12 @@ class Ask(NamedTuple):
         return self.request.json if isinstance(self.request.json, dict) else {}
 
     @property
+    def wants_usage(self) -> bool:
+        """An OpenAI stream shall end with its usage, and there is one to report."""
+        options = self.body.get("stream_options")
+        return isinstance(options, dict) and options.get("include_usage") is True and self.tokens is not None
+
+    @property
     def id(self) -> str:
         """A number that makes ids unique within the server, and the same in every run."""
         return f"{self.request.number:08d}"

@@ -6,6 +6,7 @@ import http.client
 import json
 import threading
 import time
+import urllib.request
 import zlib
 from typing import Any
 
@@ -256,3 +257,11 @@ def test_many_at_once(provider: FakeProvider) -> None:
     for thread in threads:
         thread.join()
     assert sorted(request.number for request in provider.requests) == list(range(1, 41))
+
+
+@pytest.mark.parametrize("options", [True, 3, "x", [], None, {"include_usage": "yes"}])
+def test_odd_stream_options_do_not_break_the_provider(provider, options):
+    body = {"model": "gpt-5", "stream": True, "stream_options": options, "messages": [{"role": "user", "content": "x"}]}
+    request = urllib.request.Request(provider.openai_url + "/chat/completions", json.dumps(body).encode())
+    with urllib.request.urlopen(request) as answer:
+        assert b"prompt_tokens" not in answer.read()
