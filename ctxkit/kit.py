@@ -24,12 +24,13 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ctxkit import dialects, labels
 from ctxkit.attempts import Attempts
 from ctxkit.caching.prefixes import Hasher, Threads
 from ctxkit.dialects.markers import lifetimes
+from ctxkit.dialects.raw import read as read_answer
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults
 from ctxkit.metering.bounds import cost_range, expected_usage
@@ -39,7 +40,7 @@ from ctxkit.stores import open_store
 from ctxkit.stores.guarded import GuardedStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ctxkit.dialects.base import Dialect
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
 __all__ = ["Kit", "default_kit", "home"]
 
 C = TypeVar("C")
+
+Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answer | Usage | None"
+"""What may be settled."""
 
 _COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
 _LEARNED_KEY = b"learned"
@@ -344,7 +348,7 @@ class Kit:
     def settle(
         self,
         plan: Plan,
-        response: Mapping[str, Json] | Answer | Usage | None = None,
+        response: Response = None,
         *,
         status: int | None = 200,
         timing: Timing | None = None,
@@ -354,8 +358,8 @@ class Kit:
 
         Args:
             plan: what ``plan`` gave.
-            response: the wire JSON of the answer, an ``Answer`` or ``Usage`` that was read from it, or ``None`` when
-                nothing is known of it.
+            response: the wire JSON of the answer; its raw body, streamed or not; a list of stream events; an
+                ``Answer`` or ``Usage`` that was read from it; or ``None`` when nothing is known of it.
             status: HTTP status; ``None`` when no answer came at all. 400 and above settle as ``failed``.
             timing: moments of the attempt.
             now: unix time in seconds at which the answer ended; nothing but tests needs it.
@@ -373,7 +377,7 @@ class Kit:
     async def asettle(
         self,
         plan: Plan,
-        response: Mapping[str, Json] | Answer | Usage | None = None,
+        response: Response = None,
         **options: Any,
     ) -> Record:
         """``settle`` for event loops: a commit that waits for the disk (``sync="full"``) waits in a thread."""
@@ -390,7 +394,10 @@ class Kit:
         if named is None or (status is not None and status >= 400):
             return None
         try:
-            return named.answer(response, plan.platform)
+            return read_answer(named, plan.platform, response)
+        except ProviderShapeError as error:
+            self.faults.warn("settle: malformed answer", str(error))
+            return None
         except Exception as error:  # noqa: BLE001 - an answer nobody foresaw: unverified, not lost
             self.faults.note("answer", error, "The record is priced by its estimate.")
             return None

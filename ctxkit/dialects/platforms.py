@@ -126,6 +126,19 @@ PLATFORMS = (
 )
 
 _OLLAMA_PORT = ":11434"
+_ALIASES = {
+    **dict.fromkeys(("google-gla", "gemini", "google_genai", "google-ai"), "google"),
+    **dict.fromkeys(("google-vertex", "vertex_ai", "vertexai", "gcp"), "vertex"),
+    **dict.fromkeys(("azure-openai", "azure_openai", "azure_ai"), "azure"),
+    **dict.fromkeys(("aws", "aws-bedrock", "amazon-bedrock", "bedrock-runtime"), "bedrock"),
+    **dict.fromkeys(("x-ai", "x.ai", "grok"), "xai"),
+    **dict.fromkeys(("z-ai", "z.ai", "zhipu", "zhipuai"), "zai"),
+    **dict.fromkeys(("kimi", "moonshotai"), "moonshot"),
+    **dict.fromkeys(("dashscope", "alibaba"), "qwen"),
+    **dict.fromkeys(("mistralai", "mistral_ai"), "mistral"),
+    **dict.fromkeys(("llama.cpp", "llama-cpp"), "llamacpp"),
+}
+"""Names that other libraries use for a platform of the table."""
 _BY_NAME = {platform.name: platform for platform in (*PLATFORMS, UNKNOWN)}
 
 
@@ -138,8 +151,8 @@ _PATTERNS = tuple((_pattern(host), platform) for platform in PLATFORMS for host 
 
 
 def platform_named(name: str) -> Platform:
-    """The platform of this name; one that is not in the table is read by the generic rule."""
-    return _BY_NAME.get(name) or Platform(name)
+    """The platform of this name, or of its name elsewhere; one that is not in the table is read by the generic rule."""
+    return _BY_NAME.get(_ALIASES.get(name, name)) or Platform(name)
 
 
 @lru_cache(maxsize=1024)
