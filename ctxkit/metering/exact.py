@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from ctxkit.metering.fitted import width_of
 from ctxkit.metering.openai_request import answer_format
-from ctxkit.metering.openai_schema import answer_schema
-from ctxkit.metering.openai_tokens import Reader, frame_tokens, message_weight, reader_of
-from ctxkit.metering.tokens import text_tokens, warm
+from ctxkit.metering.openai_tokens import Reader, frame_tokens, message_weight, reader_of, schema_tokens
+from ctxkit.metering.tokens import warm
 from ctxkit.metering.weight import Weight
 
 if TYPE_CHECKING:
@@ -46,13 +46,16 @@ class Exact:
         return message_weight(messages, index, self.reader)
 
     def schema(self, schema: Json) -> Weight:
-        """Weigh the schema that an answer must follow."""
-        return Weight(text_tokens(answer_schema(schema), self.reader.encoding))
+        """Weigh the form that an answer must have: name, description and schema, as the request gives them."""
+        if not isinstance(schema, Mapping):
+            return Weight(0)
+        name, description = str(schema.get("name") or ""), str(schema.get("description") or "")
+        return Weight(schema_tokens(name, description, schema.get("schema"), self.reader))
 
     def frame(self, conversation: Conversation, schema: Callable[[Json], Weight]) -> tuple[float, float, bool]:
         """What the request adds; tools that may not be called are read all the same."""
         answer = answer_format(conversation.options)
-        known = None if answer is None else round(schema(answer.get("schema")).tokens)
+        known = None if answer is None else round(schema(answer).tokens)
         tokens, slack = frame_tokens(conversation, self.reader, known)
         return tokens, slack, False
 

@@ -67,14 +67,14 @@ def frame_tokens(conversation: Conversation, reader: Reader, schema: int | None 
     if answer is not None:
         tokens += _schema_frame(answer, first, reader, schema, chat=chat, tools=tools)
     if not chat:
-        tokens += _extra(conversation)
+        tokens += _extra(conversation, reader)
     return tokens, _HISTORY_SLACK if conversation.server_history else 0.0
 
 
-def _extra(conversation: Conversation) -> int:
-    """What Responses adds for modes of its own."""
+def _extra(conversation: Conversation, reader: Reader) -> int:
+    """What Responses adds for modes of its own; models that are nothing but "pro" add nothing for it."""
     reasoning = conversation.options.get("reasoning")
-    pro = isinstance(reasoning, dict) and reasoning.get("mode") == "pro"
+    pro = isinstance(reasoning, dict) and reasoning.get("mode") == "pro" and "-pro" not in reader.model
     messages = conversation.messages
     compact = bool(messages) and messages[-1].role == "assistant" and type_of(messages[-1].value) in ("", "message")
     return (_PRO if pro else 0) + (_COMPACT if compact else 0)

@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctxkit.dialects import anthropic_messages, openai_chat, openai_responses
+from ctxkit.dialects.anthropic import messages as anthropic_messages
+from ctxkit.dialects.openai import chat as openai_chat
+from ctxkit.dialects.openai import responses as openai_responses
 from ctxkit.metering import count as counting
 from ctxkit.metering.count import Counter
+from ctxkit.metering.openai_tokens import frame_tokens, message_weight, reader_of
 
 CLAUDE = {"platform": "anthropic", "model": "claude-sonnet-4-5"}
 GPT = {"platform": "openai", "model": "gpt-4o"}
@@ -134,6 +137,16 @@ def test_the_schema_of_an_answer_counts_and_is_remembered(spy):
     first = tokens(counter, claude("Hello", output_format=SCHEMA)).tokens
     assert first > without + 20
     assert tokens(counter, claude("Hello", output_format=SCHEMA)).tokens == first
+
+
+@pytest.mark.parametrize("told", [{}, {"description": "A person somebody wrote about"}])
+def test_the_counter_sees_name_and_description_of_an_answer(told):
+    schema = {"type": "object", "properties": {"answer": {"type": "string"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "a_person_of_note", "schema": schema, **told}}
+    conversation = openai_chat.view({"messages": [{"role": "user", "content": "Hi"}], "response_format": form})
+    reader = reader_of("gpt-4o", "openai")
+    exact = message_weight(conversation.messages, 0, reader).tokens + frame_tokens(conversation, reader)[0]
+    assert [tokens(counter, conversation, **GPT).tokens for counter in [Counter()] * 2] == [exact, exact]
 
 
 def test_thoughts_of_past_turns_weigh_less():

@@ -467,6 +467,7 @@ def test_a_history_at_the_provider_has_slack():
 
 def test_pro_mode_and_compaction():
     assert respond({"input": "hi", "reasoning": {"mode": "pro"}}, "gpt-5.6-sol") == 7 + 1520
+    assert respond({"input": "hi", "reasoning": {"mode": "pro"}}, "gpt-5.5-pro") == 7
     turns = [user(), {"role": "assistant", "content": "hi"}]
     assert respond({"input": turns}) == 8 + 5 + 93
     sealed = {"type": "compaction", "encrypted_content": "x" * 1500}
