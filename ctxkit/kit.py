@@ -33,7 +33,7 @@ from ctxkit.dialects.markers import lifetimes
 from ctxkit.dialects.raw import read as read_answer
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults
-from ctxkit.metering.bounds import cost_range, expected_usage
+from ctxkit.metering.prices.bounds import cost_range, expected_usage
 from ctxkit.metering.settling import opening, record_of, unmetered_record
 from ctxkit.model import Answer, Estimate, Plan, Record, Usage
 from ctxkit.stores import open_store

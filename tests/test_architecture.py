@@ -24,11 +24,11 @@ LEAVES = {
 }
 DOORS = {
     "tiktoken": {"metering/tokens.py"},
-    "genai_prices": {"metering/prices.py"},
+    "genai_prices": {"metering/prices/__init__.py"},
     "diskcache": {"stores/disk.py"},
     "pydantic": {"policy.py"},
     "pydantic_core": {"dialects/wire.py"},
-    "sqlite3": {"metering/database.py"},
+    "sqlite3": {"metering/ledger/database.py"},
 }
 LAZY = {"tiktoken", "genai_prices", "diskcache", "pydantic", "pydantic_core", "rich", "sqlite3", "asyncio.subprocess"}
 NEVER_AT_TOP = {"httpx", "httpx2", "openai", "anthropic", "boto3", "botocore", "google", "litellm", "brotli", "zstandard"}

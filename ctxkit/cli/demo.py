@@ -127,6 +127,6 @@ def _usd(amount: Any) -> str:
 
 
 def _told(record: Record) -> dict[str, Any]:
-    from ctxkit.metering.rows import row_of
+    from ctxkit.metering.ledger.rows import row_of
 
     return row_of(record)

@@ -188,8 +188,8 @@ def _by_file(vocabularies: Iterable[tuple[str, Any]]) -> dict[str, tuple[list[st
 
 
 def _list_of_prices(now: float) -> Iterator[Check]:
-    from ctxkit.metering.overlay import read_rows
     from ctxkit.metering.prices import BUNDLED, list_state
+    from ctxkit.metering.prices.overlay import read_rows
 
     today = datetime.fromtimestamp(now, UTC).date()
     try:

@@ -206,7 +206,7 @@ def _notes(card: Card, later: Card | None) -> Iterator[str]:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from ctxkit.metering.litellm_map import read_map, to_toml
+    from ctxkit.metering.prices.litellm_map import read_map, to_toml
 
     data = _json(args.file)
     made = read_map(

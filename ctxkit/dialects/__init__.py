@@ -1,7 +1,8 @@
 """The wire formats: looking at a request, editing it, reading its answer.
 
-One module per format satisfies :class:`ctxkit.dialects.base.Dialect`; it is imported when it is first asked for.
-What they share stands beside them: ``wire`` (JSON that loses nothing), ``edits`` (a new body from an old one),
+A format is a module named after it: ``openai.chat`` is ``ctxkit/dialects/openai/chat.py``. It satisfies
+:class:`ctxkit.dialects.base.Dialect` and is imported when it is first asked for. What the formats share stands beside
+their folders: ``wire`` (JSON that loses nothing), ``edits`` (a new body from an old one),
 ``sse`` and ``eventstream`` (splitting streamed answers), ``usage`` (figures), ``platforms`` (who serves a host) and
 ``routing`` (which path is which format).
 """
@@ -31,4 +32,4 @@ def get(name: str) -> Dialect | None:
     """The dialect of this name, or ``None`` when there is none."""
     if name not in _NAMES:
         return None
-    return cast("Dialect", import_module(f"ctxkit.dialects.{name.replace('.', '_')}"))
+    return cast("Dialect", import_module(f"ctxkit.dialects.{name}"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from ctxkit.dialects import bedrock_invoke, wire
+from ctxkit.dialects import wire
+from ctxkit.dialects.bedrock import invoke as bedrock_invoke
 from ctxkit.integrations.delegating import StandIn
 from ctxkit.integrations.reading import Body, stream_answer
 from ctxkit.model import Answer, Json

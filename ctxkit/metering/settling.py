@@ -9,12 +9,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from ctxkit.metering.bounds import usd
-from ctxkit.metering.card import charge
+from ctxkit.metering.prices.bounds import usd
+from ctxkit.metering.prices.card import charge
 from ctxkit.model import Record
 
 if TYPE_CHECKING:
-    from ctxkit.metering.card import Card
+    from ctxkit.metering.prices.card import Card
     from ctxkit.model import Answer, Plan, Status, Timing, Usage
 
 __all__ = ["opening", "record_of", "unmetered_record"]

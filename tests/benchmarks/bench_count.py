@@ -13,7 +13,8 @@ import statistics
 import time
 from pathlib import Path
 
-from ctxkit.dialects import anthropic_messages, openai_chat
+from ctxkit.dialects.anthropic import messages as anthropic_messages
+from ctxkit.dialects.openai import chat as openai_chat
 from ctxkit.metering.count import Counter
 from ctxkit.metering.learning import Learned
 from ctxkit.metering.tokens import _encoding as vocabulary

@@ -19,10 +19,10 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from ctxkit.metering.journal import encode, journals
 from ctxkit.metering.ledger import Ledger
+from ctxkit.metering.ledger.journal import encode, journals
+from ctxkit.metering.ledger.rows import row_of
 from ctxkit.metering.report import report
-from ctxkit.metering.rows import row_of
 from ctxkit.model import CostRange, Estimate, Record, Timing, Usage
 
 BEGIN = 1_763_000_000.0 // 86_400 * 86_400

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from ctxkit.metering.bounds import cost_range, expected_usage
-from ctxkit.metering.card import Card, Tier
+from ctxkit.metering.prices.bounds import cost_range, expected_usage
+from ctxkit.metering.prices.card import Card, Tier
 from ctxkit.model import CostRange, Usage
 
 RATES = {"fresh": 3_000_000, "read": 300_000, "written.5m": 3_750_000, "written.1h": 6_000_000, "output": 15_000_000}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ctxkit.dialects import anthropic_messages as dialect
+from ctxkit.dialects.anthropic import messages as dialect
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Edit
 

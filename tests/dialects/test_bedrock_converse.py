@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ctxkit.dialects import bedrock_converse as dialect
+from ctxkit.dialects.bedrock import converse as dialect
 from ctxkit.errors import ProviderShapeError
 
 POINT = {"cachePoint": {"type": "default"}}

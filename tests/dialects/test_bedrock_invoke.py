@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ctxkit.dialects import bedrock_invoke as dialect
+from ctxkit.dialects.bedrock import invoke as dialect
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Edit
 

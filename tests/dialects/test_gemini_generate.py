@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ctxkit.dialects import gemini_generate as dialect
+from ctxkit.dialects.gemini import generate as dialect
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Edit
 

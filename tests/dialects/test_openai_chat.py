@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxkit.dialects import openai_chat as chat
+from ctxkit.dialects.openai import chat
 from ctxkit.dialects.sse import Splitter
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Edit

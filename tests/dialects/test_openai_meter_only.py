@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxkit.dialects import openai_completions as completions
-from ctxkit.dialects import openai_embeddings as embeddings
+from ctxkit.dialects.openai import completions, embeddings
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Edit
 

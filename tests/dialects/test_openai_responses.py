@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxkit.dialects import openai_responses as responses
+from ctxkit.dialects.openai import responses
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Edit
 

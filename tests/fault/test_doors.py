@@ -17,7 +17,7 @@ pytestmark = [
     for name in ("ResourceWarning", "DeprecationWarning", "UserWarning", "RuntimeWarning", "pytest.PytestUnraisableExceptionWarning")
 ]  # fmt: skip
 
-DIALECTS = ("openai_chat", "anthropic_messages", "gemini_generate", "bedrock_converse", "bedrock_invoke")
+DIALECTS = ("openai.chat", "anthropic.messages", "gemini.generate", "bedrock.converse", "bedrock.invoke")
 
 
 class BrokenError(Exception):

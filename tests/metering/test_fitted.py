@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxkit.dialects import anthropic_messages, bedrock_converse, gemini_generate, openai_chat
+from ctxkit.dialects.anthropic import messages as anthropic_messages
+from ctxkit.dialects.bedrock import converse as bedrock_converse
+from ctxkit.dialects.gemini import generate as gemini_generate
+from ctxkit.dialects.openai import chat as openai_chat
 from ctxkit.metering import fitted, textkinds
 from ctxkit.metering.features import traits_of
 from ctxkit.metering.fitted import row_for, row_names, spread, table

@@ -12,7 +12,7 @@ import textwrap
 import pytest
 
 from ctxkit.errors import StoreError
-from ctxkit.metering.journal import Journal, decode, encode, journals, orphaned, owner_of
+from ctxkit.metering.ledger.journal import Journal, decode, encode, journals, orphaned, owner_of
 
 
 def opened(folder, **options):
@@ -66,7 +66,7 @@ def test_a_journal_has_an_owner_until_its_process_ends(tmp_path):
     code = f"""
         import sys
         from pathlib import Path
-        from ctxkit.metering.journal import Journal
+        from ctxkit.metering.ledger.journal import Journal
         journal = Journal(Path({str(tmp_path)!r}), full=False, clock=lambda: 1.0)
         journal.append(b'{{"n":1}}')
         print("written", flush=True)
@@ -135,7 +135,7 @@ def test_a_folder_that_cannot_be_made_is_told_and_tried_again(tmp_path):
 
 
 def test_memory_for_refused_entries_is_bounded_and_losses_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr("ctxkit.metering.journal._LONGEST_QUEUE", 3)
+    monkeypatch.setattr("ctxkit.metering.ledger.journal._LONGEST_QUEUE", 3)
     (tmp_path / "file").write_text("in the way")
     journal = opened(tmp_path / "file")
     for n in range(5):
@@ -183,7 +183,7 @@ def test_a_file_grows_beyond_its_limit_when_no_other_can_be_opened(tmp_path, mon
     journal = opened(tmp_path, limit=100)
     journal.append(encode({"n": 0}))
     with monkeypatch.context() as patch:
-        patch.setattr("ctxkit.metering.journal._lock", lambda file: os.open("/nowhere/at/all", os.O_RDONLY))
+        patch.setattr("ctxkit.metering.ledger.journal._lock", lambda file: os.open("/nowhere/at/all", os.O_RDONLY))
         for n in range(1, 30):
             journal.append(encode({"n": n}))
     assert len(journals(tmp_path)) == 1

@@ -17,13 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ctxkit.errors import ConfigurationError, StoreError
-from ctxkit.metering import schema
-from ctxkit.metering.ingest import SELECT, load_row
-from ctxkit.metering.journal import encode, journals
-from ctxkit.metering.ledger import Ledger
-from ctxkit.metering.rollup import COUNTERS, DAY, HOUR, SKETCHES, Tally, sums
-from ctxkit.metering.rows import COLUMNS, row_of
-from ctxkit.metering.sketch import Sketch
+from ctxkit.metering.ledger import Ledger, schema
+from ctxkit.metering.ledger.ingestion import SELECT, load_row
+from ctxkit.metering.ledger.journal import encode, journals
+from ctxkit.metering.ledger.rollup import COUNTERS, DAY, HOUR, SKETCHES, Tally, sums
+from ctxkit.metering.ledger.rows import COLUMNS, row_of
+from ctxkit.metering.ledger.sketch import Sketch
 from ctxkit.model import Record, Usage
 
 
@@ -297,7 +296,7 @@ def test_sums_of_money_do_not_overflow(ledger, record):
 
 
 def test_labels_without_end_do_not_make_cells_without_end(ledger, record, monkeypatch):
-    monkeypatch.setattr("ctxkit.metering.rollup._LABEL_SETS", 3)
+    monkeypatch.setattr("ctxkit.metering.ledger.rollup._LABEL_SETS", 3)
     for number in range(10):
         ledger.append(record(number, labels={"request": str(number)}))
         ledger.append(record(number, "partial", labels={"request": str(number)}))

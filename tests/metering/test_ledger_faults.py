@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ctxkit.errors import StoreError
-from ctxkit.metering.journal import journals
 from ctxkit.metering.ledger import Ledger
+from ctxkit.metering.ledger.journal import journals
 from ctxkit.metering.report import report
 
 NOBODY = 65_534
@@ -243,7 +243,7 @@ def test_a_fault_of_ours_is_told_and_reports_go_on(ledger, record, monkeypatch):
     ledger.flush()
     ledger.append(record(2))
     with monkeypatch.context() as patch:
-        patch.setattr("ctxkit.metering.ingest._store", lambda *_, **__: 1 / 0)
+        patch.setattr("ctxkit.metering.ledger.ingestion._store", lambda *_, **__: 1 / 0)
         assert ledger._tend() is False
         told = report(ledger, now=2e9)
         assert told.total.attempts == 1

@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import pytest
 
-from ctxkit.metering.journal import journals
 from ctxkit.metering.ledger import Ledger
+from ctxkit.metering.ledger.journal import journals
 
 # Python 3.12 warns of every fork of a process with threads; that it works is what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -7,7 +7,10 @@ import struct
 
 import pytest
 
-from ctxkit.dialects import anthropic_messages, bedrock_converse, gemini_generate, openai_chat
+from ctxkit.dialects.anthropic import messages as anthropic_messages
+from ctxkit.dialects.bedrock import converse as bedrock_converse
+from ctxkit.dialects.gemini import generate as gemini_generate
+from ctxkit.dialects.openai import chat as openai_chat
 from ctxkit.metering.media import media_tokens
 
 

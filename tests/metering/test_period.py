@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ctxkit.errors import ConfigurationError
-from ctxkit.metering.period import day_of, hour_of, iso, moment, next_day, zone_of
+from ctxkit.metering.report.period import day_of, hour_of, iso, moment, next_day, zone_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC).timestamp()

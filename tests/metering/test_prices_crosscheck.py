@@ -11,8 +11,8 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, TieredPrices
 
-from ctxkit.metering.card import to_pico
 from ctxkit.metering.prices import PRICED, Prices, charge
+from ctxkit.metering.prices.card import to_pico
 from ctxkit.model import Usage
 
 MOMENTS = {

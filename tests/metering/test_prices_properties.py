@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctxkit.metering.card import Card, Tier, charge, convert
-from ctxkit.metering.pricenames import model_names, provider_id, tier_name
 from ctxkit.metering.prices import Prices
+from ctxkit.metering.prices.card import Card, Tier, charge, convert
+from ctxkit.metering.prices.names import model_names, provider_id, tier_name
 from ctxkit.model import Usage
 
 counts = st.integers(0, 2_000_000)

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from ctxkit.errors import ConfigurationError
-from ctxkit.metering.litellm_map import read_map, to_toml
-from ctxkit.metering.overlay import matches, read_rows
 from ctxkit.metering.prices import BUNDLED, Prices, charge, convert
+from ctxkit.metering.prices.litellm_map import read_map, to_toml
+from ctxkit.metering.prices.overlay import matches, read_rows
 from ctxkit.model import Usage
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxkit.metering.rows import COLUMNS, dollars, pico, record_of, row_of
+from ctxkit.metering.ledger.rows import COLUMNS, dollars, pico, record_of, row_of
 from ctxkit.model import Record, Timing, Usage
 
 

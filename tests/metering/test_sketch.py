@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxkit.metering.sketch import ACCURACY, Merger, Sketch, bucket_of, value_of
+from ctxkit.metering.ledger.sketch import ACCURACY, Merger, Sketch, bucket_of, value_of
 
 values = st.lists(st.floats(min_value=2e-6, max_value=9e5), min_size=1, max_size=200)
 

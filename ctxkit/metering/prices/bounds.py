@@ -10,11 +10,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ctxkit.metering.card import charge
+from ctxkit.metering.prices.card import charge
 from ctxkit.model import CostRange, Usage
 
 if TYPE_CHECKING:
-    from ctxkit.metering.card import Card
+    from ctxkit.metering.prices.card import Card
 
 __all__ = ["cost_range", "expected_usage", "usd"]
 
@@ -38,7 +38,9 @@ def expected_usage(tokens: int, read_share: float | None, output: int | None, ma
     """
     read = round(tokens * read_share) if read_share else None
     output = _TYPICAL_ANSWER if output is None else output
-    return Usage(fresh=tokens - (read or 0), read=read, output=output if max_output is None else min(output, max_output))
+    return Usage(
+        fresh=tokens - (read or 0), read=read, output=output if max_output is None else min(output, max_output)
+    )
 
 
 def cost_range(

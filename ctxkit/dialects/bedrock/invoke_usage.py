@@ -14,7 +14,8 @@ from binascii import a2b_base64
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects import anthropic_usage, converse_usage
+from ctxkit.dialects.anthropic import usage as anthropic_usage
+from ctxkit.dialects.bedrock import converse_usage
 from ctxkit.dialects.usage import at, checks, figure, less, merge, text
 from ctxkit.dialects.wire import loads
 from ctxkit.model import Answer, Usage

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.dialects.blocks import request, said, whole
-from ctxkit.dialects.openai_answers import ChatStream, chat_answer
-from ctxkit.dialects.openai_inputs import identity, input_messages
-from ctxkit.dialects.openai_inputs import refuse as apply
+from ctxkit.dialects.openai.answers import ChatStream, chat_answer
+from ctxkit.dialects.openai.inputs import identity, input_messages
+from ctxkit.dialects.openai.inputs import refuse as apply
 from ctxkit.model import Conversation
 
 if TYPE_CHECKING:

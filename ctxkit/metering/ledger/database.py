@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ctxkit.errors import StoreError
-from ctxkit.metering.journal import make_private
-from ctxkit.metering.schema import APPLICATION, check, migrate, version
+from ctxkit.metering.ledger.journal import make_private
+from ctxkit.metering.ledger.schema import APPLICATION, check, migrate, version
 
 if TYPE_CHECKING:
     import sqlite3

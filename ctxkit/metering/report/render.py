@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from ctxkit.metering.period import zone_of
+from ctxkit.metering.report.period import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

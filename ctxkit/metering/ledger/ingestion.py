@@ -15,9 +15,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ctxkit.metering.journal import decode, encode, journals, orphaned, owner_of
-from ctxkit.metering.rollup import HOUR, Cells, Tally, add_tallies, cell_of
-from ctxkit.metering.rows import COLUMNS, MAPS
+from ctxkit.metering.ledger.journal import decode, encode, journals, orphaned, owner_of
+from ctxkit.metering.ledger.rollup import HOUR, Cells, Tally, add_tallies, cell_of
+from ctxkit.metering.ledger.rows import COLUMNS, MAPS
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctxkit.dialects.blocks import request, said
-from ctxkit.dialects.openai_answers import ChatStream, chat_answer
-from ctxkit.dialects.openai_inputs import identity, input_messages
-from ctxkit.dialects.openai_inputs import refuse as apply
+from ctxkit.dialects.openai.answers import ChatStream, chat_answer
+from ctxkit.dialects.openai.inputs import identity, input_messages
+from ctxkit.dialects.openai.inputs import refuse as apply
 from ctxkit.model import Conversation
 
 if TYPE_CHECKING:

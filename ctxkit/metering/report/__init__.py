@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.errors import ConfigurationError
-from ctxkit.metering.period import iso, moment, zone_of
-from ctxkit.metering.reading import TIMES, Group, Question, read_groups
-from ctxkit.metering.sketch import ACCURACY
+from ctxkit.metering.ledger.sketch import ACCURACY
+from ctxkit.metering.report.period import iso, moment, zone_of
+from ctxkit.metering.report.reading import TIMES, Group, Question, read_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
     from ctxkit.metering.ledger import Ledger
-    from ctxkit.metering.period import Moment
+    from ctxkit.metering.report.period import Moment
 
 __all__ = ["DIMENSIONS", "LATENCIES", "QUANTILES", "Report", "Row", "report"]
 
@@ -231,13 +231,13 @@ class Report:
 
     def to_csv(self) -> str:
         """One line per row under the names of :meth:`to_dict`, nested ones joined by a dot; no total."""
-        from ctxkit.metering.render import csv_of
+        from ctxkit.metering.report.render import csv_of
 
         return csv_of(self)
 
     def text(self, width: int = 100) -> str:
         """The report as plain text, at most ``width`` columns where the keys allow it."""
-        from ctxkit.metering.render import text_of
+        from ctxkit.metering.report.render import text_of
 
         return text_of(self, width)
 
@@ -245,7 +245,7 @@ class Report:
         return self.text()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from ctxkit.metering.render import renderables_of
+        from ctxkit.metering.report.render import renderables_of
 
         del console
         yield from renderables_of(self, options.max_width)

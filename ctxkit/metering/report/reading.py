@@ -11,11 +11,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from ctxkit.metering.ingest import SELECT, abandoned, load_row
-from ctxkit.metering.journal import decode
-from ctxkit.metering.period import day_of, hour_of, next_day
-from ctxkit.metering.rollup import CELL, COUNTERS, DAY, HOUR, SKETCHES, Tally, cell_of, sums
-from ctxkit.metering.sketch import Merger, Sketch
+from ctxkit.metering.ledger.ingestion import SELECT, abandoned, load_row
+from ctxkit.metering.ledger.journal import decode
+from ctxkit.metering.ledger.rollup import CELL, COUNTERS, DAY, HOUR, SKETCHES, Tally, cell_of, sums
+from ctxkit.metering.ledger.sketch import Merger, Sketch
+from ctxkit.metering.report.period import day_of, hour_of, next_day
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,7 +47,7 @@ class Group:
     """One row in the making.
 
     Attributes:
-        counters: sums by name, as :func:`ctxkit.metering.rollup.figures` names them, and ``attributed``: requests that
+        counters: sums by name, as :func:`ctxkit.metering.ledger.rollup.figures` names them, and ``attributed``: requests that
             belong to a feature.
         statuses: attempts by status.
         unpriced: attempts without a cost by model, among those that were answered.

@@ -1,15 +1,15 @@
 """``anthropic.messages``: the Messages API of Anthropic, also as Vertex, Foundry and gateways speak it.
 
 Cache order is tools, system, messages; the prefix is hashed in that order (Anthropic, prompt caching, 2026-08-22).
-Markers are ``cache_control`` fields of blocks and tools. The usage rule stands in ``anthropic_usage``.
+Markers are ``cache_control`` fields of blocks and tools. The usage rule stands in ``anthropic.usage``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects.anthropic_blocks import read_block, read_message, read_tool, read_whole
-from ctxkit.dialects.anthropic_usage import AnthropicStream, read_answer
+from ctxkit.dialects.anthropic.blocks import read_block, read_message, read_tool, read_whole
+from ctxkit.dialects.anthropic.usage import AnthropicStream, read_answer
 from ctxkit.dialects.blocks import listed, request, said, steps, turns, whole
 from ctxkit.dialects.edits import apply
 from ctxkit.model import Conversation, Message
@@ -103,7 +103,7 @@ def _bare(value: Json) -> Json:
 
 
 def answer(response: Mapping[str, Json], platform: str) -> Answer:  # noqa: ARG001 -- one rule for all platforms
-    """Read a whole answer; see ``anthropic_usage`` for the rules."""
+    """Read a whole answer; see ``anthropic.usage`` for the rules."""
     return read_answer(response)
 
 

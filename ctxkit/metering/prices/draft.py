@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ctxkit.metering.card import Tier, to_pico
-from ctxkit.metering.overlay import Rate, Row, Times
+from ctxkit.metering.prices.card import Tier, to_pico
+from ctxkit.metering.prices.overlay import Rate, Row, Times
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ctxkit.dialects.blocks import leftovers, listed, request, said, spell, turns, unknown, whole
 from ctxkit.dialects.edits import apply
-from ctxkit.dialects.openai_answers import ChatStream, chat_answer
-from ctxkit.dialects.openai_parts import MARKERS, block_parts, content_parts, result_parts, unmarked
+from ctxkit.dialects.openai.answers import ChatStream, chat_answer
+from ctxkit.dialects.openai.parts import MARKERS, block_parts, content_parts, result_parts, unmarked
 from ctxkit.model import Conversation, Message, Part
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 Each process appends to a file of its own, one JSON object per line, and no other process ever locks what it needs:
 writing can be done on an event loop. The bytes are the kernel's when ``write`` returns, so they survive the end of the
 process, however it comes; with ``sync="full"`` they are on the disk. The database is filled from the journals later,
-by anyone (:mod:`ctxkit.metering.ingest`).
+by anyone (:mod:`ctxkit.metering.ledger.ingestion`).
 
 A journal carries a lock (``flock``) while its owner lives. That is how others know that a file without one has nobody
 left to finish it, even when its owner was killed. The file gets its name only after the lock, so that nobody takes a

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctxkit.errors import ConfigurationError
-from ctxkit.metering.card import Card, charge, convert, storage_cost
-from ctxkit.metering.draft import Draft, lay, tiers_of
-from ctxkit.metering.overlay import Layer, Row, read_rows
-from ctxkit.metering.pricenames import SELF_HOSTED, model_names, provider_id, tier_name, write_ttl, writes_unasked
+from ctxkit.metering.prices.card import Card, charge, convert, storage_cost
+from ctxkit.metering.prices.draft import Draft, lay, tiers_of
+from ctxkit.metering.prices.names import SELF_HOSTED, model_names, provider_id, tier_name, write_ttl, writes_unasked
+from ctxkit.metering.prices.overlay import Layer, Row, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUNDLED", "PRICED", "Card", "Prices", "charge", "convert", "list_state", "load", "storage_cost"]
 
-BUNDLED = Path(__file__).parent / "data" / "prices.toml"
+BUNDLED = Path(__file__).parent.parent / "data" / "prices.toml"
 """The rows that come with ctxkit."""
 
 _KINDS = ("text", "audio", "image", "video")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.dialects.blocks import listed, unknown
-from ctxkit.dialects.openai_parts import content_parts
+from ctxkit.dialects.openai.parts import content_parts
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Message
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ctxkit.dialects import edits as _edits
 from ctxkit.dialects.blocks import listed, mapped, request, turns, whole
-from ctxkit.dialects.gemini_parts import read_content, read_text, read_tool
-from ctxkit.dialects.gemini_usage import GeminiStream, read_answer
+from ctxkit.dialects.gemini.parts import read_content, read_text, read_tool
+from ctxkit.dialects.gemini.usage import GeminiStream, read_answer
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Conversation, Message
 
@@ -111,7 +111,7 @@ def apply(body: Json, edits: Sequence[Edit]) -> Json:
 
 
 def answer(response: Mapping[str, Json], platform: str) -> Answer:  # noqa: ARG001 -- one rule for all platforms
-    """Read a whole answer; see ``gemini_usage`` for the rules.
+    """Read a whole answer; see ``gemini.usage`` for the rules.
 
     A stream that was not asked for as server-sent events is one JSON list of chunks: it may be given as such.
     """

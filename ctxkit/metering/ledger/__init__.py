@@ -1,8 +1,8 @@
 """The ledger: what every attempt was expected to cost, and what it did cost.
 
-Writing goes to a journal of this process (:mod:`ctxkit.metering.journal`) and is done when the call returns. Reading
+Writing goes to a journal of this process (:mod:`ctxkit.metering.ledger.journal`) and is done when the call returns. Reading
 goes to a SQLite database that a background thread, and every reader, fills from all journals
-(:mod:`ctxkit.metering.ingest`). So nothing that another process does, or holds, can delay a request.
+(:mod:`ctxkit.metering.ledger.ingestion`). So nothing that another process does, or holds, can delay a request.
 
 An attempt has two entries: one when the request leaves (status ``open``) and one when it is settled. The later one
 stands; an attempt whose second entry never comes stays visible.
@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 from ctxkit.errors import ConfigurationError, StoreError
-from ctxkit.metering.attendant import Attendant
-from ctxkit.metering.database import Database
-from ctxkit.metering.ingest import SELECT, backlog, ingest, load_row
-from ctxkit.metering.journal import Journal, encode, journals
-from ctxkit.metering.rollup import Cells
-from ctxkit.metering.rows import record_of, row_of
-from ctxkit.metering.schema import APPLICATION, version
+from ctxkit.metering.ledger.attendant import Attendant
+from ctxkit.metering.ledger.database import Database
+from ctxkit.metering.ledger.ingestion import SELECT, backlog, ingest, load_row
+from ctxkit.metering.ledger.journal import Journal, encode, journals
+from ctxkit.metering.ledger.rollup import Cells
+from ctxkit.metering.ledger.rows import record_of, row_of
+from ctxkit.metering.ledger.schema import APPLICATION, version
 from ctxkit.model import Json, Record
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Ledger:
         """Write one entry. When this returns it is safe; it never waits for another process.
 
         Args:
-            entry: a record, or the row that :func:`~ctxkit.metering.rows.row_of` makes of one.
+            entry: a record, or the row that :func:`~ctxkit.metering.ledger.rows.row_of` makes of one.
 
         Raises:
             StoreError: the journal cannot be written. The entry is kept in memory, with at most 10,000 others, and

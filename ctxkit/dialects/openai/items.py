@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.dialects.blocks import joined, leftovers, listed, said, spell, unknown
-from ctxkit.dialects.openai_parts import MARKERS, content_parts, result_parts, text_of
+from ctxkit.dialects.openai.parts import MARKERS, content_parts, result_parts, text_of
 from ctxkit.model import Part
 
 if TYPE_CHECKING:

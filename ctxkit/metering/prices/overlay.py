@@ -1,7 +1,7 @@
 """Price rows in TOML: what the price list lacks, and what the user knows better.
 
 One form serves the overlay that comes with ctxkit (``data/prices.toml``), a user's own file and an imported LiteLLM
-price map; ``docs/how-to/prices.md`` shows it. This module reads and checks rows; :mod:`ctxkit.metering.draft` lays
+price map; ``docs/how-to/prices.md`` shows it. This module reads and checks rows; :mod:`ctxkit.metering.prices.draft` lays
 them over a price.
 """
 
@@ -216,7 +216,7 @@ def read_rows(path: Path) -> tuple[Row, ...]:
 
 
 def _row(raw: dict[str, Any], where: str) -> Row:
-    from ctxkit.metering.pricenames import provider_id, tier_name
+    from ctxkit.metering.prices.names import provider_id, tier_name
 
     where = f"{where} ({raw.get('provider', '?')} / {raw.get('model', '?')})"
     _known(raw, _ROW_KEYS | {"beyond"}, where)

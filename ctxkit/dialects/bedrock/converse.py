@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxkit.dialects.bedrock.converse_blocks import read_message, read_system, read_tool
+from ctxkit.dialects.bedrock.converse_usage import ConverseStream, read_answer
 from ctxkit.dialects.blocks import listed, mapped, request, said, steps, turns, whole
-from ctxkit.dialects.converse_blocks import read_message, read_system, read_tool
-from ctxkit.dialects.converse_usage import ConverseStream, read_answer
 from ctxkit.dialects.edits import apply
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Conversation, Message

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from ctxkit.metering.overlay import matches
-from ctxkit.metering.pricenames import provider_id
+from ctxkit.metering.prices.names import provider_id
+from ctxkit.metering.prices.overlay import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -200,7 +200,7 @@ def _surcharges(common: dict[str, Any], entry: Mapping[str, Any], last: dict[str
 
 
 def to_toml(rows: Iterable[Mapping[str, Any]], note: str = "") -> str:
-    """Rows as the text of a price file; :func:`ctxkit.metering.overlay.read_rows` reads it back."""
+    """Rows as the text of a price file; :func:`ctxkit.metering.prices.overlay.read_rows` reads it back."""
     lines = [f"# {line}" if line else "#" for line in note.splitlines()]
     for row in rows:
         lines += ["", "[[price]]", *_fields(row)]

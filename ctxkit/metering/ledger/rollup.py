@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from ctxkit.metering.journal import encode
-from ctxkit.metering.sketch import Sketch, bucket_of
+from ctxkit.metering.ledger.journal import encode
+from ctxkit.metering.ledger.sketch import Sketch, bucket_of
 
 if TYPE_CHECKING:
     import sqlite3

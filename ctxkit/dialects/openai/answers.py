@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ctxkit.dialects import wire
 from ctxkit.dialects.blocks import listed
-from ctxkit.dialects.openai_usage import read_usage, reported_cost
+from ctxkit.dialects.openai.usage import read_usage, reported_cost
 from ctxkit.dialects.usage import at, figure, merge, text
 from ctxkit.model import Answer
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from ctxkit.dialects import edits as _edits
 from ctxkit.dialects.blocks import listed, request, said, whole
-from ctxkit.dialects.openai_answers import ResponseStream, response_answer
-from ctxkit.dialects.openai_items import read_item, read_prompt, read_tool, role_of
-from ctxkit.dialects.openai_parts import unmarked
+from ctxkit.dialects.openai.answers import ResponseStream, response_answer
+from ctxkit.dialects.openai.items import read_item, read_prompt, read_tool, role_of
+from ctxkit.dialects.openai.parts import unmarked
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Conversation, Message, Part
 
