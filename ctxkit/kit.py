@@ -21,8 +21,6 @@ import os
 import secrets
 import threading
 import time
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -33,18 +31,18 @@ from ctxkit.dialects.markers import lifetimes
 from ctxkit.dialects.raw import read as read_answer
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults
-from ctxkit.metering.prices.bounds import cost_range, expected_usage
 from ctxkit.metering.settling import opening, record_of, unmetered_record
-from ctxkit.model import Answer, Estimate, Plan, Record, Usage
+from ctxkit.model import Answer, Plan, Record, Usage
 from ctxkit.stores import open_store
 from ctxkit.stores.guarded import GuardedStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ctxkit.dialects.base import Dialect
     from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.meter import Meter
     from ctxkit.metering.report import Report
     from ctxkit.model import Conversation, Json, Timing
     from ctxkit.policy import Policy
@@ -60,9 +58,6 @@ Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answe
 _COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
 _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
-
-
-_nested: ContextVar[bool] = ContextVar("ctxkit_nested", default=False)
 
 
 def home() -> Path:
@@ -137,23 +132,11 @@ class Kit:
         return Threads(self.store, self.policy.thread_memory)
 
     @functools.cached_property
-    def _counter(self) -> Any:
-        from ctxkit.metering.count import Counter
-
-        return Counter(memory=self.policy.count_memory)
-
-    @functools.cached_property
-    def _learned(self) -> Any:
-        from ctxkit.metering.learning import Learned
+    def _meter(self) -> Meter:
+        from ctxkit.metering.meter import Meter
 
         stored = self.store.get(_LEARNED_KEY)
-        return Learned.load(stored) if stored else Learned()
-
-    @functools.cached_property
-    def _prices(self) -> Any:
-        from ctxkit.metering.prices import Prices
-
-        return Prices(overrides=self.policy.prices)
+        return Meter(stored, memory=self.policy.count_memory, prices=self.policy.prices)
 
     # ------------------------------------------------------------------ plan
 
@@ -257,39 +240,24 @@ class Kit:
     def _weigh(
         self, plan: Plan, conversation: Conversation, digests: list[bytes], marked: list[Json], *, thread: str | None
     ) -> Plan:
-        model = plan.model or conversation.model
-        tier = conversation.tier
+        plan = replace(
+            plan,
+            model=plan.model or conversation.model,
+            stream=plan.stream or conversation.stream,
+            tier=conversation.tier,
+        )
         chain = self._hasher.chain(digests, f"{plan.dialect}\0{plan.scope or ''}")
-        fingerprint = self._hasher.digest((chain[-1:], model, plan.platform, dict(conversation.options)))
-        count = self._counter.count(conversation, digests, platform=plan.platform, model=model)
-        corrected = self._learned.correct(count, plan.feature, model)
-        answer = self._learned.expect_output(plan.feature, model)
-        usage = expected_usage(
-            corrected.tokens, self._learned.expect_read_share(plan.feature, model), answer, conversation.max_output
-        )
-        card = self._prices.card(plan.platform, model, at=plan.created, tier=tier, region=plan.region)
-        cost = cost_range(
-            card,
-            corrected.low,
-            usage,
-            corrected.high,
-            ttls=lifetimes(marked) if marked else (),
-            max_output=conversation.max_output,
-            choices=conversation.choices,
-        )
+        fingerprint = self._hasher.digest((chain[-1:], plan.model, plan.platform, dict(conversation.options)))
+        ttls = lifetimes(marked) if marked else ()
+        count, estimate = self._meter.estimate(plan, conversation, digests, ttls=ttls)
         operation, number = self._attempts.operation(plan, fingerprint)
         return replace(
             plan,
-            estimate=Estimate(
-                corrected.tokens, corrected.low, corrected.high, usage, cost, corrected.method, corrected.family
-            ),
+            estimate=estimate,
             operation=operation,
             number=number,
-            model=model,
             thread=thread or self._thread(conversation, chain),
             prefix=tuple(chain),
-            stream=plan.stream or conversation.stream,
-            tier=tier,
             count=count,
             fingerprint=fingerprint,
         )
@@ -307,7 +275,7 @@ class Kit:
                 return False
             conversation, digests, _ = self._look(body, named)
             platform, model = options.get("platform") or "", options.get("model") or conversation.model
-            return bool(self._counter.uncounted(conversation, digests, platform=platform, model=model) > _COUNT_INLINE)
+            return self._meter.uncounted(conversation, digests, platform=platform, model=model) > _COUNT_INLINE
         except Exception:  # noqa: BLE001 - plan itself will meet it, and says so
             return False
 
@@ -368,7 +336,7 @@ class Kit:
         self.sent(plan)
         answer = self._answer(plan, response, status)
         try:
-            record = self._price(plan, answer, status, timing)
+            record = self._meter.record(plan, answer, status, timing)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("settle", error, "The record keeps its estimate.")
             record = record_of(plan, None, status, timing, None)
@@ -402,18 +370,6 @@ class Kit:
             self.faults.note("answer", error, "The record is priced by its estimate.")
             return None
 
-    def _price(self, plan: Plan, answer: Answer | None, status: int | None, timing: Timing | None) -> Record:
-        card = None
-        if plan.dialect and not plan.unmetered:
-            tier = (answer.tier if answer else None) or plan.tier
-            region = (answer.region if answer else None) or plan.region
-            names = [name for name in (answer.model if answer else None, plan.model) if name]
-            cards = (
-                self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=region) for name in names
-            )
-            card = next((known for known in cards if known is not None), None)
-        return record_of(plan, answer, status, timing, card)
-
     def _keep(self, plan: Plan, record: Record) -> Record:
         try:
             if record.status == "failed":
@@ -437,12 +393,10 @@ class Kit:
         if record.response_id and plan.thread:
             # A later request that continues by id (previous_response_id) finds its thread by it.
             self._threads.commit([self._hasher.digest(record.response_id)], plan.thread)
-        if record.status != "settled" or record.usage is None or plan.count is None:
-            return
-        self._learned.observe(plan.count, plan.feature, plan.model, record.usage)
-        self._settled += 1
-        if self._settled % _LEARNED_EVERY == 0:
-            self.store.put(_LEARNED_KEY, self._learned.dump())
+        if self._meter.learn(plan, record):
+            self._settled += 1
+            if self._settled % _LEARNED_EVERY == 0:
+                self.store.put(_LEARNED_KEY, self._meter.dump())
 
     def unmetered(self, platform: str, endpoint: str) -> None:
         """Count a model call that passed and nobody can meter."""
@@ -503,24 +457,9 @@ class Kit:
 
     def _warm(self) -> None:
         try:
-            self._counter.warm("openai", "gpt-4o")
-            self._prices.card("openai", "gpt-4o", at=self.clock())
+            self._meter.warm(self.clock())
         except Exception as error:  # noqa: BLE001 - the first request meets it again, and says so
             self.faults.warn("warm", f"{type(error).__name__}: {error}")
-
-    @contextmanager
-    def nested(self) -> Iterator[None]:
-        """Inside, every inner door stands aside: the outer one (LiteLLM) meters the call."""
-        outer = _nested.get()
-        _nested.set(True)
-        try:
-            yield
-        finally:
-            _nested.set(outer)
-
-    def is_nested(self) -> bool:
-        """An outer door is metering the call that is running."""
-        return _nested.get()
 
     # ------------------------------------------------------------------ what was metered
 
@@ -533,8 +472,8 @@ class Kit:
 
     def flush(self) -> None:
         """Write down everything that waits, learned corrections included."""
-        if "_learned" in self.__dict__:
-            self.store.put(_LEARNED_KEY, self._learned.dump())
+        if "_meter" in self.__dict__:
+            self.store.put(_LEARNED_KEY, self._meter.dump())
         self.store.flush()
         self.ledger.flush()
 

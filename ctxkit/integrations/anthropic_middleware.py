@@ -15,6 +15,7 @@ from ctxkit.dialects import platforms, routing
 from ctxkit.errors import UnsupportedClientError
 from ctxkit.integrations.anthropic_header import as_asked, keep
 from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.nesting import is_nested, nested
 from ctxkit.integrations.tee import library_of, tee
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class _Middleware:
             with as_asked(request):
                 return call_next(request)
         try:
-            with self.kit.nested(), as_asked(request):
+            with nested(), as_asked(request):
                 response = call_next(request)
         except BaseException:
             exchange.settle(ended=False)
@@ -130,7 +131,7 @@ class _Middleware:
             with as_asked(request):
                 return await call_next(request)
         try:
-            with self.kit.nested(), as_asked(request):
+            with nested(), as_asked(request):
                 response = await call_next(request)
         except BaseException:
             await exchange.asettle(ended=False)
@@ -142,7 +143,7 @@ class _Middleware:
 
     def _body(self, request: Any) -> Json:
         """The wire JSON of a messages call, or ``None`` for everything else."""
-        if request.method.upper() != "POST" or self.kit.is_nested():
+        if request.method.upper() != "POST" or is_nested():
             return None
         path = request.url.partition("?")[0]
         route = routing.route(path, "api.anthropic.com", "POST")

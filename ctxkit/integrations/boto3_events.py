@@ -15,6 +15,7 @@ from ctxkit.dialects import wire
 from ctxkit.errors import UnsupportedClientError
 from ctxkit.integrations.bedrock_bodies import read_events, read_through
 from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.nesting import is_nested
 
 if TYPE_CHECKING:
     from ctxkit.kit import Kit
@@ -66,7 +67,7 @@ class _Door:
     def ask(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> Mapping[str, Any] | None:
         """Plan the call; gives new parameters when the plan changed the body, else ``None``."""
         with guard(self._kit, "door: request"):
-            if self._kit.is_nested():
+            if is_nested():
                 return None
             read = _converse if model.name in _CONVERSE else _invoke
             dialect, body, put = read(params)

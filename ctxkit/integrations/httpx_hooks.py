@@ -17,6 +17,7 @@ from ctxkit.dialects import platforms, routing, wire
 from ctxkit.errors import BudgetExceeded, UnsupportedClientError
 from ctxkit.integrations import usage_probe
 from ctxkit.integrations.exchange import SIGNED, Exchange, guard
+from ctxkit.integrations.nesting import is_nested
 from ctxkit.integrations.tee import library_of, tee
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Hooks:
 
     def _call(self, request: Any) -> Call | None:
         """The request as a dialect sees it, or ``None`` when it is nothing for us."""
-        if request.method != "POST" or self.kit.is_nested():
+        if request.method != "POST" or is_nested():
             return None
         under_way = request.extensions.get(self._key)
         if under_way is not None and not under_way.settled:

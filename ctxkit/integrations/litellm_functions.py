@@ -18,6 +18,7 @@ from ctxkit.integrations import usage_probe
 from ctxkit.integrations.delegating import StandIn
 from ctxkit.integrations.exchange import Exchange, guard
 from ctxkit.integrations.litellm_usage import Chunks, answer_of
+from ctxkit.integrations.nesting import is_nested, nested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -143,7 +144,7 @@ class _Door:
             if exchange is None:
                 return function(*args, **kwargs)
             try:
-                with self._kit.nested():
+                with nested():
                     response = function(*args, **self._changed(kwargs, exchange))
             except BaseException as error:
                 exchange.status = _status_of(error)
@@ -169,7 +170,7 @@ class _Door:
             if exchange is None:
                 return await function(*args, **kwargs)
             try:
-                with self._kit.nested():
+                with nested():
                     response = await function(*args, **self._changed(kwargs, exchange))
             except BaseException as error:
                 exchange.status = _status_of(error)
@@ -200,7 +201,7 @@ class _Door:
 
     def _asked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Json:
         """The call as an OpenAI-shaped body, or ``None`` inside an outer door."""
-        if self._kit.is_nested():
+        if is_nested():
             return None
         given = {**dict(zip(self._names, args, strict=False)), **kwargs}
         body = {key: value for key, value in given.items() if key in _WIRE and value is not None}

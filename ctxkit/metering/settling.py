@@ -15,7 +15,7 @@ from ctxkit.model import Record
 
 if TYPE_CHECKING:
     from ctxkit.metering.prices.card import Card
-    from ctxkit.model import Answer, Plan, Status, Timing, Usage
+    from ctxkit.model import Answer, Plan, Status, Timing
 
 __all__ = ["opening", "record_of", "unmetered_record"]
 

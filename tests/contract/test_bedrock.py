@@ -8,6 +8,7 @@ import pytest
 
 from ctxkit import feature
 from ctxkit.errors import BudgetExceeded, UnsupportedClientError
+from ctxkit.integrations.nesting import nested
 from tests.contract.shared import collected, only, settled, wire
 
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
@@ -263,7 +264,7 @@ def test_labels(client, records):
 
 
 def test_inner_doors_stand_aside(client, kit, records):
-    with kit.nested():
+    with nested():
         client.converse(**CONVERSE)
     assert records == []
 

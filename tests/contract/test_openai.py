@@ -15,6 +15,7 @@ import pytest
 
 from ctxkit import feature
 from ctxkit.errors import BudgetExceeded
+from ctxkit.integrations.nesting import nested
 from ctxkit.testing import Tokens
 from tests.contract.shared import MESSAGES, collected, only, settled, wire
 
@@ -462,7 +463,7 @@ async def test_concurrent_labels_keep_apart(provider, kit, records):
 
 
 def test_inner_doors_stand_aside(provider, kit, client, records):
-    with kit.nested():
+    with nested():
         client.chat.completions.create(model=MODEL, messages=MESSAGES)
     assert records == []
     client.chat.completions.create(model=MODEL, messages=MESSAGES)

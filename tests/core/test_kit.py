@@ -228,10 +228,11 @@ class Broken:
         raise OSError("broken on purpose")
 
 
-@pytest.mark.parametrize("room", ["_counter", "_learned", "_prices", "_threads", "_hasher", "ledger"])
+@pytest.mark.parametrize("room", ["_meter", "_threads", "_hasher", "ledger", "_counter", "_learned", "_prices"])
 def test_a_broken_room_never_breaks_the_call(room, caplog):
     kit = Kit()
-    kit.__dict__[room] = Broken()
+    parts = kit._meter.__dict__ if room in kit._meter.__dict__ else kit.__dict__
+    parts[room] = Broken()
     with caplog.at_level(logging.WARNING, logger="ctxkit"):
         plan = chat(kit)
         kit.sent(plan)
@@ -244,7 +245,7 @@ def test_a_broken_room_never_breaks_the_call(room, caplog):
 
 def test_strict_raises_the_fault():
     kit = Kit(strict=True)
-    kit.__dict__["_counter"] = Broken()
+    kit.__dict__["_meter"] = Broken()
     with pytest.raises(OSError, match="on purpose"):
         chat(kit)
 
@@ -268,8 +269,8 @@ async def test_the_async_twins_do_the_same(kit):
 
 async def test_what_takes_long_is_counted_off_the_event_loop(kit):
     seen = []
-    count = kit._counter.count
-    kit._counter.count = lambda *a, **k: (seen.append(threading.current_thread()), count(*a, **k))[1]
+    estimate = kit._meter.estimate
+    kit._meter.estimate = lambda *a, **k: (seen.append(threading.current_thread()), estimate(*a, **k))[1]
     huge = {**BODY, "messages": [{"role": "user", "content": "many words " * 20_000}]}
     with feature("loop"):
         plan = await kit.aplan(huge, dialect="openai.chat", platform="openai")

@@ -1,0 +1,31 @@
+"""Doors within doors: LiteLLM calls OpenAI's SDK, which calls httpx. The outermost one meters the call."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["is_nested", "nested"]
+
+_nested: ContextVar[bool] = ContextVar("ctxkit_nested", default=False)
+
+
+@contextmanager
+def nested() -> Iterator[None]:
+    """Inside, every inner door stands aside."""
+    outer = _nested.get()
+    _nested.set(True)
+    try:
+        yield
+    finally:
+        # Set, not reset by token: a generator may be closed in another context than the one it was begun in.
+        _nested.set(outer)
+
+
+def is_nested() -> bool:
+    """An outer door is metering the call that is running."""
+    return _nested.get()

@@ -1,0 +1,112 @@
+"""The meter: what a request will cost, what it did cost, and what one teaches about the next.
+
+Counting, learned corrections and prices need one another in this order and no other; the hall asks for the result.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctxkit.metering.count import Count, Counter
+from ctxkit.metering.learning import Learned
+from ctxkit.metering.prices import Prices
+from ctxkit.metering.prices.bounds import cost_range, expected_usage
+from ctxkit.metering.settling import record_of
+from ctxkit.model import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ctxkit.metering.prices import Card
+    from ctxkit.model import Answer, Conversation, Plan, Record, Timing
+
+__all__ = ["Meter"]
+
+
+class Meter:
+    """Weighs requests and prices answers; one per kit, for all threads.
+
+    Args:
+        learned: what an earlier :meth:`dump` gave; ``None`` to begin anew.
+        memory: how many messages' tokens are remembered.
+        prices: file with the user's own price rows.
+
+    Raises:
+        ConfigurationError: a price row that cannot work.
+    """
+
+    def __init__(self, learned: bytes | None = None, *, memory: int = 65536, prices: Path | None = None) -> None:
+        self._counter = Counter(memory=memory)
+        self._learned = Learned.load(learned) if learned else Learned()
+        self._prices = Prices(overrides=prices)
+
+    def warm(self, at: float) -> None:
+        """Load the vocabulary and the price list, which the first request would wait for (``at``: unix seconds)."""
+        self._counter.warm("openai", "gpt-4o")
+        self._prices.card("openai", "gpt-4o", at=at)
+
+    def uncounted(self, conversation: Conversation, digests: Sequence[bytes], *, platform: str, model: str) -> int:
+        """Characters that :meth:`estimate` would have to count anew."""
+        return self._counter.uncounted(conversation, digests, platform=platform, model=model)
+
+    def estimate(
+        self, plan: Plan, conversation: Conversation, digests: Sequence[bytes], *, ttls: tuple[str, ...]
+    ) -> tuple[Count, Estimate]:
+        """Tokens and cost of a request before it is sent.
+
+        Args:
+            plan: who asks which model where, and when.
+            conversation: what is sent.
+            digests: a keyed hash for each of its messages.
+            ttls: lives of the cache markers in it.
+
+        Returns:
+            The count as it was measured, which :meth:`learn` needs, and the estimate after what was learned.
+        """
+        count = self._counter.count(conversation, digests, platform=plan.platform, model=plan.model)
+        corrected = self._learned.correct(count, plan.feature, plan.model)
+        usage = expected_usage(
+            corrected.tokens,
+            self._learned.expect_read_share(plan.feature, plan.model),
+            self._learned.expect_output(plan.feature, plan.model),
+            conversation.max_output,
+        )
+        cost = cost_range(
+            self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region),
+            corrected.low,
+            usage,
+            corrected.high,
+            ttls=ttls,
+            max_output=conversation.max_output,
+            choices=conversation.choices,
+        )
+        return count, Estimate(
+            corrected.tokens, corrected.low, corrected.high, usage, cost, corrected.method, corrected.family
+        )
+
+    def record(self, plan: Plan, answer: Answer | None, http_status: int | None, timing: Timing | None) -> Record:
+        """The record of an attempt that ended; see :func:`ctxkit.metering.settling.record_of`."""
+        card = self._card(plan, answer) if plan.dialect and not plan.unmetered else None
+        return record_of(plan, answer, http_status, timing, card)
+
+    def _card(self, plan: Plan, answer: Answer | None) -> Card | None:
+        """Of the model that answered, or else of the one that was asked: an answer may bear a name of its own."""
+        tier = (answer.tier if answer else None) or plan.tier
+        region = (answer.region if answer else None) or plan.region
+        for name in (answer.model if answer else None, plan.model):
+            card = name and self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=region)
+            if card:
+                return card
+        return None
+
+    def learn(self, plan: Plan, record: Record) -> bool:
+        """Let the next estimate of this feature know what this one came to; False where there is nothing to learn."""
+        if record.status != "settled" or record.usage is None or not isinstance(plan.count, Count):
+            return False
+        self._learned.observe(plan.count, plan.feature, plan.model, record.usage)
+        return True
+
+    def dump(self) -> bytes:
+        """All that was learned, for a store that outlives the process."""
+        return self._learned.dump()
