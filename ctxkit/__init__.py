@@ -22,7 +22,8 @@ from ctxkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from ctxkit.kit import Kit, default_kit
+    from ctxkit.defaults import default_kit
+    from ctxkit.kit import Kit
     from ctxkit.labels import feature
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import Report
@@ -72,7 +73,7 @@ __all__ = [
 
 _HOMES = {
     "Kit": "kit",
-    "default_kit": "kit",
+    "default_kit": "defaults",
     "feature": "labels",
     "Ledger": "metering.ledger",
     "Report": "metering.report",
@@ -109,7 +110,7 @@ def wrap(client: C, *, platform: str | None = None) -> C:
     Raises:
         UnsupportedClientError: no front door fits it; the message says what to do.
     """
-    from ctxkit.kit import default_kit
+    from ctxkit.defaults import default_kit
 
     return default_kit().wrap(client, platform=platform)
 

@@ -7,18 +7,23 @@ application or a framework makes, too.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctxkit.forks import on_fork
+from ctxkit.labels import as_text, current
+from ctxkit.model import Plan
 
 if TYPE_CHECKING:
-    from ctxkit.model import Plan, Record
+    from collections.abc import Mapping
 
-__all__ = ["Attempts"]
+    from ctxkit.model import Json, Record
 
-_LIMIT = 10_000  # attempts remembered that were sent and never succeeded
+__all__ = ["Attempts", "blank_plan"]
+
+_LIMIT = 10_000  # attempts remembered of each kind
 
 
 class _Trace(NamedTuple):
@@ -31,16 +36,43 @@ class _Trace(NamedTuple):
 _last: ContextVar[_Trace | None] = ContextVar("ctxkit_last_attempt", default=None)
 
 
+def blank_plan(
+    body: Json, *, now: float, feature: str | None = None, labels: Mapping[str, str] | None = None, **known: Any
+) -> Plan:
+    """A first attempt that knows who asks and when, before the request was looked at.
+
+    Args:
+        body: the wire JSON of the request.
+        now: unix time in seconds; ids begin with it, so that they sort by time.
+        feature: overrides the feature of the code that is running.
+        labels: added to the labels of the code that is running.
+        known: further fields of the plan.
+    """
+    who = current()
+    attempt = f"{int(now * 1000):012x}{os.urandom(10).hex()}"
+    return Plan(
+        body=body,
+        attempt=attempt,
+        operation=attempt,
+        created=now,
+        feature=feature or (who.path if who else None),
+        labels={**(who.labels if who else {}), **as_text(labels or {})},
+        **known,
+    )
+
+
 class Attempts:
-    """The attempts of one kit that were sent and have not succeeded, by their opening entries; bounded."""
+    """The attempts of one kit: sent and not succeeded (by their opening entries), failed, and over; all bounded."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, Record] = OrderedDict()
         self._failed: OrderedDict[str, None] = OrderedDict()
+        self._over: OrderedDict[str, None] = OrderedDict()
         on_fork(self, "forget")
 
     def __contains__(self, attempt: str) -> bool:
-        return attempt in self._open
+        """It was sent, as far as anyone remembers."""
+        return attempt in self._open or attempt in self._over
 
     def operation(self, plan: Plan, fingerprint: bytes) -> tuple[str, int]:
         """Operation and number of the attempt that ``plan`` would be."""
@@ -76,12 +108,15 @@ class Attempts:
     def succeed(self, plan: Plan) -> bool:
         """It is over; True when this is the first one hears of it."""
         self._failed.pop(plan.attempt, None)
+        self._over[plan.attempt] = None
+        _trim(self._over)
         return self._open.pop(plan.attempt, None) is not None
 
     def forget(self) -> None:
         """A forked child has sent nothing: its parent settles what it sent."""
         self._open = OrderedDict()
         self._failed = OrderedDict()
+        self._over = OrderedDict()
 
     def last(self) -> _Trace | None:
         """What this context sent last: to be taken along from a thread into the task that waits for it."""

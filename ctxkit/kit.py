@@ -16,16 +16,17 @@ Rules of the hall:
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import functools
-import os
 import secrets
 import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from ctxkit import dialects, labels
-from ctxkit.attempts import Attempts
+from ctxkit import dialects
+from ctxkit.attempts import Attempts, blank_plan
 from ctxkit.caching.prefixes import Hasher, Threads
 from ctxkit.dialects.markers import lifetimes
 from ctxkit.dialects.raw import read as read_answer
@@ -48,23 +49,18 @@ if TYPE_CHECKING:
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
 
-__all__ = ["Kit", "default_kit", "home"]
+__all__ = ["Kit"]
 
 C = TypeVar("C")
+T = TypeVar("T")
 
 Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answer | Usage | None"
 """What may be settled."""
 
 _COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
+_LONGEST_NAME = 256  # characters of a model or tier: they are keys of memories and columns of the ledger
 _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
-
-
-def home() -> Path:
-    """The folder of the default kit: ``$CTXKIT_HOME``, or ``~/.ctxkit``."""
-    from pathlib import Path
-
-    return Path(os.environ.get("CTXKIT_HOME") or "~/.ctxkit").expanduser()
 
 
 class Kit:
@@ -181,7 +177,18 @@ class Kit:
             known = ", ".join(dialects.EDITABLE + dialects.METER_ONLY)
             raise ConfigurationError(f"no dialect {dialect!r}; there are: {known}")
         now = self.clock() if now is None else now
-        blank = self._blank(body, dialect or "", platform, model, stream, feature, labels, scope, region, now)
+        blank = blank_plan(
+            body,
+            now=now,
+            feature=feature,
+            labels=labels,
+            dialect=dialect or "",
+            platform=platform,
+            model=model or "",
+            stream=bool(stream),
+            scope=scope or self.policy.scope,
+            region=region,
+        )
         if named is None:
             return replace(blank, unmetered="no wire format known for it")
         try:
@@ -198,39 +205,8 @@ class Kit:
     async def aplan(self, body: Json, **options: Any) -> Plan:
         """``plan`` for event loops: what takes long is done in a thread. Takes what ``plan`` takes."""
         if self._takes_long(body, options):
-            return await asyncio.to_thread(functools.partial(self.plan, body, **options))
+            return await _aside(functools.partial(self.plan, body, **options))
         return self.plan(body, **options)
-
-    def _blank(
-        self,
-        body: Json,
-        dialect: str,
-        platform: str,
-        model: str | None,
-        stream: bool | None,
-        feature: str | None,
-        extra: Mapping[str, str] | None,
-        scope: str | None,
-        region: str | None,
-        now: float,
-    ) -> Plan:
-        """A plan that knows who asks and when, before the request was looked at."""
-        who = labels.current()
-        attempt = f"{int(now * 1000):012x}{os.urandom(10).hex()}"
-        return Plan(
-            body=body,
-            attempt=attempt,
-            operation=attempt,
-            dialect=dialect,
-            platform=platform,
-            model=model or "",
-            feature=feature or (who.path if who else None),
-            labels={**(who.labels if who else {}), **(extra or {})},
-            scope=scope or self.policy.scope,
-            stream=bool(stream),
-            created=now,
-            region=region,
-        )
 
     def _look(self, body: Json, dialect: Dialect) -> tuple[Conversation, list[bytes], list[Json]]:
         """The request through its dialect, a hash per message, and the values that carry cache markers."""
@@ -242,9 +218,9 @@ class Kit:
     ) -> Plan:
         plan = replace(
             plan,
-            model=plan.model or conversation.model,
+            model=(plan.model or conversation.model)[:_LONGEST_NAME],
             stream=plan.stream or conversation.stream,
-            tier=conversation.tier,
+            tier=conversation.tier and conversation.tier[:_LONGEST_NAME],
         )
         chain = self._hasher.chain(digests, f"{plan.dialect}\0{plan.scope or ''}")
         fingerprint = self._hasher.digest((chain[-1:], plan.model, plan.platform, dict(conversation.options)))
@@ -294,7 +270,7 @@ class Kit:
         """``sent`` for event loops."""
         if self.ledger.sync == "full":
             # The thread has a context of its own: what it noted there is brought back.
-            self._attempts.resume(await asyncio.to_thread(self._sent_in_thread, plan))
+            self._attempts.resume(await _aside(functools.partial(self._sent_in_thread, plan)))
         else:
             self.sent(plan)
 
@@ -350,7 +326,7 @@ class Kit:
     ) -> Record:
         """``settle`` for event loops: a commit that waits for the disk (``sync="full"``) waits in a thread."""
         if self.ledger.sync == "full":
-            return await asyncio.to_thread(functools.partial(self.settle, plan, response, **options))
+            return await _aside(functools.partial(self.settle, plan, response, **options))
         return self.settle(plan, response, **options)
 
     def _answer(self, plan: Plan, response: Any, status: int | None) -> Answer | None:
@@ -371,14 +347,15 @@ class Kit:
             return None
 
     def _keep(self, plan: Plan, record: Record) -> Record:
+        news = record.status != "failed" and self._attempts.succeed(plan)
+        if record.status == "failed":
+            self._attempts.fail(plan)
         try:
-            if record.status == "failed":
-                self._attempts.fail(plan)
-            elif self._attempts.succeed(plan):
-                self._learn(plan, record)
             self.ledger.append(record)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("ledger", error, _advice_for(error))
+        if news:
+            self._learn(plan, record)
         self._tell(record)
         return record
 
@@ -390,6 +367,12 @@ class Kit:
                 self.faults.note("listener", error)
 
     def _learn(self, plan: Plan, record: Record) -> None:
+        try:
+            self._teach(plan, record)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("learn", error, "Please report it.")
+
+    def _teach(self, plan: Plan, record: Record) -> None:
         if record.response_id and plan.thread:
             # A later request that continues by id (previous_response_id) finds its thread by it.
             self._threads.commit([self._hasher.digest(record.response_id)], plan.thread)
@@ -401,7 +384,7 @@ class Kit:
     def unmetered(self, platform: str, endpoint: str) -> None:
         """Count a model call that passed and nobody can meter."""
         try:
-            plan = self._blank(None, "", platform, endpoint, None, None, None, None, None, self.clock())
+            plan = blank_plan(None, now=self.clock(), platform=platform, scope=self.policy.scope)
             record = unmetered_record(plan, endpoint)
             self.ledger.append(record)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
@@ -452,14 +435,15 @@ class Kit:
         try:
             load_prices()  # in this thread: see there
         except Exception as error:  # noqa: BLE001 - without prices everything is counted all the same
-            self.faults.warn("warm", f"{type(error).__name__}: {error}")
-        threading.Thread(target=self._warm, name="ctxkit-warm", daemon=True).start()
+            self.faults.warn("warm", type(error).__name__)
+        with contextlib.suppress(RuntimeError):  # no more threads: the first request waits a little instead
+            threading.Thread(target=self._warm, name="ctxkit-warm", daemon=True).start()
 
     def _warm(self) -> None:
         try:
             self._meter.warm(self.clock())
         except Exception as error:  # noqa: BLE001 - the first request meets it again, and says so
-            self.faults.warn("warm", f"{type(error).__name__}: {error}")
+            self.faults.warn("warm", type(error).__name__)
 
     # ------------------------------------------------------------------ what was metered
 
@@ -471,29 +455,36 @@ class Kit:
         return report(self.ledger, by=by, since=since, now=self.clock(), **{**money, **options})
 
     def flush(self) -> None:
-        """Write down everything that waits, learned corrections included."""
+        """Write down everything that waits, learned corrections included.
+
+        Raises:
+            StoreError: the ledger cannot be written; what waits goes on waiting.
+        """
         if "_meter" in self.__dict__:
             self.store.put(_LEARNED_KEY, self._meter.dump())
         self.store.flush()
         self.ledger.flush()
 
     def close(self) -> None:
-        """Flush and let go of files and threads."""
-        self.flush()
-        self.ledger.close()
-        self.store.close()
+        """Flush and let go of files and threads. What cannot be written is told, as all faults are, and not raised."""
+        for step in (self.flush, self.ledger.close, self.store.close):
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - who closes has nothing left to do about it
+                self.faults.note("close", error, _advice_for(error))
+
+
+async def _aside(work: Callable[[], T]) -> T:
+    """``asyncio.to_thread``, but here and now when the loop has no threads any more, because all is ending."""
+    context = contextvars.copy_context()
+    try:
+        waiting = asyncio.get_running_loop().run_in_executor(None, functools.partial(context.run, work))
+    except RuntimeError:
+        return work()
+    return await waiting
 
 
 def _advice_for(error: Exception) -> str:
     from ctxkit.errors import StoreError
 
     return "" if isinstance(error, StoreError) else "Please report it."
-
-
-@functools.cache
-def default_kit() -> Kit:
-    """The kit of ``ctxkit.wrap``: policy from files and environment, state in ``home()``."""
-    from ctxkit.policy import Policy
-
-    folder = home()
-    return Kit(policy=Policy.load(), store=folder / "store", ledger=folder / "ledger.db")

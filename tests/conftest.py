@@ -23,10 +23,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "ctxkit-home"
     monkeypatch.setenv("CTXKIT_HOME", str(folder))
     yield folder
-    kit = sys.modules.get("ctxkit.kit")
-    if kit is not None and kit.default_kit.cache_info().currsize:
-        kit.default_kit().close()
-        kit.default_kit.cache_clear()
+    defaults = sys.modules.get("ctxkit.defaults")
+    if defaults is not None and defaults.default_kit.cache_info().currsize:
+        defaults.default_kit().close()
+        defaults.default_kit.cache_clear()
 
 
 @pytest.fixture

@@ -17,10 +17,11 @@ LEAVES = {
     "forks": set(),
     "model": {"errors", "explain"},  # Plan.explain() asks for its words when it is called
     "explain": {"model"},
-    "faults": {"errors"},
+    "faults": {"errors", "forks"},
     "labels": {"errors"},
     "policy": {"errors"},
-    "attempts": {"model", "forks"},
+    "attempts": {"model", "forks", "labels"},
+    "defaults": {"kit", "policy"},
 }
 DOORS = {
     "tiktoken": {"metering/tokens.py"},

@@ -93,7 +93,7 @@ def examine(*, now: float, ledger: Path | None = None) -> Iterator[Check]:
         now: unix time, for the age of prices.
         ledger: the ledger to look at; default: the one in the home folder.
     """
-    from ctxkit.kit import home
+    from ctxkit.defaults import home
 
     yield Check("python", platform.python_implementation(), "ok", f"{platform.python_version()} on {platform.system()}")
     yield from _packages()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,19 +51,27 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report; 0, or 2 when there is no ledger."""
+    from ctxkit.defaults import home
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import report
     from ctxkit.policy import Policy
 
     policy = Policy.load()
-    home = Path(os.environ.get("CTXKIT_HOME") or "~/.ctxkit").expanduser()
-    ledger = Ledger(args.ledger or home / "ledger.db")
+    ledger = Ledger(args.ledger or home() / "ledger.db")
     if complaint := _complaint(ledger):
         print(f"ctxkit report: {complaint}", file=sys.stderr)
         return 2
     with ledger:
-        money = {"currency": policy.currency, "rate": policy.usd_rate}
-        found = report(ledger, args.by, args.since, args.until, args.timezone, now=time.time(), **money)
+        found = report(
+            ledger,
+            args.by,
+            args.since,
+            args.until,
+            args.timezone,
+            now=time.time(),
+            currency=policy.currency,
+            rate=policy.usd_rate,
+        )
     _show(found, args)
     return 0
 

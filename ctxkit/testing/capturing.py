@@ -29,7 +29,7 @@ def capture(kit: Kit | None = None) -> Iterator[list[Record]]:
     Args:
         kit: whose records; default: the kit of ``ctxkit.wrap``.
     """
-    from ctxkit.kit import default_kit
+    from ctxkit.defaults import default_kit
 
     watched = kit or default_kit()
     records: list[Record] = []

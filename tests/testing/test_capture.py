@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ctxkit import kit as hall
+from ctxkit import Kit, default_kit
 from ctxkit.testing import capture
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
 ANSWER = {"usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}}
 
 
-def settle(kit: hall.Kit) -> None:
+def settle(kit: Kit) -> None:
     kit.settle(kit.plan(BODY, dialect="openai.chat", platform="openai"), ANSWER)
 
 
 def test_lists_records_of_a_kit() -> None:
-    kit = hall.Kit(store=None, ledger=None, strict=True)
+    kit = Kit(store=None, ledger=None, strict=True)
     settle(kit)
     with capture(kit) as outer:
         settle(kit)
@@ -31,5 +31,5 @@ def test_lists_records_of_a_kit() -> None:
 
 def test_default_kit() -> None:
     with capture() as records:
-        settle(hall.default_kit())
+        settle(default_kit())
     assert [record.status for record in records] == ["settled"]
