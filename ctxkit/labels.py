@@ -15,6 +15,7 @@ import functools
 import inspect
 import os
 import threading
+from collections.abc import Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Self, TypeVar, cast
@@ -22,14 +23,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Self, TypeVar, cas
 from ctxkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 
-__all__ = ["Attribution", "current", "feature"]
+__all__ = ["Attribution", "as_text", "current", "feature"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _LONGEST_NAME = 200
+_DEEPEST = 10  # names in a path
 
 
 class Attribution(NamedTuple):
@@ -38,6 +40,17 @@ class Attribution(NamedTuple):
     path: str
     labels: Mapping[str, str]
     outer: Attribution | None
+
+
+def as_text(labels: Mapping[str, object]) -> dict[str, str]:
+    """Labels as the ledger keeps them: text, and not too much of it.
+
+    Raises:
+        ConfigurationError: they are no mapping.
+    """
+    if not isinstance(labels, Mapping):
+        raise ConfigurationError(f"labels are a mapping of names to values, not {type(labels).__name__}")
+    return {str(name)[:_LONGEST_NAME]: str(value)[:_LONGEST_NAME] for name, value in labels.items()}
 
 
 _current: ContextVar[Attribution | None] = ContextVar("ctxkit_attribution", default=None)
@@ -74,7 +87,7 @@ class feature:  # noqa: N801 - reads as a verb: @feature("search")
                 f"feature() wants a name of 1 to {_LONGEST_NAME} characters, got {name!r:.60}: @feature('search')"
             )
         self.name = name.strip("/ ")
-        self.labels = {key: str(value) for key, value in labels.items()}
+        self.labels = as_text(labels)
         _carry_into_threads()
 
     def __enter__(self) -> Self:
@@ -105,7 +118,10 @@ class feature:  # noqa: N801 - reads as a verb: @feature("search")
         outer = _current.get()
         if outer is None:
             return Attribution(self.name, self.labels, None)
-        return Attribution(f"{outer.path}/{self.name}", {**outer.labels, **self.labels}, outer)
+        path = f"{outer.path}/{self.name}"
+        if path.count("/") >= _DEEPEST:
+            path = outer.path  # an agent that calls itself is not to make a new feature with every turn
+        return Attribution(path, {**outer.labels, **self.labels}, outer)
 
     def _coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
