@@ -6,11 +6,11 @@ Nothing here touches the network or the environment. A vocabulary is read once p
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from typing import TYPE_CHECKING
 
+from ctxkit.forks import on_fork
 from ctxkit.metering.openai_models import base_model, encoding_for, verified
 from ctxkit.metering.vocabularies import VOCABULARIES, read_ranks
 
@@ -25,16 +25,20 @@ __all__ = ["base_model", "encoding_for", "rough_tokens", "text_tokens", "token_b
 _SHARED = {"o200k_harmony": "o200k_base"}
 
 _loaded: dict[str, Encoding | None] = {}
-_lock = threading.Lock()
 
 
-def _fresh_lock() -> None:
-    global _lock  # noqa: PLW0603 - a lock that was held while the process forked stays held in the child
-    _lock = threading.Lock()
+class _Turn:
+    """Whose turn it is to read a vocabulary; a lock held while the process forks would stay held in the child."""
+
+    def __init__(self) -> None:
+        self.renew()
+        on_fork(self, "renew")
+
+    def renew(self) -> None:
+        self.lock = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_fresh_lock)
+_turn = _Turn()
 
 
 def warm(encoding: str) -> bool:
@@ -70,7 +74,7 @@ def text_tokens(text: str, encoding: str) -> int:
 def _encoding(name: str) -> Encoding | None:
     name = _SHARED.get(name, name)
     if name not in _loaded:
-        with _lock:
+        with _turn.lock:
             if name not in _loaded:
                 _loaded[name] = _build(name)
     return _loaded[name]

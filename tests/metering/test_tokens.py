@@ -155,7 +155,7 @@ def test_many_threads_load_a_vocabulary_once(monkeypatch):
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_child_forked_while_a_vocabulary_loads_can_load_it(monkeypatch):
     monkeypatch.setattr(tokens, "_loaded", {})
-    with tokens._lock:
+    with tokens._turn.lock:
         child = os.fork()
         if child == 0:
             os._exit(0 if text_tokens("a b c", "p50k_base") == 3 else 1)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ctxkit.errors import StoreError
-from ctxkit.metering.ledger.journal import make_private
+from ctxkit.folders import private_folder
 from ctxkit.metering.ledger.schema import APPLICATION, check, migrate, version
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Database:
             if self._db is not None and not self._same_file():
                 self.close()
             if self._db is None:
-                make_private(self._path.parent)
+                private_folder(self._path.parent)
                 self._db = _opened(self._path, timeout=wait)
                 self._forgotten = weakref.finalize(self, self._db.close)
                 self._forgotten.atexit = False  # the background thread may be at it until the very end
@@ -121,7 +121,7 @@ class Database:
         import fcntl
 
         try:
-            make_private(self._folder)
+            private_folder(self._folder)
             gate = os.open(self._folder / "gate", os.O_CREAT | os.O_RDWR, 0o600)
         except OSError:  # a ledger that can only be read is set aside by nobody
             yield

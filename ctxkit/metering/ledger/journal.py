@@ -22,6 +22,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.errors import StoreError
+from ctxkit.folders import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json
 
-__all__ = ["Journal", "decode", "encode", "journals", "make_private", "orphaned", "owner_of"]
+__all__ = ["Journal", "decode", "encode", "journals", "orphaned", "owner_of"]
 
 _SUFFIX: Final = ".jsonl"
 _LONGEST_QUEUE: Final = 10_000  # entries kept in memory while the disk refuses them: some ten megabytes
@@ -171,7 +172,7 @@ class Journal:
 
     def _begin(self) -> None:
         """Begin the next file: locked first, then named, and only then is the old one given up."""
-        make_private(self._folder)
+        private_folder(self._folder)
         self._number += 1
         path = self._folder / f"{self.owner}.{self._number:06d}{_SUFFIX}"
         nameless = path.with_suffix(".new")
@@ -238,13 +239,6 @@ def journals(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if path.suffix == _SUFFIX)
     except FileNotFoundError:
         return []
-
-
-def make_private(folder: Path) -> None:
-    """Make a folder, and what is missing above it, for this user alone; what exists stays as it is."""
-    if not folder.is_dir():
-        make_private(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def owner_of(journal: Path) -> str:
