@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from ctxkit.testing import FakeProvider
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("CTXKIT_DATA") or ROOT / ".." / "shared" / "data").resolve()
+
+# No test asserts a time: on a busy machine an example may take what it takes.
+settings.register_profile("ctxkit", deadline=None)
+settings.load_profile("ctxkit")
 
 
 @pytest.fixture(autouse=True)
