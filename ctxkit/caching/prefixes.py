@@ -20,6 +20,9 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ctxkit.errors import ProviderShapeError
+from ctxkit.forks import on_fork
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -91,7 +94,14 @@ def _bytes_of(value: Any) -> bytes:
     try:
         return marshal.dumps(value, _FORMAT)
     except ValueError:  # subclasses of str or dict, Decimal, datetime: what JSON would make of them
+        return _slow_bytes_of(value)
+
+
+def _slow_bytes_of(value: Any) -> bytes:
+    try:
         return json.dumps(value, default=repr, ensure_ascii=True).encode()
+    except (RecursionError, ValueError):
+        raise ProviderShapeError("the request is nested too deeply, or contains itself") from None
 
 
 class Threads:
@@ -106,7 +116,8 @@ class Threads:
         self._store = store
         self._size = size
         self._known: OrderedDict[bytes, str] = OrderedDict()
-        self._lock = threading.Lock()
+        self._fresh_lock()
+        on_fork(self, "_fresh_lock")
 
     def find(self, chain: Sequence[bytes]) -> str | None:
         """Id of the thread that sent the longest known prefix of ``chain``; ``None`` for a new one."""
@@ -134,3 +145,7 @@ class Threads:
             while len(self._known) > self._size:
                 self._known.popitem(last=False)
         self._store.put(b"t" + link, thread.encode())
+
+    def _fresh_lock(self) -> None:
+        """A forked child must not wait for a thread of its parent."""
+        self._lock = threading.Lock()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from ctxkit.forks import on_fork
+
 __all__ = ["MemoryStore"]
 
 
@@ -14,7 +16,8 @@ class MemoryStore:
     def __init__(self, size: int = 200_000) -> None:
         self._size = size
         self._values: OrderedDict[bytes, bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._fresh_lock()
+        on_fork(self, "_fresh_lock")
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or ``None``."""
@@ -38,3 +41,7 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go."""
+
+    def _fresh_lock(self) -> None:
+        """A forked child must not wait for a thread of its parent."""
+        self._lock = threading.Lock()
