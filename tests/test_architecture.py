@@ -10,11 +10,12 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ctxkit"
 ROOMS = {"dialects", "hygiene", "caching", "metering", "stores"}
 ABOVE = {"cli", "testing", "integrations", "replay", "pytest_plugin"}
-GROUND = {"errors", "folders", "forks", "model"}  # what every room may stand on
+GROUND = {"errors", "folders", "forks", "model", "money"}  # what every room may stand on
 LEAVES = {
     "errors": set(),
     "folders": set(),
     "forks": set(),
+    "money": set(),
     "model": {"errors", "explain"},  # Plan.explain() asks for its words when it is called
     "explain": {"model"},
     "faults": {"errors", "forks"},

@@ -1,13 +1,13 @@
 """Reading figures out of answers: what all dialects do alike.
 
-A figure that is missing, null, negative or no whole number is ``None``: unknown, never 0. What does not add up
+A figure that is missing, null, negative, absurd or no whole number is ``None``: unknown, never 0. What does not add up
 becomes a sentence in ``Answer.problems``; nothing here raises.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from ctxkit.model import Json, Usage
 
 __all__ = ["at", "checks", "dollars", "figure", "less", "merge", "text", "ttl_split"]
+
+_ABSURD: Final = 10**12
+"""Tokens, or dollars, that no answer has: such a figure is a fault of its sender."""
+_LONGEST_AMOUNT: Final = 64
+"""Characters of an amount in dollars."""
 
 
 def at(value: Json, *path: str) -> Json:
@@ -35,7 +40,7 @@ def figure(value: Json, *path: str) -> int | None:
         found = found.get(key)
     if found.__class__ is float and found.is_integer():
         found = int(found)
-    return found if found.__class__ is int and found >= 0 else None
+    return found if found.__class__ is int and 0 <= found < _ABSURD else None
 
 
 def text(value: Json, *path: str) -> str | None:
@@ -50,10 +55,11 @@ def dollars(value: Json, *path: str) -> Decimal | None:
     if isinstance(found, bool) or not isinstance(found, int | float | str | Decimal):
         return None
     try:
-        amount = Decimal(str(found))
-    except InvalidOperation:
+        written = str(found)
+        amount = Decimal(written if len(written) <= _LONGEST_AMOUNT else "NaN")
+    except (InvalidOperation, ValueError):  # no number; an integer of more digits than Python prints
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return amount if amount.is_finite() and 0 <= amount < _ABSURD else None
 
 
 def less(total: int | None, *parts: int | None) -> int | None:

@@ -6,18 +6,22 @@ priced by the estimate and says so; what has no price is ``None``, never 0.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from ctxkit.metering.prices.bounds import usd
 from ctxkit.metering.prices.card import charge
 from ctxkit.model import Record
+from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from ctxkit.metering.prices.card import Card
     from ctxkit.model import Answer, Plan, Status, Timing
 
 __all__ = ["opening", "record_of", "unmetered_record"]
+
+_LONGEST = 256  # characters of a text that an upstream made: none is to fill the ledger
+_MOST_PROBLEMS = 10
 
 
 def opening(plan: Plan) -> Record:
@@ -48,7 +52,7 @@ def record_of(
     if status in ("failed", "unmetered"):
         return _record(plan, status, **common)
     usage = answer.usage if answer else None
-    by_card = usd(charge(card, usage)) if card and usage else None
+    by_card = usd_of(charge(card, usage)) if card and usage else None
     cost, source = _cost(plan, answer, status, by_card)
     said = {} if answer is None else _said(answer)
     return _record(
@@ -66,12 +70,16 @@ def record_of(
 
 def _said(answer: Answer) -> dict[str, object]:
     return {
-        "response_model": answer.model,
-        "response_id": answer.id,
-        "finish": answer.finish,
-        "tier": answer.tier,
-        "problems": answer.problems,
+        "response_model": _short(answer.model),
+        "response_id": _short(answer.id),
+        "finish": _short(answer.finish),
+        "tier": _short(answer.tier),
+        "problems": tuple(problem[:_LONGEST] for problem in dict.fromkeys(answer.problems))[:_MOST_PROBLEMS],
     }
+
+
+def _short(said: str | None) -> str | None:
+    return said[:_LONGEST] if said else said
 
 
 def _status(plan: Plan, answer: Answer | None, http_status: int | None) -> Status:

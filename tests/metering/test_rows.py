@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxkit.metering.ledger.rows import COLUMNS, dollars, pico, record_of, row_of
+from ctxkit.metering.ledger.rows import COLUMNS, record_of, row_of
 from ctxkit.model import Record, Timing, Usage
+from ctxkit.money import pico_of, usd_of
 
 
 def test_a_record_comes_back_as_it_was(record):
@@ -57,12 +58,12 @@ def test_time_per_token_leaves_hidden_reasoning_out(record):
 
 @given(st.decimals(min_value=0, max_value=9_000_000, places=12))
 def test_money_is_exact_to_the_pico_dollar(usd):
-    assert dollars(pico(usd)) == usd
+    assert usd_of(pico_of(usd)) == usd
 
 
 @pytest.mark.parametrize("usd", [Decimal("NaN"), Decimal("Infinity"), Decimal("1e30"), None])
 def test_what_is_no_amount_is_unknown(usd):
-    assert pico(usd) is None
+    assert pico_of(usd) is None
 
 
 def test_rows_have_the_fields_of_records_and_nothing_of_the_prompt(record):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit.dialects.platforms import Platform, platform_named
 from ctxkit.dialects.usage import at, checks, dollars, figure, less, ttl_split
 from ctxkit.model import Usage
+from ctxkit.money import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,7 @@ _TTL_FIELDS = {
 # xAI bills in ten-thousand-millionths of a dollar: 536 prompt and 527 completion tokens of grok-2-1212, at 2 and 10
 # USD per million, were reported as 63,420,000.
 _DOLLARS_PER_TICK = Decimal("1e-10")
+_MOST_TOOLS, _LONGEST_NAME = 50, 64  # an upstream that makes names up is not to fill the ledger with them
 
 
 class Reading(NamedTuple):
@@ -208,8 +210,9 @@ def _calls(reported: Json) -> dict[str, int]:
         "web_search": _first(reported, "num_search_queries", default=figure(reported, "server_tool_use", "web_search_requests")),
         "search_source": figure(reported, "num_sources_used"),
     }  # fmt: skip
-    for name in at(reported, "server_side_tool_usage_details") or ():  # xAI: "web_search_calls": 2
-        calls[name.removesuffix("_calls")] = figure(reported, "server_side_tool_usage_details", name)
+    details = at(reported, "server_side_tool_usage_details")
+    for name in list(details)[:_MOST_TOOLS] if isinstance(details, dict) else ():  # xAI: "web_search_calls": 2
+        calls[name.removesuffix("_calls")[:_LONGEST_NAME]] = figure(details, name)
     return {name: count for name, count in calls.items() if count}
 
 
@@ -225,8 +228,8 @@ def reported_cost(reported: Json, platform: str) -> Decimal | None:
         return dollars(reported, "cost", "total_cost") if currency in (None, "USD") else None
     if (cost := dollars(reported, "cost")) is not None:
         own_key = at(reported, "is_byok") is True
-        return cost + ((dollars(reported, "cost_details", "upstream_inference_cost") or 0) if own_key else 0)
+        return EXACT.add(cost, (dollars(reported, "cost_details", "upstream_inference_cost") or 0) if own_key else 0)
     ticks = dollars(reported, "cost_in_usd_ticks")
     if ticks is None or not (ticks or platform_named(platform).rule.ticks):
         return None
-    return ticks * _DOLLARS_PER_TICK
+    return EXACT.multiply(ticks, _DOLLARS_PER_TICK)

@@ -7,15 +7,15 @@ time in seconds. No prompt text and no key ever stands in a row.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.model import CostRange, Estimate, Json, Record, Timing, Usage
+from ctxkit.money import pico_of, usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["COLUMNS", "MAPS", "dollars", "pico", "record_of", "row_of"]
+__all__ = ["COLUMNS", "MAPS", "record_of", "row_of"]
 
 COLUMNS: Final = (
     *("attempt", "operation", "number", "status", "http_status", "created"),
@@ -31,25 +31,10 @@ COLUMNS: Final = (
 MAPS: Final = frozenset({"labels", "written", "media", "calls", "est_usage", "edits", "problems"})
 """Columns whose value is a small JSON object or array."""
 
-_LARGEST: Final = 2**63 - 1
-_PICO: Final = 10**12
 _PLAIN: Final = (
     *("attempt", "operation", "number", "status", "http_status", "created", "dialect", "platform", "model"),
     *("response_model", "feature", "scope", "thread", "cost_source", "card", "response_id", "finish", "tier"),
 )
-
-
-def pico(usd: Decimal | None) -> int | None:
-    """Dollars as integer pico-dollars, half to even; ``None`` for what is no finite amount below nine million."""
-    if usd is None or not usd.is_finite():
-        return None
-    amount = int((usd * _PICO).to_integral_value())
-    return amount if -_LARGEST <= amount <= _LARGEST else None
-
-
-def dollars(amount: int | None) -> Decimal | None:
-    """Pico-dollars as dollars, exact."""
-    return None if amount is None else Decimal(amount).scaleb(-12)
 
 
 def row_of(record: Record) -> dict[str, Json]:
@@ -69,9 +54,9 @@ def row_of(record: Record) -> dict[str, Json]:
     if record.usage is not None:
         row.update(_usage_row(record.usage))
     if record.cost is not None:
-        row["cost_pico"] = pico(record.cost)
+        row["cost_pico"] = pico_of(record.cost)
     if record.card_cost is not None:
-        row["card_cost_pico"] = pico(record.card_cost)
+        row["card_cost_pico"] = pico_of(record.card_cost)
     if record.estimate is not None:
         row.update(_estimate_row(record.estimate))
     if record.timing is not None:
@@ -110,11 +95,11 @@ def _estimate_row(estimate: Estimate) -> dict[str, Json]:
     if usage := _usage_row(estimate.usage):
         row["est_usage"] = usage
     if cost.expected is not None:
-        row["est_cost_expected"] = pico(cost.expected)
+        row["est_cost_expected"] = pico_of(cost.expected)
     if cost.low is not None:
-        row["est_cost_low"] = pico(cost.low)
+        row["est_cost_low"] = pico_of(cost.low)
     if cost.max is not None:
-        row["est_cost_max"] = pico(cost.max)
+        row["est_cost_max"] = pico_of(cost.max)
     return row
 
 
@@ -131,8 +116,8 @@ def record_of(row: Mapping[str, Json]) -> Record:
         **{name: row.get(name) for name in _PLAIN},  # type: ignore[arg-type]
         labels=row.get("labels") or {},
         usage=_usage(row),
-        cost=dollars(row.get("cost_pico")),
-        card_cost=dollars(row.get("card_cost_pico")),
+        cost=usd_of(row.get("cost_pico")),
+        card_cost=usd_of(row.get("card_cost_pico")),
         estimate=_estimate(row),
         timing=_timing(row),
         stream=bool(row.get("stream")),
@@ -152,7 +137,7 @@ def _usage(row: Mapping[str, Json]) -> Usage | None:
 def _estimate(row: Mapping[str, Json]) -> Estimate | None:
     if row.get("est_input") is None:
         return None
-    low, expected, most = (dollars(row.get(f"est_cost_{name}")) for name in ("low", "expected", "max"))
+    low, expected, most = (usd_of(row.get(f"est_cost_{name}")) for name in ("low", "expected", "max"))
     return Estimate(
         input_tokens=row["est_input"],
         input_low=row["est_low"],

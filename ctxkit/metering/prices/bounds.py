@@ -7,24 +7,19 @@ the longest answer it allows. The tier of a cliff is taken at the tokens of each
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ctxkit.metering.prices.card import charge
 from ctxkit.model import CostRange, Usage
+from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
     from ctxkit.metering.prices.card import Card
 
-__all__ = ["cost_range", "expected_usage", "usd"]
+__all__ = ["cost_range", "expected_usage"]
 
 _TYPICAL_ANSWER = 100
 """Output tokens expected of a feature that nothing was settled for yet."""
-
-
-def usd(pico: int | None) -> Decimal | None:
-    """Pico-dollars as exact USD."""
-    return None if pico is None else Decimal(pico).scaleb(-12)
 
 
 def expected_usage(tokens: int, read_share: float | None, output: int | None, max_output: int | None) -> Usage:
@@ -69,9 +64,9 @@ def cost_range(
         return CostRange()
     longest = _longest_answer(card, high, max_output)
     return CostRange(
-        low=usd(_cheapest(card, low)),
-        expected=usd(charge(card, expected)),
-        max=None if longest is None else usd(_dearest(card, high, longest * choices, ttls)),
+        low=usd_of(_cheapest(card, low)),
+        expected=usd_of(charge(card, expected)),
+        max=None if longest is None else usd_of(_dearest(card, high, longest * choices, ttls)),
     )
 
 

@@ -8,8 +8,10 @@ the 6,991 rates of genai-prices 0.2.3 are no whole number of them. ``Decimal`` b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from ctxkit.money import EXACT, PICO, usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from ctxkit.model import Usage
 
 __all__ = ["Card", "Tier", "charge", "convert", "storage_cost", "to_pico"]
-
-PICO = 10**12
-"""Pico-dollars in a dollar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +163,14 @@ def storage_cost(card: Card, tokens: int, seconds: float) -> int | None:
     """
     if card.storage is None:
         return None
-    return round(Decimal(card.storage) * tokens * Decimal(repr(float(seconds))) / 3600)
+    whole = EXACT.multiply(Decimal(card.storage * tokens), Decimal(repr(float(seconds))))
+    return int(EXACT.to_integral_value(EXACT.divide(whole, 3600)))
 
 
 def convert(pico: int, rate: Decimal | None = None) -> Decimal:
-    """Pico-dollars as USD, or in another currency when one dollar is ``rate`` of it. To 28 significant digits."""
-    usd = Decimal(pico).scaleb(-12)
-    return usd if rate is None else usd * rate
+    """Pico-dollars as USD, or in another currency when one dollar is ``rate`` of it."""
+    usd = usd_of(pico)
+    return usd if rate is None else EXACT.multiply(usd, rate)
 
 
 def to_pico(usd: Decimal, per: int) -> int:
@@ -179,4 +179,4 @@ def to_pico(usd: Decimal, per: int) -> int:
     A rate that is no whole number of pico-dollars is rounded half to even: 28 of the 6,991 rates in genai-prices
     0.2.3 are such, all float noise or repeating decimals in their source.
     """
-    return int((usd * PICO / per).to_integral_value(ROUND_HALF_EVEN))
+    return int(EXACT.to_integral_value(EXACT.divide(EXACT.multiply(usd, PICO), per)))

@@ -14,6 +14,7 @@ from ctxkit.errors import ConfigurationError
 from ctxkit.metering.ledger.sketch import ACCURACY
 from ctxkit.metering.report.period import iso, moment, zone_of
 from ctxkit.metering.report.reading import TIMES, Group, Question, read_groups
+from ctxkit.money import EXACT, usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,7 +129,7 @@ class Row:
         return self._money("estimated_pico")
 
     def _money(self, name: str) -> Decimal:
-        return Decimal(self.group.counters[name]).scaleb(-12) * self.rate
+        return EXACT.multiply(usd_of(self.group.counters[name]), self.rate)
 
     @property
     def unpriced(self) -> int:
@@ -315,7 +316,7 @@ def _names(by: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _sorted(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
-    dearest = sorted(rows, key=lambda row: (-(row.cost or 0), -row.attempts, row.key))
+    dearest = sorted(rows, key=lambda row: (-row.group.counters["cost_pico"], -row.attempts, row.key))
     times = [names.index(name) for name in TIMES if name in names]
     return sorted(dearest, key=lambda row: [row.key[place] for place in times]) if 0 in times else dearest
 
