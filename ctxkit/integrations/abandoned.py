@@ -36,8 +36,9 @@ def watch() -> None:
     with _starting:
         if not _watcher:
             thread = threading.Thread(target=_work, name="ctxkit-abandoned", daemon=True)
-            thread.start()
-            _watcher.append(thread)
+            with contextlib.suppress(RuntimeError):  # no more threads: the next attempt tries again
+                thread.start()
+                _watcher.append(thread)
 
 
 def settle_elsewhere(work: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ memory in front of the folder; writes wait in a queue for a thread of their own,
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import threading
@@ -69,8 +70,10 @@ class DiskStore:
                 raise failed
             self._queue[key] = value
             if self._writer is None:
-                self._writer = threading.Thread(target=self._write_on, name="ctxkit-store", daemon=True)
-                self._writer.start()
+                writer = threading.Thread(target=self._write_on, name="ctxkit-store", daemon=True)
+                with contextlib.suppress(RuntimeError):  # no more threads: the next put tries again, or close writes it
+                    writer.start()
+                    self._writer = writer
 
     def add(self, key: bytes, value: bytes) -> bytes:
         """Keep a value unless there is one; the value that stands, for all processes."""

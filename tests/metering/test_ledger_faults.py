@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import resource
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -250,3 +251,22 @@ def test_a_fault_of_ours_is_told_and_reports_go_on(ledger, record, monkeypatch):
         assert any("please report it" in line for line in told.quality)
         ledger.close()
     assert len(attempts(ledger)) == 2
+
+
+@pytest.mark.parametrize("how", ["deleted", "corrupt"])
+def test_a_ledger_that_begins_anew_numbers_its_cells_anew(tmp_path, record, caplog, how):
+    """Its roll-ups would point at cells that only the old file had, and no report could be made of it."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.append(record(1, feature="old"))
+    ledger.append(record(2, feature="kept"))
+    ledger.flush()
+    for file in tmp_path.glob("ledger.db*"):
+        if file.is_file() and how == "deleted":
+            file.unlink()
+        elif file.is_file():
+            file.write_bytes(b"garbage" * 1_000)
+    shutil.rmtree(ledger.folder)  # else everything would come back from the journal
+    ledger._journal.check()
+    ledger.append(record(3, feature="kept"))
+    assert [row.key for row in report(ledger, now=2e9).rows] == [("kept",)]
+    ledger.close()

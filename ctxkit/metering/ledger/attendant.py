@@ -40,10 +40,19 @@ class Attendant:
             self._much.set()
         if not self._some.is_set():
             self._some.set()
-            with self._starting:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name="ctxkit-ledger", daemon=True)
-                    self._thread.start()
+            self._start()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._work, name="ctxkit-ledger", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads, or the interpreter ends: the next writing tries again
+                self._some.clear()
+            else:
+                self._thread = thread
 
     def stop(self) -> None:
         """End the thread; it may be in a round for a moment still."""

@@ -139,15 +139,19 @@ def cell_of(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class Cells:
-    """Numbers of cells by what they stand for, as the database knows them; forget it after a rollback."""
+    """Numbers of cells by what they stand for, as one database knows them; forget it after a rollback."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_db", "_known")
 
     def __init__(self) -> None:
+        self._db: sqlite3.Connection | None = None
         self._known: dict[tuple[str, ...], int] = {}
 
     def number(self, db: sqlite3.Connection, cell: tuple[str, ...]) -> int:
         """The number of a cell, which is made when it is new."""
+        if db is not self._db:  # a ledger that was deleted, or set aside, begins its numbers anew
+            self._known.clear()
+            self._db = db
         if (known := self._known.get(cell)) is not None:
             return known
         if len(self._known) > 20_000:
