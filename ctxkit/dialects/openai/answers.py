@@ -36,6 +36,7 @@ _SAID = (
 )
 _ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 # Calls of the provider's own tools, by the type of the item that records one.
+_LONGEST_CODE = 64
 _CALLS = {
     "file_search_call": "file_search",
     "code_interpreter_call": "code_interpreter",
@@ -79,8 +80,14 @@ def _errors(response: Mapping[str, Json]) -> tuple[str, ...]:
     error = at(response, "error")
     if not error:
         return ()
-    code = next((found for key in ("code", "type") if (found := at(error, key))), "no code given")
+    found = next((found for key in ("code", "type") if (found := at(error, key))), None)
+    code = found if isinstance(found, int) or _is_code(found) else "no code given"
     return (f"the provider reported an error: {code}",)
+
+
+def _is_code(found: Json) -> bool:
+    """A short identifier, and not a sentence that may quote something."""
+    return isinstance(found, str) and found.isascii() and len(found) <= _LONGEST_CODE and " " not in found
 
 
 def _carries(data: bytes, key: bytes) -> bool:
@@ -198,7 +205,8 @@ def _with_calls(usage: Usage | None, response: Mapping[str, Json]) -> Usage | No
     if usage is None:
         return None
     calls: dict[str, int] = {}
-    for item in at(response, "output") or ():
+    output = at(response, "output")
+    for item in output if isinstance(output, list) else ():
         if name := _billed(item):
             calls[name] = calls.get(name, 0) + 1
     if (searches := figure(response, "tool_usage", "web_search", "num_requests")) is not None:
