@@ -102,8 +102,8 @@ class _Middleware:
             if body is not None:
                 plan = self.kit.plan(body, **self._options)
                 request = _with_body(request, plan, body)
-                self.kit.sent(plan)
                 exchange = Exchange(self.kit, plan)
+                exchange.sent()
         if exchange is None:
             with as_asked(request):
                 return call_next(request)
@@ -125,8 +125,8 @@ class _Middleware:
             if body is not None:
                 plan = await self.kit.aplan(body, **self._options)
                 request = _with_body(request, plan, body)
-                await self.kit.asent(plan)
                 exchange = Exchange(self.kit, plan)
+                await exchange.asent()
         if exchange is None:
             with as_asked(request):
                 return await call_next(request)

@@ -82,8 +82,8 @@ class _Door:
                 stream="Stream" in model.name,
                 region=self._region,
             )
-            self._kit.sent(plan)
-            context[self._key] = Exchange(self._kit, plan)
+            exchange = context[self._key] = Exchange(self._kit, plan)
+            exchange.sent()
             return None if plan.body is body else put(plan.body)
         return None
 

@@ -22,14 +22,15 @@ LARGEST = 1 << 26
 """Bytes (64 MiB) that one chunk may inflate to; beyond that the answer is not read."""
 
 
-def decoder(encoding: str) -> Decode | None:
+def decoder(encoding: str, *, largest: int | None = LARGEST) -> Decode | None:
     """The decoder of a ``content-encoding`` header; ``None`` when nobody here can undo it.
 
     Args:
         encoding: the header's value; several encodings are undone from the last to the first.
+        largest: bytes that one chunk may inflate to; ``None`` for any number.
     """
     names = [name for part in encoding.lower().split(",") if (name := part.strip()) not in {"", "identity"}]
-    steps = [_codec(name) for name in reversed(names)]
+    steps = [_codec(name, largest) for name in reversed(names)]
     if not steps:
         return bytes
     if len(steps) == 1:
@@ -47,24 +48,24 @@ def _chain(steps: list[Decode]) -> Decode:
     return decode
 
 
-def _codec(name: str) -> Decode | None:
+def _codec(name: str, largest: int | None) -> Decode | None:
     if name in {"gzip", "x-gzip"}:
-        return _inflate(zlib.decompressobj(zlib.MAX_WBITS | 16))
+        return _inflate(zlib.decompressobj(zlib.MAX_WBITS | 16), largest)
     if name == "deflate":
-        return _deflate()
+        return _deflate(largest)
     if name == "br":
         return _brotli()
     return _zstd() if name == "zstd" else None
 
 
-def _inflate(codec: Any) -> Decode:
+def _inflate(codec: Any, largest: int | None) -> Decode:
     def decode(data: bytes) -> bytes:
         pieces, size = [], 0
         while data:
             piece = codec.decompress(data, _PIECE)
             size += len(piece)
-            if size > LARGEST:
-                raise ValueError(f"one chunk inflates to more than {LARGEST} bytes")
+            if largest is not None and size > largest:
+                raise ValueError(f"one chunk inflates to more than {largest} bytes")
             pieces.append(piece)
             data = codec.unconsumed_tail
         return b"".join(pieces)
@@ -72,7 +73,7 @@ def _inflate(codec: Any) -> Decode:
     return decode
 
 
-def _deflate() -> Decode:
+def _deflate(largest: int | None) -> Decode:
     # Servers mean two things by "deflate": zlib's format, and the bare one. The first bytes tell them apart.
     chosen: list[Decode] = []
 
@@ -81,7 +82,7 @@ def _deflate() -> Decode:
             return b""
         if not chosen:
             zlib_format = data[0] & 0x0F == zlib.DEFLATED
-            chosen.append(_inflate(zlib.decompressobj(zlib.MAX_WBITS if zlib_format else -zlib.MAX_WBITS)))
+            chosen.append(_inflate(zlib.decompressobj(zlib.MAX_WBITS if zlib_format else -zlib.MAX_WBITS), largest))
         return chosen[0](data)
 
     return decode

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.integrations import abandoned
-from ctxkit.integrations.reading import Body
+from ctxkit.integrations.reading import Body, BrokenEncodingError
 from ctxkit.model import Answer, Json, Plan, Timing, Usage
 
 if TYPE_CHECKING:
@@ -122,6 +122,16 @@ class Exchange:
         self._first_content: float | None = None
         abandoned.watch()
 
+    def sent(self) -> None:
+        """The request leaves now: commit it, and begin to take the time."""
+        self.kit.sent(self.plan)
+        self._sent = self.kit.timer()
+
+    async def asent(self) -> None:
+        """``sent`` for event loops; who is cancelled meanwhile leaves an attempt that settles as failed."""
+        await self.kit.asent(self.plan)
+        self._sent = self.kit.timer()
+
     @property
     def settled(self) -> bool:
         """Nothing more will be written down of this attempt."""
@@ -155,7 +165,11 @@ class Exchange:
         return hidden
 
     def feed(self, raw: bytes) -> bytes:
-        """Read the next bytes of the answer; gives what is to be handed on."""
+        """Read the next bytes of the answer; gives what is to be handed on.
+
+        Raises:
+            BrokenEncodingError: only where the client gets decoded bytes (:attr:`Body.hides`), which there are none of.
+        """
         body = self.body
         if body is None:
             return raw
@@ -165,21 +179,23 @@ class Exchange:
             shown = body.feed(raw)
             if self._first_content is None and body.content:
                 self._first_content = self.kit.timer()
-        except Exception as error:  # noqa: BLE001 - the user's call is sacred
-            return self._blind(raw, error)
+        except Exception as error:
+            self._blind(error)
+            if body.hides and isinstance(error, BrokenEncodingError):
+                raise  # decoding was taken over from the client: the door tells it what its own decoder would
+            return raw
         if body.error is not None:
             broken, body.error = body.error, None
             self._note(broken)
         return shown
 
-    def _blind(self, raw: bytes, error: Exception) -> bytes:
+    def _blind(self, error: Exception) -> None:
         """Stop reading: the bytes pass on as they come, and what was seen so far is all there is."""
         body, self.body, self.reader = self.body, None, None
         if body is not None:
             with guard(self.kit, "door: answer"):
                 self._answer = body.result(ended=False)
         self._note(error)
-        return raw
 
     def _note(self, error: Exception) -> None:
         if isinstance(error, ProviderShapeError | ValueError):

@@ -62,8 +62,9 @@ class Hooks:
             if call is not None:
                 plan = self.kit.plan(call.body, **self._options(call.route))
                 probing = self._rewrite(request, call, plan)
-                self.kit.sent(plan)
-                request.extensions[self._key] = Exchange(self.kit, plan, adds_usage=probing)
+                exchange = Exchange(self.kit, plan, adds_usage=probing)
+                exchange.sent()
+                request.extensions[self._key] = exchange
 
     async def arequest(self, request: Any) -> None:
         """``request`` for event loops."""
@@ -72,8 +73,9 @@ class Hooks:
             if call is not None:
                 plan = await self.kit.aplan(call.body, **self._options(call.route))
                 probing = self._rewrite(request, call, plan)
-                await self.kit.asent(plan)
-                request.extensions[self._key] = Exchange(self.kit, plan, adds_usage=probing)
+                exchange = Exchange(self.kit, plan, adds_usage=probing)
+                await exchange.asent()
+                request.extensions[self._key] = exchange
 
     def response(self, response: Any) -> None:
         """Read the answer as it passes, or settle what has none."""
@@ -165,6 +167,9 @@ class Hooks:
             exchange.status = response.status_code
             return True
         tee(response, exchange)
+        # From here the body holds the attempt. The connection pool may hold the request for as long as it lives, and
+        # an answer that is dropped unread would never settle.
+        response.request.extensions.pop(self._key, None)
         return bool(response.is_closed)
 
 

@@ -139,8 +139,8 @@ class _Door:
                 if asked is not None:
                     plan = self._kit.plan(asked, **self._options(asked, kwargs))
                     probing = self._probes(plan)
-                    self._kit.sent(plan)
                     exchange = Exchange(self._kit, plan, adds_usage=probing)
+                    exchange.sent()
             if exchange is None:
                 return function(*args, **kwargs)
             try:
@@ -165,8 +165,8 @@ class _Door:
                 if asked is not None:
                     plan = await self._kit.aplan(asked, **self._options(asked, kwargs))
                     probing = self._probes(plan)
-                    await self._kit.asent(plan)
                     exchange = Exchange(self._kit, plan, adds_usage=probing)
+                    await exchange.asent()
             if exchange is None:
                 return await function(*args, **kwargs)
             try:

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from ctxkit.dialects.base import AnswerStream, Dialect
     from ctxkit.model import Answer, Json
 
-__all__ = ["LARGEST", "Body", "framed"]
+__all__ = ["LARGEST", "Body", "BrokenEncodingError", "framed"]
 
 _BINARY = "application/vnd.amazon.eventstream"
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
+
+
+class BrokenEncodingError(ProviderShapeError):
+    """The bytes of an answer are not what its ``content-encoding`` says."""
 
 
 class Body:
@@ -50,7 +54,8 @@ class Body:
     def __init__(
         self, dialect: str, platform: str, media_type: str = "", encoding: str = "", *, hide_usage: bool = False
     ) -> None:
-        decode = decoder(encoding)
+        # What is handed on decoded is the client's own affair, however large: its own decoder has no limit either.
+        decode = decoder(encoding, largest=None if hide_usage else LARGEST)
         self.done = self.content = False
         self.hides = hide_usage and decode is not None
         self.error: Exception | None = None
@@ -71,7 +76,8 @@ class Body:
         """Read the next bytes; gives what is to be handed on.
 
         Raises:
-            ProviderShapeError: the encoding or the framing is broken.
+            BrokenEncodingError: the encoding is broken.
+            ProviderShapeError: the framing is.
             ValueError: JSON is.
         """
         shown = self._read(raw if self._decode is None or self._read is _pass else self._undo(raw))
@@ -104,7 +110,7 @@ class Body:
         try:
             return self._decode(raw)
         except Exception as error:
-            raise ProviderShapeError(f"the content-encoding of an answer cannot be undone: {error}") from error
+            raise BrokenEncodingError(f"the content-encoding of an answer cannot be undone: {error}") from error
 
     def _sniff(self, data: bytes) -> bytes:
         first = data.removeprefix(_BOM).lstrip(_SPACE)[:1]

@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ctxkit.integrations.reading import BrokenEncodingError
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -65,6 +67,15 @@ def _tees(library: Any) -> tuple[type, type]:
     )
 
 
+def _fed(tee: _SyncTee | _AsyncTee, chunk: bytes) -> bytes:
+    """What is to be handed on of ``chunk``; where we decode in place of the client, its own error for broken data."""
+    try:
+        return tee._exchange.feed(chunk)  # noqa: SLF001 - of this module
+    except BrokenEncodingError as error:
+        library: Any = library_of(tee)
+        raise library.DecodingError(str(error.__cause__)) from error.__cause__
+
+
 class _SyncTee:
     def __init__(self, stream: Any, exchange: Exchange) -> None:
         self._stream = stream
@@ -73,7 +84,7 @@ class _SyncTee:
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
         for chunk in self._stream:
-            shown = exchange.feed(chunk)
+            shown = _fed(self, chunk)
             if exchange.over:
                 exchange.settle()
             if shown:
@@ -103,7 +114,7 @@ class _AsyncTee:
         chunks = self._stream.__aiter__()
         try:
             async for chunk in chunks:
-                shown = exchange.feed(chunk)
+                shown = _fed(self, chunk)
                 if exchange.over:
                     await exchange.asettle()
                 if shown:
