@@ -9,6 +9,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from rich.console import Console
 
 from ctxkit.errors import ConfigurationError
 from ctxkit.metering.report import report
@@ -294,7 +295,6 @@ def test_an_empty_ledger_says_what_to_do(ledger):
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160, 220])
 @pytest.mark.parametrize("by", ["feature", ("feature", "model", "platform")])
 def test_tables_keep_to_the_width(ledger, record, width, by):
-    from rich.console import Console
 
     for number in range(3):
         big = Usage(12_345_678, 901_234_567, {"1h": 4_567_890}, 9_876_543, 1_234)
@@ -324,3 +324,39 @@ def test_reading_changes_no_entry(kept):
     before = list(kept.records())
     ask(kept, "hour")
     assert list(kept.records()) == before
+
+
+EVIL = (
+    "[/]",
+    "[bold red]x[/]",
+    ":smile:",
+    "\x1b[2J\x07",
+    "a\nb",
+    "\u202eabc",
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\x9b31m",
+)
+
+
+def test_hostile_names_are_shown_as_they_are_and_do_nothing(ledger, record):
+    """Labels may be what users of users typed: neither rich, nor the terminal, nor a spreadsheet is to obey them."""
+    for number, name in enumerate(EVIL):
+        ledger.append(record(number, feature=name, model=name, labels={"team": name}, cost=None, card_cost=None))
+    for by in ("feature", "model", "label:team"):
+        told = report(ledger, by, now=NOW)
+        drawn = io.StringIO()
+        Console(file=drawn, width=300, force_terminal=True, color_system=None).print(told)
+        for text in (str(told), drawn.getvalue()):
+            assert all(one.isprintable() or one in "\n\x1b" for one in text)
+            assert "\x1b[2J" not in text
+            assert all(
+                shown in text for shown in ("[/]", "[bold red]x[/]", ":smile:", "\\x1b[2J", "\\u202eabc", "a\\nb")
+            )
+        cells = [row[by] for row in csv.DictReader(io.StringIO(told.to_csv()))]
+        assert len(cells) == len(EVIL)
+        assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
+        assert {row.key[0] for row in told.rows} == set(EVIL)

@@ -141,16 +141,17 @@ def cell_of(row: Mapping[str, Any]) -> tuple[str, ...]:
 class Cells:
     """Numbers of cells by what they stand for, as one database knows them; forget it after a rollback."""
 
-    __slots__ = ("_db", "_known")
+    __slots__ = ("_db", "_full", "_known")
 
     def __init__(self) -> None:
         self._db: sqlite3.Connection | None = None
+        self._full = False
         self._known: dict[tuple[str, ...], int] = {}
 
     def number(self, db: sqlite3.Connection, cell: tuple[str, ...]) -> int:
         """The number of a cell, which is made when it is new."""
         if db is not self._db:  # a ledger that was deleted, or set aside, begins its numbers anew
-            self._known.clear()
+            self.clear()
             self._db = db
         if (known := self._known.get(cell)) is not None:
             return known
@@ -162,6 +163,7 @@ class Cells:
 
     def clear(self) -> None:
         """Forget everything: the transaction that made cells did not come to its end."""
+        self._full = False
         self._known.clear()
 
     def _find(self, db: sqlite3.Connection, cell: tuple[str, ...]) -> int:
@@ -169,11 +171,17 @@ class Cells:
         if found := db.execute(f"SELECT id FROM cells WHERE {marks}", cell).fetchone():  # noqa: S608
             return int(found[0])
         labels = cell[CELL.index("labels")]
-        sets = "SELECT count(DISTINCT labels) FROM cells WHERE labels != ?"
-        if labels not in ("", _OTHER_LABELS) and db.execute(sets, (labels,)).fetchone()[0] >= _LABEL_SETS:
+        if labels not in ("", _OTHER_LABELS) and self._too_many(db, labels):
             return self.number(db, tuple(_OTHER_LABELS if value is labels else value for value in cell))
         made = db.execute(f"INSERT INTO cells ({', '.join(CELL)}) VALUES ({','.join('?' * len(CELL))})", cell)  # noqa: S608
         return int(made.lastrowid or 0)
+
+    def _too_many(self, db: sqlite3.Connection, labels: str) -> bool:
+        """No room for further cells with labels. There never will be again, and asking reads every cell: asked once."""
+        if not self._full:
+            sets = "SELECT count(DISTINCT labels) FROM cells WHERE labels != ?"
+            self._full = db.execute(sets, (labels,)).fetchone()[0] >= _LABEL_SETS
+        return self._full
 
 
 _NAMES: Final = (*COUNTERS, *SKETCHES)

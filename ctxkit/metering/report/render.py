@@ -27,6 +27,7 @@ _COMPACT: Final = 100
 _KEY_ROOM: Final = 24  # columns a key may ask for before figures are left out for its sake
 _UNKNOWN: Final = "-"
 _NAMELESS: Final = {"feature": "(unattributed)", "model": "(no model)", "dialect": "(unmetered)"}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _GAP: Final = 3  # a border and two spaces
 
 
@@ -135,11 +136,18 @@ def _short(text: str, size: int) -> str:
 
 
 def _headed(name: str) -> str:
-    return name.removeprefix("label:").capitalize()
+    return _visible(name.removeprefix("label:").capitalize())
 
 
 def _named(name: str, value: str) -> str:
-    return value or _NAMELESS.get(name, "(none)")
+    return _visible(value) or _NAMELESS.get(name, "(none)")
+
+
+def _visible(text: str) -> str:
+    """Names come from users of users: what could move a cursor, turn a line around or break it is shown as it is."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _count(figure: int | None) -> str:
@@ -208,7 +216,7 @@ def _notes(report: Report) -> list[str]:
             f"Coverage: {report.attributed:.1%} of requests belong to a feature, "
             f"{report.metered:.1%} of attempts are metered."
         )
-    notes += [f"Note: {line}." for line in report.quality]
+    notes += [f"Note: {_visible(line)}." for line in report.quality]
     return notes
 
 
@@ -271,30 +279,39 @@ def renderables_of(report: Report, width: int) -> Iterator[RenderableType]:
 def _rich(table: Table) -> RenderableType:
     from rich import box
     from rich.table import Table as RichTable
+    from rich.text import Text  # not markup: a name in brackets is a name in brackets
 
     drawn = RichTable(box=box.ROUNDED, title=table.title, title_justify="left", title_style="bold cyan", padding=(0, 1))
     for place, head in enumerate(table.heads):
         key = place < table.keys
         style = "cyan" if key else "green" if head[0] == "Cost" else None
-        text = "\n".join(head)
+        text = Text("\n".join(head))
         drawn.add_column(text, justify="left" if key else "right", style=style, no_wrap=True, header_style="bold")
     *rows, total = table.lines
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(Text, row))
     drawn.add_section()
-    drawn.add_row(*total, style="bold yellow")
+    drawn.add_row(*map(Text, total), style="bold yellow")
     return drawn
 
 
 def csv_of(report: Report) -> str:
-    """The rows as CSV, nested names joined by a dot; what is unknown is empty."""
-    rows = [dict(_flat(row.to_dict(report.by))) for row in report.rows]
+    """The rows as CSV, nested names joined by a dot; what is unknown is empty.
+
+    A name that a spreadsheet would take for a formula gets an apostrophe in front (owasp.org, CSV Injection, 2026-11).
+    """
+    rows = [_inert(dict(_flat(row.to_dict(report.by))), report.by) for row in report.rows]
     names = list(dict.fromkeys(name for row in (rows or [dict(_flat(report.total.to_dict(())))]) for name in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
+
+
+def _inert(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    formulas = {name: f"'{row[name]}" for name in names if str(row.get(name) or "").startswith(_FORMULA)}
+    return {**row, **formulas}
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
