@@ -379,7 +379,7 @@ class Kit:
         if self._meter.learn(plan, record):
             self._settled += 1
             if self._settled % _LEARNED_EVERY == 0:
-                self.store.put(_LEARNED_KEY, self._meter.dump())
+                self._keep_learned()
 
     def unmetered(self, platform: str, endpoint: str) -> None:
         """Count a model call that passed and nobody can meter."""
@@ -460,18 +460,22 @@ class Kit:
         Raises:
             StoreError: the ledger cannot be written; what waits goes on waiting.
         """
-        if "_meter" in self.__dict__:
-            self.store.put(_LEARNED_KEY, self._meter.dump())
+        self._keep_learned()
         self.store.flush()
         self.ledger.flush()
 
     def close(self) -> None:
-        """Flush and let go of files and threads. What cannot be written is told, as all faults are, and not raised."""
-        for step in (self.flush, self.ledger.close, self.store.close):
+        """Write what waits and let go of files and threads. A fault is told, as all faults are, and not raised."""
+        write = self._keep_learned if self._ledger_option is None else self.flush  # nobody will read that ledger again
+        for step in (write, self.ledger.close, self.store.close):
             try:
                 step()
             except Exception as error:  # noqa: BLE001 - who closes has nothing left to do about it
                 self.faults.note("close", error, _advice_for(error))
+
+    def _keep_learned(self) -> None:
+        if "_meter" in self.__dict__:
+            self.store.put(_LEARNED_KEY, self._meter.dump())
 
 
 async def _aside(work: Callable[[], T]) -> T:

@@ -25,6 +25,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """No test writes to the user's home or is led by the user's settings."""
     for name in [name for name in os.environ if name.startswith("CTXKIT_") and name != "CTXKIT_DATA"]:
         monkeypatch.delenv(name)
+    # SDKs speak plain HTTP in here. Each client would read all certificate authorities, half of the time of its test.
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     folder = tmp_path / "ctxkit-home"
     monkeypatch.setenv("CTXKIT_HOME", str(folder))
     yield folder

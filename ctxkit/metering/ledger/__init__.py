@@ -140,7 +140,7 @@ class Ledger:
         with contextlib.suppress(StoreError):
             self._journal.retry()
         self._journal.rest()
-        if self.folder.exists():
+        if self._tidy is None and self.folder.exists():  # nobody will ever read a temporary ledger again
             with contextlib.suppress(StoreError):
                 self._take_in(self._journal.owner, wait=0.2)
         self._database.close()
