@@ -71,6 +71,8 @@ __all__ = [
     "wrap",
 ]
 
+__version__: str  # read from the installed distribution when it is asked for
+
 _HOMES = {
     "Kit": "kit",
     "default_kit": "defaults",

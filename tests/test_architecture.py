@@ -33,7 +33,18 @@ DOORS = {
     "sqlite3": {"metering/ledger/database.py"},
 }
 LAZY = {"tiktoken", "genai_prices", "diskcache", "pydantic", "pydantic_core", "rich", "sqlite3", "asyncio.subprocess"}
-NEVER_AT_TOP = {"httpx", "httpx2", "openai", "anthropic", "boto3", "botocore", "google", "litellm", "brotli", "zstandard"}
+NEVER_AT_TOP = {
+    "httpx",
+    "httpx2",
+    "openai",
+    "anthropic",
+    "boto3",
+    "botocore",
+    "google",
+    "litellm",
+    "brotli",
+    "zstandard",
+}
 WALL_CLOCKS = {("time", "time"), ("datetime", "now"), ("datetime", "utcnow"), ("date", "today")}
 
 FILES = sorted(ROOT.rglob("*.py"))
@@ -121,7 +132,9 @@ def test_modules_stay_readable():
 
 def test_importing_ctxkit_loads_nothing_heavy():
     code = "import sys, ctxkit; print(sorted({m.split('.')[0] for m in sys.modules}))"
-    loaded = set(ast.literal_eval(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.decode()))
+    loaded = set(
+        ast.literal_eval(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.decode())
+    )
     assert not loaded & (LAZY | NEVER_AT_TOP | {"orjson", "asyncio", "numpy"})
 
 

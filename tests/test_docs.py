@@ -19,7 +19,13 @@ from ctxkit.testing import FakeProvider
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(?P<skip><!-- not run: [^>]+-->\s*)?^```(?P<kind>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
-NEEDS = {"openai": "openai", "anthropic": "anthropic", "google.genai": "google.genai", "boto3": "boto3", "litellm": "litellm"}
+NEEDS = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google.genai": "google.genai",
+    "boto3": "boto3",
+    "litellm": "litellm",
+}
 
 
 def blocks(page, *kinds):

@@ -57,9 +57,7 @@ class Hasher:
         state.update(_bytes_of(value))
         return state.digest()[:DIGEST_SIZE]
 
-    def digests(
-        self, messages: Sequence[Message], identity: Callable[[Json], Json]
-    ) -> tuple[list[bytes], list[Json]]:
+    def digests(self, messages: Sequence[Message], identity: Callable[[Json], Json]) -> tuple[list[bytes], list[Json]]:
         """One hash per message of what the model reads of it, and the values that carry cache markers.
 
         ``identity`` leaves the markers out, so that one that moves to the next message changes no prefix.

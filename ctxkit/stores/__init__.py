@@ -26,6 +26,7 @@ class Store(Protocol):
 
     def add(self, key: bytes, value: bytes) -> bytes:
         """Keep a value unless there is one; the value that stands. At once, for all processes."""
+        ...
 
     def flush(self) -> None:
         """Write what is waiting."""

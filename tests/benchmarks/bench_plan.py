@@ -40,7 +40,13 @@ def agent(rng: random.Random, calls: int, words: int) -> dict:
         result = {"type": "tool_result", "tool_use_id": f"toolu_{i}", "content": text(rng, words)}
         messages += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
     tool = {"name": "read", "description": "Read a file.", "input_schema": {"type": "object", "properties": {}}}
-    return {"model": "claude-sonnet-4-6", "max_tokens": 1024, "tools": [tool], "system": "Be brief.", "messages": messages}
+    return {
+        "model": "claude-sonnet-4-6",
+        "max_tokens": 1024,
+        "tools": [tool],
+        "system": "Be brief.",
+        "messages": messages,
+    }
 
 
 def spread(call, rounds: int) -> tuple[float, float]:
@@ -68,13 +74,13 @@ ANSWERS = {
 
 def next_turn(kit: Kit, body: dict, dialect: str, rounds: int) -> tuple[float, float]:
     """Each round is a turn nobody saw before: the history plus one message that is new."""
-    kit.settle(kit.plan(body, dialect=dialect, platform=dialect.split(".")[0]), ANSWERS[dialect])
+    kit.settle(kit.plan(body, dialect=dialect, platform=dialect.split(".", maxsplit=1)[0]), ANSWERS[dialect])
     turns = iter(range(10**9))
 
     def turn() -> None:
         new = {"role": "user", "content": f"And what about number {next(turns)}?"}
         longer = {**body, "messages": [*body["messages"], new]}
-        plan = kit.plan(longer, dialect=dialect, platform=dialect.split(".")[0])
+        plan = kit.plan(longer, dialect=dialect, platform=dialect.split(".", maxsplit=1)[0])
         kit.settle(plan, ANSWERS[dialect])
 
     for _ in range(20):
@@ -85,9 +91,9 @@ def next_turn(kit: Kit, body: dict, dialect: str, rounds: int) -> tuple[float, f
 def first_sight(body: dict, dialect: str) -> float:
     """Microseconds of planning a history nobody saw, by a kit that is warm."""
     kit = Kit(strict=True)
-    kit.plan({"model": body["model"], "messages": []}, dialect=dialect, platform=dialect.split(".")[0])
+    kit.plan({"model": body["model"], "messages": []}, dialect=dialect, platform=dialect.split(".", maxsplit=1)[0])
     began = time.perf_counter()
-    kit.plan(body, dialect=dialect, platform=dialect.split(".")[0])
+    kit.plan(body, dialect=dialect, platform=dialect.split(".", maxsplit=1)[0])
     return (time.perf_counter() - began) * 1e6
 
 
@@ -140,7 +146,9 @@ def main() -> None:
         print(json.dumps(rows, indent=1))
         return
     for row in rows:
-        ratio = f"{row['ratio']:.2f} x {row['of']} (goal {row['goal']})" if "ratio" in row else f"goal {row['goal_us']} us"
+        ratio = (
+            f"{row['ratio']:.2f} x {row['of']} (goal {row['goal']})" if "ratio" in row else f"goal {row['goal_us']} us"
+        )
         tail = f", p99 {row['p99_us']:,.0f} us" if "p99_us" in row else ""
         print(f"{row['row']:50} p50 {row['p50_us']:>10,.0f} us{tail}: {ratio}")
 

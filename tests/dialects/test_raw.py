@@ -44,7 +44,10 @@ def test_a_cut_stream_is_partial():
 
 
 def test_an_event_stream_of_bedrock():
-    frames = [("messageStop", {"stopReason": "end_turn"}), ("metadata", {"usage": {"inputTokens": 9, "outputTokens": 2}})]
+    frames = [
+        ("messageStop", {"stopReason": "end_turn"}),
+        ("metadata", {"usage": {"inputTokens": 9, "outputTokens": 2}}),
+    ]
     body = b"".join(encode(kind, json.dumps(payload).encode()) for kind, payload in frames)
     answer = read(dialects.get("bedrock.converse"), "bedrock", body)
     assert (answer.usage.fresh, answer.usage.output, answer.complete) == (9, 2, True)
