@@ -2,9 +2,9 @@
 
     python -m scripts.fit_estimator [--data FOLDER] [--date YYYY-MM-DD]
 
-Errors are measured on recordings that the fit did not see (five folds of whole recordings). The intervals come from
-those errors and from those on whole projects that it did not see (conformal quantiles per family, with and without
-tools, and size). The weights that are shipped are fitted on everything. ``python -m scripts.accuracy`` writes what was reached.
+Errors are measured on recordings that the fit did not see (five folds of whole recordings); the intervals come from
+those on whole projects that it did not see (``scripts/widths.py``). The weights that are shipped are fitted on
+everything. ``python -m scripts.accuracy`` writes what was reached.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctxkit.metering.exact import exact_for
-from ctxkit.metering.families import group_of
+from ctxkit.metering.families import family_of, group_of
 from ctxkit.metering.fitted import spread
 from scripts.fitting import Case, Fit, cases_of, parent_name
-from scripts.recorded import DATA, Sample, fold_of, project_of, samples
+from scripts.recorded import DATA, Sample, fold_of, samples
+from scripts.widths import Widths, plain_steps, strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["held_out", "intervals", "rows_of"]
+__all__ = ["held_out", "openai_errors", "rows_of"]
 
 TABLE = Path(__file__).parent.parent / "ctxkit" / "metering" / "data" / "calibration.json"
 FOLDS = 5
-_SIZES = (300.0, 1000.0, 1e12)
 
 Error = tuple[float, float]
 """Expected tokens, and how many more were reported, in units of ``spread``."""
@@ -83,7 +83,7 @@ def parent_of(fit: Fit, name: str) -> str:
     if "@" in name:
         return parent_name(name)
     if name.startswith("="):
-        return next(case.family for case in fit.cases if case.stem == name[1:])
+        return next((case.family for case in fit.cases if case.stem == name[1:]), family_of(name[1:]))
     return "*" if name.startswith("~") or f"~{group_of(name)}" not in fit.rows else f"~{group_of(name)}"
 
 
@@ -100,51 +100,8 @@ def _matters(key: str) -> float:
     return 0.01 if key.startswith(_TEXTUAL) else 0.6 if key.startswith("f.") else 0.25
 
 
-def intervals(errors: Mapping[str, Sequence[Error]]) -> dict[str, list[list[float]]]:
-    """Steps of ``[upper size, low, high]`` per name, each wide enough for 97 of 100 errors of its class."""
-    steps = {}
-    for name, found in errors.items():
-        everything = [error for _, error in found]
-        if len(everything) < _FEWEST:
-            continue
-        steps[name] = [
-            _step(found, everything, lower, upper) for lower, upper in zip((0.0, *_SIZES[:-1]), _SIZES, strict=True)
-        ]
-    return steps
-
-
-_FEWEST = 40
-"""Fewer errors than this say nothing of the outermost ones: the next more general row's are used."""
-
-
-def _step(found: Sequence[Error], everything: Sequence[float], lower: float, upper: float) -> list[float]:
-    mine = [error for tokens, error in found if lower <= tokens < upper]
-    errors = mine if len(mine) >= _FEWEST else everything
-    # The finite-sample correction of split conformal prediction: of n errors take the ((n + 1) q)th.
-    count = len(errors)
-    tail = max(0.0, 0.015 - 1.0 / count)
-    low, high = np.quantile(errors, [tail, 1.0 - tail])
-    return [upper, round(min(float(low), -_NARROWEST), 2), round(max(float(high), _NARROWEST), 2)]
-
-
-_NARROWEST = 0.2
-
-
-def errors_of(results: Iterable[tuple[Case, float]]) -> dict[str, list[Error]]:
-    """Errors by the names under which intervals are looked up: model, family, tokenizer, all."""
-    errors: defaultdict[str, list[Error]] = defaultdict(list)
-    for case, expected in results:
-        tools = "+tools" if {"tool", "tool.server"} & case.x.keys() and not case.tools_dropped else ""
-        error = (expected, (case.y - expected) / spread(expected))
-        platform = case.sample.platform
-        mine = (f"={case.stem}@{platform}", f"={case.stem}", f"{case.family}@{platform}", case.family)
-        for name in (*mine, f"~{group_of(case.family)}", "*"):
-            errors[name + tools].append(error)
-    return errors
-
-
 def openai_errors(found: Iterable[Sample]) -> dict[str, list[Error]]:
-    """Errors of the exact count of OpenAI models."""
+    """Errors of the exact count of OpenAI models beyond the slack it gives itself, by generation."""
     errors: defaultdict[str, list[Error]] = defaultdict(list)
     for sample in found:
         scale = exact_for(sample.platform, sample.model)
@@ -154,23 +111,13 @@ def openai_errors(found: Iterable[Sample]) -> dict[str, list[Error]]:
         weights = [scale.message(conversation.messages, place) for place in range(len(conversation.messages))]
         last = max((place for place, weight in enumerate(weights) if weight.turn), default=-1)
         tokens = sum(weight.tokens for weight in weights) + sum(weight.current for weight in weights[last + 1 :])
-        expected = tokens + scale.frame(conversation, scale.schema)[0]
+        added, off, _ = scale.frame(conversation, scale.schema)
+        expected, off = tokens + added, off + sum(weight.slack for weight in weights)
+        beyond = sample.total - expected
+        beyond = max(0.0, beyond - off) + min(0.0, beyond + off)
         tools = "+tools" if conversation.messages and conversation.messages[0].role == "tools" else ""
-        errors[f"openai{tools}"].append((expected, (sample.total - expected) / spread(expected)))
-    return errors
-
-
-def unknown_rows(cases: Sequence[Case]) -> dict[str, list[Error]]:
-    """Errors for families that nobody measured: each family as the fit of all others would have it."""
-    errors: defaultdict[str, list[Error]] = defaultdict(list)
-    for group in sorted({group_of(case.family) for case in cases}):
-        fit = Fit([case for case in cases if group_of(case.family) != group])
-        weights = fit.everyone()
-        for case in cases:
-            if group_of(case.family) == group:
-                expected = max(1.0, sum(weights.get(name, 0.0) * count for name, count in case.x.items()))
-                tools = "+tools" if "tool" in case.x else ""
-                errors[f"unknown{tools}"].append((expected, (case.y - expected) / spread(expected)))
+        for name in ("openai", scale.family):
+            errors[name + tools].append((expected, beyond / spread(expected)))
     return errors
 
 
@@ -180,8 +127,7 @@ def build(folder: Path, date: str) -> dict[str, Any]:
     fitted = [sample for sample in everything if exact_for(sample.platform, sample.model) is None]
     cases = cases_of(fitted)
     results = held_out(cases)
-    strangers = held_out(cases, lambda case: project_of(case.sample.repo))
-    errors = errors_of([*results, *strangers]) | openai_errors(everything) | unknown_rows(cases)
+    widths = Widths.measured(results, strangers(cases))
     fit = Fit(cases).run()
     return {
         "date": date,
@@ -189,7 +135,7 @@ def build(folder: Path, date: str) -> dict[str, Any]:
         "vocabulary": "o200k_base",
         "measured": _measured(results),
         "rows": rows_of(fit),
-        "scales": intervals(errors),
+        "scales": widths.steps() | plain_steps(openai_errors(everything)),
     }
 
 

@@ -17,52 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from ctxkit.metering.families import UNKNOWN, family_of, group_of, stem_of
+from ctxkit.metering.families import UNKNOWN, family_of, group_of, stem_of, writing_of
 from ctxkit.metering.features import Traits, format_traits, traits_of
 from ctxkit.metering.fitted import KINDLESS
 from ctxkit.metering.frame import frame_of
 from ctxkit.metering.textkinds import kinds_of
+from scripts.priors import DOCUMENTED, TEMPLATES, WRITES_IDS, documented, loose, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scripts.recorded import Sample
 
-__all__ = ["DOCUMENTED", "Case", "Fit", "Strength", "case_of", "cases_of", "parent_name"]
-
-DOCUMENTED: Mapping[str, Mapping[str, float]] = {
-    "claude-3": {"f.tools": 264, "f.tools.forced": 355},
-    "claude-3.5": {"f.tools": 264, "f.tools.forced": 355},
-    "claude-4": {"f.tools": 313, "f.tools.forced": 315},
-    "claude-4.5": {"f.tools": 496, "f.tools.forced": 588},
-    "claude-4.7": {"f.tools": 675, "f.tools.forced": 804},
-    "claude-4.8": {"f.tools": 290, "f.tools.forced": 410},
-    "claude-5": {"f.tools": 286, "f.tools.forced": 406},
-    "claude-sonnet-5": {"f.tools": 354, "f.tools.forced": 474},
-}
-"""Tokens of the system prompt for tool use (platform.claude.com, tool use overview, 2026-08-21): where fits begin."""
-
-
-SCRIPTS: Mapping[str, Mapping[str, float]] = {
-    "*": {"k.han": 1.25, "k.kana": 1.25, "k.hangul": 1.4},
-    "~claude": {"k.han": 1.5, "k.kana": 1.45, "k.hangul": 1.9},
-    "~claude-new": {"k.han": 1.5, "k.kana": 1.45, "k.hangul": 1.9},
-    "~deepseek": {"k.han": 0.88, "k.kana": 0.95, "k.hangul": 1.26},
-    "~gemini": {"k.han": 0.95, "k.kana": 0.95, "k.hangul": 1.1},
-    "~qwen": {"k.han": 0.95, "k.kana": 1.1, "k.hangul": 1.2},
-}
-"""Where the weights of Chinese, Japanese and Korean begin, since hardly any recording holds such text.
-
-DeepSeek's is measured with its own vocabulary and Claude's with that of Claude 2 (both are in the wheel of litellm
-1.109.1) on paragraphs of each language; the others are guesses between these. The estimate carries slack for it.
-"""
-
-
-def _documented(name: str) -> dict[str, float]:
-    figures = dict(DOCUMENTED.get(name, {})) | dict(SCRIPTS.get(name, {}))
-    if "f.tools" in figures:
-        figures["f.tools.none"] = figures["f.tools"]
-    return figures
+__all__ = ["Case", "Fit", "Strength", "case_of", "cases_of", "parent_name"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +79,9 @@ def case_of(sample: Sample) -> Case:
     x: Counter[str] = Counter()
     tools: Counter[str] = Counter()
     messages = sample.conversation.messages
-    traits = [traits_of(message) for message in messages]
+    family = family_of(sample.model, sample.platform)
+    writing = writing_of(family)
+    traits = [traits_of(message, writing) for message in messages]
     last = max((place for place, one in enumerate(traits) if one.turn), default=-1)
     for place, one in enumerate(traits):
         _add(tools if messages[place].role == "tools" else x, one)
@@ -120,9 +89,11 @@ def case_of(sample: Sample) -> Case:
     frame = frame_of(sample.conversation)
     x.update(f"f.{flag}" for flag in frame.flags)
     if frame.format is not None:
-        _add(x, format_traits(frame.format))
+        _add(x, format_traits(frame.format, writing))
+    if family not in WRITES_IDS:
+        del x["t.id.text"]
     bare = {name: count for name, count in x.items() if name != "f.tools.none"}
-    return Case(sample, dict(x + tools), bare, family_of(sample.model, sample.platform), stem_of(sample.model))
+    return Case(sample, dict(x + tools), bare, family, stem_of(sample.model))
 
 
 def _add(x: Counter[str], traits: Traits) -> None:
@@ -146,67 +117,6 @@ def _add_thoughts(x: Counter[str], traits: Traits, when: str) -> None:
         x[f"signature.{when}"] += sum(traits.signature)
 
 
-# How far a weight may stray from its parent's by itself (one standard deviation), by the beginning of its name.
-_LOOSE = (
-    ("k.digit", 0.3),
-    ("k.han", 0.3),
-    ("k.kana", 0.3),
-    ("k.hangul", 0.3),
-    ("k.script", 0.2),
-    ("k.bytes", 0.3),
-    ("k.symbol", 0.3),
-    ("k.blank", 0.3),
-    ("k.line", 0.2),
-    ("k.", 0.1),
-    ("tokens", 0.15),
-    ("t.tool", 0.25),
-    ("t.param", 0.25),
-    ("t.format", 0.25),
-    ("t.server", 0.5),
-    ("t.other", 0.5),
-    ("t.", 0.05),
-    ("reasoning", 0.7),
-    ("tagged", 0.7),
-    ("signature", 0.1),
-    ("f.", 100.0),
-    ("cited", 300.0),
-    ("tool.described", 3.0),
-    ("tool", 30.0),
-    ("param.other", 1.5),
-    ("param.", 4.0),
-    ("param", 8.0),
-    ("format.other", 1.5),
-    ("format.", 4.0),
-    ("format", 8.0),
-    ("", 4.0),
-)
-_START = {
-    "user": 3.0,
-    "assistant": 3.0,
-    "system": 3.0,
-    "toolrole": 3.0,
-    "f.request": 3.0,
-    "reasoning.now": 0.5,
-    "tagged.now": 0.5,
-    "t.other.text": 0.5,
-    "t.server.text": 0.5,
-    "t.tool.examples": 0.2,
-    "tool": 25.0,
-    "tool.described": 4.0,
-    "param": 9.0,
-    "param.object": 8.0,
-    "param.described": 4.0,
-    "param.required": 3.0,
-    "param.choice": 3.0,
-    "param.nested": 4.0,
-    "param.other": 4.0,
-    "param.title": 2.0,
-    "param.definition": 6.0,
-    "t.param.titles": 0.7,
-}
-"""Where the weights of all families together begin; a schema's by how many tokens its JSON takes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Strength:
     """How strongly each level is held to its parent: chosen by the held-out error of whole recordings."""
@@ -219,15 +129,19 @@ class Strength:
     tail: float = 0.5
 
 
-def _start(name: str) -> float:
-    return 1.08 if name.startswith("k.") else _START.get(name.replace("format", "param"), 0.0)
-
-
-def _loose(name: str) -> float:
-    return next(width for prefix, width in _LOOSE if name.startswith(prefix))
-
+_FIRM = 8.0
+"""How far documented figures may stray."""
 
 _Weights = dict[str, float]
+
+
+def _known(case: Case) -> Mapping[str, float]:
+    """What is documented for the model or the family of a case."""
+    return _hidden(f"={case.stem}") or _hidden(case.family)
+
+
+def _hidden(name: str) -> Mapping[str, float]:
+    return {key: figure for key, figure in documented(name).items() if key.startswith("f.tools") and name in DOCUMENTED}
 
 
 @dataclass(slots=True)
@@ -265,8 +179,8 @@ class Fit:
         return self._everyone(used, _votes(used))
 
     def _everyone(self, used: Sequence[Case], votes: Mapping[int, float]) -> _Weights:
-        start = {name: _start(name) for name in sorted({name for case in used for name in case.x})} | _documented("*")
-        return _solve(used, votes, start, self.strength.everyone, self.strength, frame=0.05)
+        begin = {name: start(name) for name in sorted({name for case in used for name in case.x})} | documented("*")
+        return _pooled(used, votes, begin, self.strength.everyone, self.strength, frame=0.05)
 
     def _level(
         self,
@@ -283,14 +197,20 @@ class Fit:
             self.support[name] = len(cases)
             if "@" in name and self.support[parent_name(name)] == len(cases):
                 continue  # served by one platform only: the row without it says the same
-            parent = {**self.rows[parent_of(cases[0])], **_documented(name)}
-            self.rows[name] = _solve(cases, votes, parent, pull, self.strength)
+            parent = {**self.rows[parent_of(cases[0])], **documented(name)}
+            if name.startswith("~"):
+                self.rows[name] = _pooled(cases, votes, parent, pull, self.strength)
+            else:
+                firm = frozenset(_known(cases[0]))
+                self.rows[name] = _solve(cases, votes, parent, pull, self.strength, firm=firm)
 
     def _documented(self) -> None:
-        """Families with documented figures and no recordings still get a row."""
-        for name in DOCUMENTED:
-            parent = self.rows.get(f"~{group_of(name)}", self.rows["*"])
-            self.rows.setdefault(name, {**parent, **_documented(name)})
+        """Families and models with documented figures and no recordings still get a row."""
+        for name in sorted(DOCUMENTED.keys() | TEMPLATES.keys(), key=lambda name: (name.startswith("="), name)):
+            family = family_of(name[1:]) if name.startswith("=") else name
+            parents = (family, f"~{group_of(family)}", "*")
+            parent = next(self.rows[parent] for parent in parents if parent in self.rows and parent != name)
+            self.rows.setdefault(name, {**parent, **documented(name)})
 
     def _decide_dropping(self) -> None:
         """Which families read their tools even when they may not be called: those that it explains better."""
@@ -303,14 +223,14 @@ class Fit:
             if "f.tools" in case.x:
                 plain[case.family].append(case)
         for family, cases in doubtful.items():
-            texts = [case.y - sum(n for name, n in case.bare.items() if name.startswith("k.")) for case in cases]
-            tools = [case.y - sum(n for name, n in case.x.items() if name.startswith("k.")) for case in plain[family]]
-            self.keeps[family] = bool(tools) and float(np.median(texts)) > 0.6 * float(np.median(tools))
+            may, must_not = [_beyond_text(case) for case in plain[family]], [_beyond_text(case) for case in cases]
+            self.keeps[family] = bool(may) and float(np.median(must_not)) > 0.6 * float(np.median(may))
 
     @property
     def families(self) -> frozenset[str]:
         """Names of all family rows."""
-        return frozenset(case.family for case in self.cases) | DOCUMENTED.keys()
+        documented = frozenset(name for name in DOCUMENTED if not name.startswith(("=", "~")))
+        return documented | {case.family for case in self.cases}
 
     def keeps_tools(self, family: str) -> bool:
         """Whether tools that may not be called are read all the same (Anthropic documents that they are)."""
@@ -328,6 +248,11 @@ class Fit:
         dropped = case.tools_dropped and not self.keeps_tools(case.family)
         x = case.bare if dropped else case.x
         return max(1.0, sum(weights.get(name, 0.0) * count for name, count in x.items()))
+
+
+def _beyond_text(case: Case) -> float:
+    """Reported tokens beyond those of the messages' text."""
+    return case.y - sum(count for name, count in case.bare.items() if name.startswith("k."))
 
 
 def parent_name(name: str) -> str:
@@ -350,30 +275,71 @@ def _votes(cases: Sequence[Case]) -> dict[int, float]:
 
 
 def _solve(
-    cases: Sequence[Case], votes: Mapping[int, float], parent: _Weights, pull: float, how: Strength, frame: float = 1.0
+    cases: Sequence[Case],
+    votes: Mapping[int, float],
+    parent: _Weights,
+    pull: float,
+    how: Strength,
+    frame: float = 1.0,
+    firm: frozenset[str] = frozenset(),
+    less: Mapping[int, float] | None = None,
 ) -> _Weights:
     """Weights that explain ``cases``, no farther from ``parent`` than they must.
 
-    ``frame`` narrows what requests may add by themselves: hidden prompts are a family's own, not everyone's.
+    ``frame`` narrows what requests may add by themselves: hidden prompts are a family's own, not everyone's; ``firm``
+    names what is documented; ``less`` is what hides in each case besides: it and what is documented are then taken
+    for granted.
     """
-    names = sorted({name for case in cases for name in case.x if name in parent})
+    granted = [{} if less is None else _known(case) for case in cases]
+    names = sorted(
+        {name for case, sure in zip(cases, granted, strict=True) for name in case.x.keys() - sure if name in parent}
+    )
     place = {name: index for index, name in enumerate(names)}
     a = np.zeros((len(cases), len(names)))
+    y = np.array([case.y - (less or {}).get(id(case), 0.0) for case in cases])
     for row, case in enumerate(cases):
         for name, count in case.x.items():
-            if name in place:
+            if name in granted[row]:
+                y[row] -= count * granted[row][name]
+            elif name in place:
                 a[row, place[name]] = count
-    y = np.array([case.y for case in cases])
     center = np.array([parent[name] for name in names])
     textual = [name.startswith(("k.", "t.")) or name == "tokens" for name in names]
     hold = np.sqrt(pull * np.where(textual, how.text, 1.0)) / np.array(
-        [_loose(name) * (frame if name.startswith("f.") else 1.0) for name in names]
+        [_FIRM if name in firm else loose(name) * (frame if name.startswith("f.") else 1.0) for name in names]
     )
     least = np.array([-0.6 if name.startswith("t.") or name == "tokens" else 0.0 for name in names])
-    noise = 2.0 + 0.01 * y
+    noise = 2.0 + 0.01 * np.array([case.y for case in cases])
     weight = np.array([votes[id(case)] for case in cases]) / noise
     found = _reweighted(a, y, noise, weight, center, hold, np.minimum(least, center - 1e-6), how.tail)
     return {**parent, **dict(zip(names, map(float, found), strict=True))}
+
+
+def _pooled(
+    cases: Sequence[Case], votes: Mapping[int, float], parent: _Weights, pull: float, how: Strength, frame: float = 1.0
+) -> _Weights:
+    """Weights of several families: what each model adds by itself is set aside, in turns with the weights."""
+    less: dict[int, float] = {}
+    found = parent
+    for _ in range(2):
+        found = _solve(cases, votes, parent, pull, how, frame, less=less)
+        less = _habits(cases, found)
+    return found
+
+
+def _habits(cases: Sequence[Case], weights: _Weights) -> dict[int, float]:
+    """What hides in each case: the median of what its model at its platform has beyond ``weights``."""
+    alike: defaultdict[tuple[str, ...], list[tuple[Case, float]]] = defaultdict(list)
+    for case in cases:
+        sure = {**weights, **_known(case)}
+        beyond = case.y - sum(sure.get(name, 0.0) * count for name, count in case.x.items())
+        flags = (name for name in case.x if name.startswith(("f.tools", "f.format")))
+        alike[case.stem, case.sample.platform, *flags].append((case, beyond))
+    less: dict[int, float] = {}
+    for found in alike.values():
+        middle = float(np.median([beyond for _, beyond in found])) * len(found) / (len(found) + 2)
+        less |= {id(case): middle for case, _ in found}
+    return less
 
 
 def _reweighted(a: Any, y: Any, noise: Any, weight: Any, center: Any, hold: Any, least: Any, tail: float) -> Any:

@@ -105,7 +105,7 @@ def _sample(record: Mapping[str, Any]) -> Sample | None:
     except ProviderShapeError:
         return None
     text = json.dumps(record["request"], ensure_ascii=False)
-    provider = record["provider"]
+    provider = str(record["provider"])
     return Sample(
         id=record["id"],
         platform=_PLATFORMS.get(provider, provider),

@@ -60,9 +60,9 @@ class Exact:
         return tokens, slack, False
 
     def interval(self, tokens: float, slack: float, *, tools: bool) -> tuple[float, float]:
-        """Low and high, from what recorded requests of all OpenAI models showed."""
+        """Low and high, from what recorded requests of this generation, or of all OpenAI models, showed."""
         widen = 1.0 if self.method == "exact" else 3.0
-        return width_of(("openai",), tokens, slack, tools=tools, widen=widen)
+        return width_of((self.family, "openai"), tokens, slack, tools=tools, widen=widen)
 
 
 @lru_cache(maxsize=512)

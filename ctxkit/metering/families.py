@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["UNKNOWN", "bare_name", "family_of", "group_of", "stem_of"]
+__all__ = ["UNKNOWN", "bare_name", "family_of", "group_of", "stem_of", "writing_of"]
 
 UNKNOWN = "unknown"
 """The row for models nobody fitted: a mean over all families, with wide intervals."""
@@ -137,6 +137,18 @@ def family_of(model: str, platform: str = "") -> str:
 def group_of(family: str) -> str:
     """Families with one tokenizer, which learn the weights of kinds of text from one another."""
     return next((group for pattern, group in _GROUPS if re.match(pattern, family)), family)
+
+
+_WRITINGS = {"gpt-oss": "types"} | dict.fromkeys(("gemini-1", "gemini-1.5", "gemini-2", "gemini-3"), "parts")
+
+
+def writing_of(family: str) -> str:
+    """How a family writes tools into its prompt.
+
+    ``"json"``: as the JSON that declares them (chat templates of open weights, Claude, and whoever is not known);
+    ``"types"``: as TypeScript; ``"parts"``: names, descriptions and types with signs of its own between them.
+    """
+    return _WRITINGS.get(family, "json")
 
 
 _VERSION = re.compile(

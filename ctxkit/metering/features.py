@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ctxkit.metering.openai_schema import function_type
+
 if TYPE_CHECKING:
     from ctxkit.model import Json, Message, Part
 
@@ -31,6 +33,7 @@ class Traits(NamedTuple):
         tagged: the same, written into the answer itself (``<think>...</think>``).
         signature: characters of signatures and encrypted thoughts, for which some families bill the thoughts.
         media: parts whose tokens do not come from text.
+        tools: functions that may be called, as their definitions declare them.
         turn: the message opens a turn of the user (it is more than results of tools).
     """
 
@@ -40,13 +43,19 @@ class Traits(NamedTuple):
     tagged: list[str]
     signature: list[int]
     media: list[Part]
+    tools: list[Mapping[str, Any]]
     turn: bool
 
 
-def traits_of(message: Message) -> Traits:
-    """Take ``message`` apart."""
+def traits_of(message: Message, writing: str = "json") -> Traits:
+    """Take ``message`` apart.
+
+    Args:
+        message: which.
+        writing: how its family writes tools into the prompt, as ``ctxkit.metering.families.writing_of`` says.
+    """
     counts: Counter[str] = Counter()
-    traits = Traits(counts, [], [], [], [], [], turn=False)
+    traits = Traits(counts, [], [], [], [], [], [], turn=False)
     role = _ROLES.get(message.role, "assistant")
     if role != "tools":
         counts[role] += 1
@@ -54,6 +63,8 @@ def traits_of(message: Message) -> Traits:
     for part in message.parts:
         turn = turn or part.kind in _OPENING
         _READERS.get(part.kind, _other)(part, role, traits)
+    for function in traits.tools:
+        _WRITERS[writing](function, traits)
     return traits._replace(turn=turn and role == "user")
 
 
@@ -83,8 +94,12 @@ def _text(part: Part, role: str, traits: Traits) -> None:
 def _call(part: Part, _: str, traits: Traits) -> None:
     counts = traits.counts
     counts["call"] += 1
+    arguments = parsed(part.text)
+    if isinstance(arguments, Mapping):
+        counts["call.argument"] += len(arguments)
     traits.texts.append(("call.name", part.name or ""))
     traits.texts.append(("call.text", part.text))
+    traits.texts.append(("id.text", part.pair or ""))
     _signature(part, traits)
 
 
@@ -92,6 +107,7 @@ def _result(part: Part, _: str, traits: Traits) -> None:
     counts = traits.counts
     counts["result"] += 1
     traits.texts.append(("result.text", part.text))
+    traits.texts.append(("id.text", part.pair or ""))
 
 
 def _reasoning(part: Part, _: str, traits: Traits) -> None:
@@ -148,6 +164,14 @@ def compact(value: Json) -> str:
         return ""
 
 
+def spaced(value: Json) -> str:
+    """The same as :func:`compact` with blanks after commas and colons, as most templates write it."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_named)
+    except (RecursionError, ValueError, TypeError):
+        return ""
+
+
 def _named(value: object) -> str:
     return f"<{type(value).__name__}>"
 
@@ -163,13 +187,28 @@ def _tool(part: Part, _: str, traits: Traits) -> None:
             traits.texts.append(("server.text", compact(function)))
             continue
         traits.counts["tool"] += 1
-        traits.texts.append(("tool.name", name))
-        if description:
-            traits.counts["tool.described"] += 1
-            traits.texts.append(("tool.text", description))
+        traits.tools.append({"name": name, "description": description, "parameters": schema})
         if function.get("input_examples"):
             traits.texts.append(("tool.examples", compact(function["input_examples"])))
-        _schema(schema, "param", traits)
+
+
+def _as_json(function: Mapping[str, Any], traits: Traits) -> None:
+    traits.texts.append(("tool.json", spaced(function)))
+
+
+def _as_types(function: Mapping[str, Any], traits: Traits) -> None:
+    traits.texts.append(("tool.types", function_type(function)))
+
+
+def _as_parts(function: Mapping[str, Any], traits: Traits) -> None:
+    traits.texts.append(("tool.name", function["name"]))
+    if function["description"]:
+        traits.counts["tool.described"] += 1
+        traits.texts.append(("tool.text", function["description"]))
+    _schema(function["parameters"], "param", traits)
+
+
+_WRITERS = {"json": _as_json, "types": _as_types, "parts": _as_parts}
 
 
 def _functions(tool: Json) -> Iterator[Mapping[str, Any]]:
@@ -264,6 +303,8 @@ def _node(
             counts[f"{prefix}.choice"] += len(value)
             words.extend(str(one) for one in value if not isinstance(one, list | Mapping))
         elif isinstance(value, Mapping | list | tuple):
+            if key == "additionalProperties":
+                continue
             counts[f"{prefix}.nested"] += 1
             stack.append(value)
         elif key != "type":
@@ -282,8 +323,11 @@ _READERS = {
 }
 
 
-def format_traits(schema: Json) -> Traits:
+def format_traits(schema: Json, writing: str = "json") -> Traits:
     """The traits of a schema that the answer must follow."""
-    traits = Traits(Counter(), [], [], [], [], [], turn=False)
-    _schema(schema, "format", traits)
+    traits = Traits(Counter(), [], [], [], [], [], [], turn=False)
+    if writing == "parts":
+        _schema(schema, "format", traits)
+    else:
+        traits.texts.append(("format.json", spaced(schema)))
     return traits

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ctxkit.metering.families import UNKNOWN, family_of, group_of, stem_of
+from ctxkit.metering.families import UNKNOWN, family_of, group_of, stem_of, writing_of
 from ctxkit.metering.features import Traits, format_traits, traits_of
 from ctxkit.metering.frame import frame_of
 from ctxkit.metering.media import media_tokens
@@ -37,7 +37,7 @@ Steps = list[list[float]]
 
 _TABLE = Path(__file__).parent / "data" / "calibration.json"
 
-KINDLESS = frozenset({"server.text", "other.text", "param.titles", "format.titles"})
+KINDLESS = frozenset({"server.text", "other.text", "id.text", "param.titles", "format.titles", "format.json"})
 """Texts that are weighed by their number of tokens alone: what a family makes of them is not their text."""
 
 
@@ -74,7 +74,7 @@ class Row:
 
     def message(self, messages: Sequence[Message], index: int) -> Weight:
         """Weigh one message (or tool definition, or system block)."""
-        return self._weigh(traits_of(messages[index]))
+        return self._weigh(traits_of(messages[index], writing_of(self.family)))
 
     def frame(self, conversation: Conversation, schema: Callable[[Json], Weight]) -> tuple[float, float, bool]:
         """What the request adds: tokens, slack, and whether its tools are left out (``tool_choice: none``).
@@ -93,7 +93,7 @@ class Row:
 
     def schema(self, schema: Json) -> Weight:
         """Weigh the schema that an answer must follow."""
-        return self._weigh(format_traits(schema))
+        return self._weigh(format_traits(schema, writing_of(self.family)))
 
     def interval(self, tokens: float, slack: float, *, tools: bool) -> tuple[float, float]:
         """Where the reported count lies in at least 95 of 100 requests that this row expects to have ``tokens``."""
@@ -121,8 +121,10 @@ class Row:
         return Weight(tokens + past + expected, now - past, traits.turn, slack)
 
     def _text(self, name: str, text: str) -> float:
-        ids = token_ids(text, VOCABULARY)
         extra = self.weights.get(f"t.{name}", 0.0) if name else 0.0
+        if not extra and name in KINDLESS:
+            return 0.0
+        ids = token_ids(text, VOCABULARY)
         if ids is None:
             return self._rough(name, text, extra)
         if name in KINDLESS:
@@ -195,21 +197,23 @@ def row_for(platform: str, model: str) -> Row:
     """The row that counts ``model`` as ``platform`` serves it."""
     family = family_of(model, platform)
     rows = table()["rows"]
-    chain = tuple(name for name in row_names(platform, model, family) if name in rows)
+    names = row_names(platform, model, family)
+    chain = tuple(name for name in names if name in rows)
     if f"={stem_of(model)}" in chain:  # a model's own row was fitted on its family's, over all platforms
         chain = tuple(name for name in chain if not name.startswith(f"{family}@"))
-    return _row(family, chain)
+    known = table()["scales"]
+    return _row(family, chain, tuple(name for name in reversed(names) if name in known))
 
 
 @cache
-def _row(family: str, chain: tuple[str, ...]) -> Row:
+def _row(family: str, chain: tuple[str, ...], scales: tuple[str, ...]) -> Row:
     """One row for all models that share it; there are no more than the table has names."""
     rows = table()["rows"]
     weights: dict[str, float] = {}
     for name in chain:
         weights.update(rows[name])
     known = family in rows and has_vocabulary()
-    scales = (UNKNOWN,) if family not in rows else tuple(reversed(chain))
+    scales = scales if family in rows else (UNKNOWN,)
     return Row(family, weights, scales, _TokenWeights(weights), "fitted" if known else "rough")
 
 
