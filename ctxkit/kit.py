@@ -63,6 +63,9 @@ _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
 
+_Look: TypeAlias = "tuple[Conversation, list[bytes], list[Json]]"
+
+
 class Kit:
     """Plans and settles requests; one per application is enough.
 
@@ -172,27 +175,65 @@ class Kit:
             ConfigurationError: no such dialect.
             BudgetExceeded: a hard budget refuses it.
         """
-        named = dialects.get(dialect) if dialect else None
-        if dialect and named is None:
-            known = ", ".join(dialects.EDITABLE + dialects.METER_ONLY)
-            raise ConfigurationError(f"no dialect {dialect!r}; there are: {known}")
-        now = self.clock() if now is None else now
-        blank = blank_plan(
+        blank, named = self._begin(
             body,
-            now=now,
+            dialect=dialect,
+            platform=platform,
+            model=model,
+            stream=stream,
             feature=feature,
             labels=labels,
+            scope=scope,
+            region=region,
+            now=now,
+        )
+        return self._plan(blank, named, thread)
+
+    async def aplan(self, body: Json, *, thread: str | None = None, **options: Any) -> Plan:
+        """``plan`` for event loops: what takes long is done in a thread. Takes what ``plan`` takes."""
+        blank, named = self._begin(body, **options)
+        look, long = None, False
+        if named is not None:
+            with contextlib.suppress(Exception):  # whatever it is, ``_plan`` meets it again and says so
+                look = self._look(body, named)
+                long = self._takes_long(blank, look)
+        work = functools.partial(self._plan, blank, named, thread, look)
+        return await _aside(work) if long else work()
+
+    def _begin(
+        self,
+        body: Json,
+        *,
+        dialect: str | None,
+        platform: str = "",
+        model: str | None = None,
+        stream: bool | None = None,
+        scope: str | None = None,
+        now: float | None = None,
+        **known: Any,
+    ) -> tuple[Plan, Dialect | None]:
+        """A plan that knows who asks and when, and the dialect that will look at the request."""
+        named = dialects.get(dialect) if dialect else None
+        if dialect and named is None:
+            names = ", ".join(dialects.EDITABLE + dialects.METER_ONLY)
+            raise ConfigurationError(f"no dialect {dialect!r}; there are: {names}")
+        blank = blank_plan(
+            body,
+            now=self.clock() if now is None else now,
             dialect=dialect or "",
             platform=platform,
             model=model or "",
             stream=bool(stream),
             scope=scope or self.policy.scope,
-            region=region,
+            **known,
         )
+        return blank, named
+
+    def _plan(self, blank: Plan, named: Dialect | None, thread: str | None, look: _Look | None = None) -> Plan:
         if named is None:
             return replace(blank, unmetered="no wire format known for it")
         try:
-            return self._weigh(blank, *self._look(body, named), thread=thread)
+            return self._weigh(blank, *(look or self._look(blank.body, named)), thread=thread)
         except (BudgetExceeded, ConfigurationError):
             raise
         except ProviderShapeError as error:
@@ -202,13 +243,7 @@ class Kit:
             self.faults.note("plan", error, "Please report it; the request went out as it was.")
             return replace(blank, dialect="", unmetered=f"internal fault: {type(error).__name__}")
 
-    async def aplan(self, body: Json, **options: Any) -> Plan:
-        """``plan`` for event loops: what takes long is done in a thread. Takes what ``plan`` takes."""
-        if self._takes_long(body, options):
-            return await _aside(functools.partial(self.plan, body, **options))
-        return self.plan(body, **options)
-
-    def _look(self, body: Json, dialect: Dialect) -> tuple[Conversation, list[bytes], list[Json]]:
+    def _look(self, body: Json, dialect: Dialect) -> _Look:
         """The request through its dialect, a hash per message, and the values that carry cache markers."""
         conversation = dialect.view(body)
         return conversation, *self._hasher.digests(conversation.messages, dialect.identity)
@@ -244,16 +279,10 @@ class Kit:
             return self._threads.find([history]) or history.hex()
         return self._threads.find(chain) or (chain[-1].hex() if chain else "")
 
-    def _takes_long(self, body: Json, options: Mapping[str, Any]) -> bool:
-        try:
-            named = dialects.get(options["dialect"])
-            if named is None:
-                return False
-            conversation, digests, _ = self._look(body, named)
-            platform, model = options.get("platform") or "", options.get("model") or conversation.model
-            return self._meter.uncounted(conversation, digests, platform=platform, model=model) > _COUNT_INLINE
-        except Exception:  # noqa: BLE001 - plan itself will meet it, and says so
-            return False
+    def _takes_long(self, plan: Plan, look: _Look) -> bool:
+        conversation, digests, _ = look
+        model = plan.model or conversation.model
+        return self._meter.uncounted(conversation, digests, platform=plan.platform, model=model) > _COUNT_INLINE
 
     # ------------------------------------------------------------------ sent
 
