@@ -22,14 +22,14 @@ ADDED = {"role": "assistant", "content": "An edit: 漢字."}
 @pytest.fixture
 def editing(kit, monkeypatch):
     """A kit whose plans add one message."""
-    plan = kit.plan
+    plan = kit._plan  # of plan and aplan alike
 
-    def edited(body, **options):
-        made = plan(body, **options)
+    def edited(blank, *options):
+        made, body = plan(blank, *options), blank.body
         content = ADDED["content"] if made.dialect != "bedrock.converse" else [{"text": ADDED["content"]}]
         return replace(made, body={**body, "messages": [*body["messages"], {**ADDED, "content": content}]})
 
-    monkeypatch.setattr(kit, "plan", edited)
+    monkeypatch.setattr(kit, "_plan", edited)
     return kit
 
 
