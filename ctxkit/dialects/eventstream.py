@@ -8,6 +8,7 @@ developer guide, https://docs.aws.amazon.com/transcribe/latest/dg/event-stream.h
 from __future__ import annotations
 
 import struct
+from binascii import a2b_base64
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from uuid import UUID
@@ -18,7 +19,7 @@ from ctxkit.errors import ProviderShapeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LIMIT", "Decoder", "Header", "Message", "encode"]
+__all__ = ["LIMIT", "Decoder", "Header", "Message", "encode", "unwrapped"]
 
 LIMIT = 24 * 1024 * 1024 + 128 * 1024 + 16
 """Bytes of the largest message that AWS clients accept: 24 MiB of payload, 128 KiB of headers."""
@@ -52,6 +53,30 @@ class Message(NamedTuple):
     def failed(self) -> bool:
         """The service reports an exception or an error instead of an event."""
         return self.headers.get(":message-type", "event") != "event"
+
+    @property
+    def event(self) -> bytes:
+        """Its JSON under the name of its type (``{"messageStop": {...}}``); of a chunk what the model itself wrote.
+
+        Raises:
+            ValueError: a chunk is not what it should be.
+        """
+        if self.event_type == "chunk":
+            return unwrapped(self.payload)
+        return b'{"%s":%s}' % (self.event_type.encode(), self.payload)
+
+
+def unwrapped(data: bytes) -> bytes:
+    """The model's own JSON inside a chunk of ``InvokeModelWithResponseStream`` (``{"bytes": base64}``); else ``data``.
+
+    Raises:
+        ValueError: the base64 is broken.
+    """
+    start = data.find(b'"bytes"', 0, 40)
+    if start < 0:
+        return data
+    opening = data.index(b'"', start + 7) + 1
+    return a2b_base64(data[opening : data.index(b'"', opening)])
 
 
 class Decoder:

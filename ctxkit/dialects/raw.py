@@ -57,8 +57,7 @@ def _read_text(dialect: Dialect, platform: str, body: bytes) -> Answer:
 
 
 def _frames(body: bytes) -> Iterator[bytes]:
-    for message in eventstream.Decoder().feed(body):
-        yield b'{"%s":%s}' % (message.event_type.encode(), message.payload)
+    return (message.event for message in eventstream.Decoder().feed(body) if not message.failed)
 
 
 def _fed(dialect: Dialect, platform: str, events: Iterator[bytes]) -> Answer:

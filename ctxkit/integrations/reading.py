@@ -7,7 +7,6 @@ Nothing is held back unless an event must be hidden; a whole JSON answer is kept
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
 from ctxkit import dialects
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from ctxkit.dialects.base import AnswerStream, Dialect
     from ctxkit.model import Answer, Json
 
-__all__ = ["LARGEST", "Body", "BrokenEncodingError", "framed"]
+__all__ = ["LARGEST", "Body", "BrokenEncodingError", "stream_answer"]
 
 _BINARY = "application/vnd.amazon.eventstream"
 _SPACE = b" \t\r\n"
@@ -68,7 +67,7 @@ class Body:
         if decode is None:
             self._read = _pass
         elif media_type.startswith(_BINARY):
-            self._read = framed(self._stream, dialect)
+            self._read = _framed(self._stream)
         if decode is bytes:
             self._decode = None
 
@@ -162,24 +161,17 @@ class Body:
         return stream_answer(self._stream, ended=True)
 
 
-def framed(stream: AnswerStream, dialect: str) -> Callable[[bytes], bytes]:
+def _framed(stream: AnswerStream) -> Callable[[bytes], bytes]:
     """A reader of AWS's binary event stream that feeds ``stream``."""
     frames = eventstream.Decoder()
 
     def read(data: bytes) -> bytes:
         for message in frames.feed(data):
             if not message.failed:
-                stream.feed(_unframed(message, dialect))
+                stream.feed(message.event)
         return data
 
     return read
-
-
-def _unframed(message: eventstream.Message, dialect: str) -> bytes:
-    if dialect == "bedrock.converse":
-        return b'{"%s":%s}' % (message.event_type.encode(), message.payload)
-    packed = wire.loads(message.payload)  # InvokeModel: every event is base64 inside a "bytes" field
-    return base64.b64decode(packed["bytes"]) if isinstance(packed, dict) and "bytes" in packed else message.payload
 
 
 def stream_answer(stream: AnswerStream, *, ended: bool) -> Answer:

@@ -1,5 +1,6 @@
 """Answers settled by hand: JSON, text, bytes, event lists, event streams."""
 
+import base64
 import json
 
 import pytest
@@ -50,6 +51,19 @@ def test_an_event_stream_of_bedrock():
     ]
     body = b"".join(encode(kind, json.dumps(payload).encode()) for kind, payload in frames)
     answer = read(dialects.get("bedrock.converse"), "bedrock", body)
+    assert (answer.usage.fresh, answer.usage.output, answer.complete) == (9, 2, True)
+
+
+@pytest.mark.parametrize("dialect", ["anthropic.messages", "bedrock.invoke"])
+def test_chunks_of_bedrock_are_what_the_model_wrote(dialect):
+    events = [
+        {"type": "message_start", "message": {"id": "m", "model": "claude", "usage": {"input_tokens": 9}}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 9, "outputTokenCount": 2}},
+    ]
+    chunks = [{"bytes": base64.b64encode(json.dumps(event).encode()).decode()} for event in events]
+    body = b"".join(encode("chunk", json.dumps(chunk).encode()) for chunk in chunks)
+    answer = read(dialects.get(dialect), "bedrock", body)
     assert (answer.usage.fresh, answer.usage.output, answer.complete) == (9, 2, True)
 
 

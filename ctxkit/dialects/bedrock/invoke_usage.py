@@ -10,12 +10,12 @@ Source: AWS model parameter pages (2026-09) and recorded answers of these famili
 
 from __future__ import annotations
 
-from binascii import a2b_base64
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctxkit.dialects.anthropic import usage as anthropic_usage
 from ctxkit.dialects.bedrock import converse_usage
+from ctxkit.dialects.eventstream import unwrapped
 from ctxkit.dialects.usage import at, checks, figure, less, merge, text
 from ctxkit.dialects.wire import loads
 from ctxkit.model import Answer, Usage
@@ -166,7 +166,7 @@ class InvokeStream:
     def feed(self, data: bytes) -> bool:
         """Look at one event; none of them is ever to be hidden."""
         try:
-            inner = _unwrapped(data)
+            inner = unwrapped(data)
             if self.content and not any(mark in inner for mark in _MARKS):
                 return False
             self._see(loads(inner))
@@ -215,15 +215,6 @@ _KEPT = (
     "meta",
 )
 _MARKS = (b"invocationMetrics", b'"usage"', b"oken_count", b"TokenCount", b"eason", b'"meta', b"Exception")
-
-
-def _unwrapped(data: bytes) -> bytes:
-    """The model's own JSON inside an event of the wire, whose payload is base64."""
-    start = data.find(b'"bytes"', 0, 40)
-    if start < 0:
-        return data
-    opening = data.index(b'"', start + 7) + 1
-    return a2b_base64(data[opening : data.index(b'"', opening)])
 
 
 def _has_content(event: Json) -> bool:
