@@ -160,7 +160,8 @@ class Fit:
         used = [case for case in self.cases if self.keeps_tools(case.family) or not case.tools_dropped]
         votes = _votes(used)
         how = self.strength
-        self.rows["*"] = self._everyone(used, votes)
+        # Ids are read only where a template writes them: what those families pay is nobody else's.
+        self.rows["*"] = {**self._everyone(used, votes), "t.id.text": 0.0}
         levels: tuple[tuple[Callable[[Case], str], Callable[[Case], str], float], ...] = (
             (lambda case: f"~{group_of(case.family)}", lambda _: "*", how.group),
             (lambda case: case.family, lambda case: f"~{group_of(case.family)}", how.family),
@@ -172,11 +173,6 @@ class Fit:
             self._level(used, votes, name_of, parent_of, pull)
         self._documented()
         return self
-
-    def everyone(self) -> _Weights:
-        """Weights of all families together, for those that nobody measured."""
-        used = [case for case in self.cases if not case.tools_dropped]
-        return self._everyone(used, _votes(used))
 
     def _everyone(self, used: Sequence[Case], votes: Mapping[int, float]) -> _Weights:
         begin = {name: start(name) for name in sorted({name for case in used for name in case.x})} | documented("*")
