@@ -32,6 +32,8 @@ from ctxkit.dialects.markers import lifetimes
 from ctxkit.dialects.raw import read as read_answer
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults
+from ctxkit.forks import on_fork
+from ctxkit.lazily import lazily
 from ctxkit.metering.settling import opening, record_of, unmetered_record
 from ctxkit.model import Answer, Plan, Record, Usage
 from ctxkit.stores import open_store
@@ -59,6 +61,7 @@ Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answe
 
 _COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
 _LONGEST_NAME = 256  # characters of a model or tier: they are keys of memories and columns of the ledger
+_WARMING = 10.0  # seconds a fork waits for vocabulary and prices; they take less than one
 _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
@@ -111,10 +114,22 @@ class Kit:
         self._attempts = Attempts()
         self._settled = 0
         self._warmed = False
+        self._warming: threading.Thread | None = None
+        self._renew()
+        on_fork(self, "_renew", before="_warmed_up")
+
+    def _renew(self) -> None:
+        self._making = threading.RLock()  # what one thread opens another does not open again: see lazily
+
+    def _warmed_up(self) -> None:
+        """A child must not find modules half imported; and it need not do again what its parent has done."""
+        if self._warming is not None and self._warming is not threading.current_thread():
+            self._warming.join(_WARMING)
+            self._warming = None
 
     # ------------------------------------------------------------------ rooms, opened on first use
 
-    @functools.cached_property
+    @lazily
     def ledger(self) -> Ledger:
         """Where records are kept."""
         from ctxkit.metering.ledger import Ledger
@@ -122,15 +137,15 @@ class Kit:
         option = self._ledger_option
         return option if isinstance(option, Ledger) else Ledger(option)
 
-    @functools.cached_property
+    @lazily
     def _hasher(self) -> Hasher:
         return Hasher(self.store.add(b"salt", secrets.token_bytes(32)))
 
-    @functools.cached_property
+    @lazily
     def _threads(self) -> Threads:
         return Threads(self.store, self.policy.thread_memory)
 
-    @functools.cached_property
+    @lazily
     def _meter(self) -> Meter:
         from ctxkit.metering.meter import Meter
 

@@ -54,7 +54,7 @@ class Policy(BaseModel):
     usd_rate: Decimal | None = Field(default=None, gt=0)
     """How much of ``currency`` one US dollar is."""
 
-    thread_memory: int = Field(default=100_000, ge=1_000)
+    thread_memory: int = Field(default=30_000, ge=1_000)
     """Prefixes remembered per process to recognise a conversation by."""
 
     count_memory: int = Field(default=65_536, ge=1_000)

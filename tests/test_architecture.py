@@ -16,6 +16,7 @@ LEAVES = {
     "folders": set(),
     "forks": set(),
     "money": set(),
+    "lazily": set(),
     "model": {"errors", "explain"},  # Plan.explain() asks for its words when it is called
     "explain": {"model"},
     "faults": {"errors", "forks"},

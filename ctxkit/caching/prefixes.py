@@ -110,7 +110,7 @@ class Threads:
         size: how many prefixes are kept in this process.
     """
 
-    def __init__(self, store: Memory, size: int = 100_000) -> None:
+    def __init__(self, store: Memory, size: int = 30_000) -> None:
         self._store = store
         self._size = size
         self._known: OrderedDict[bytes, str] = OrderedDict()

@@ -13,7 +13,7 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """Keeps the ``size`` values that were used last."""
 
-    def __init__(self, size: int = 200_000) -> None:
+    def __init__(self, size: int = 30_000) -> None:
         self._size = size
         self._values: OrderedDict[bytes, bytes] = OrderedDict()
         self._fresh_lock()

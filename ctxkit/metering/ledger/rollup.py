@@ -49,6 +49,7 @@ _SPANS: Final = SKETCHES[:-1]
 _TTLS: Final = ("5m", "30m", "1h", "12h")
 _OTHER_LABELS: Final = '{"ctxkit":"other labels"}'
 _LABEL_SETS: Final = 2_000  # a label that is new in each request would make the roll-ups as large as the rows
+_REMEMBERED: Final = 5_000  # cells, a kilobyte each
 _WHOLE: Final = 10**12
 
 
@@ -155,7 +156,7 @@ class Cells:
             self._db = db
         if (known := self._known.get(cell)) is not None:
             return known
-        if len(self._known) > 20_000:
+        if len(self._known) >= _REMEMBERED:
             self._known.clear()
         number = self._find(db, cell)
         self._known[cell] = number
