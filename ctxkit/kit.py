@@ -471,17 +471,19 @@ class Kit:
 
     def warm(self) -> None:
         """Load vocabulary and prices in a thread, so that the first request does not wait for them."""
-        from ctxkit.metering.prices import load as load_prices
+        from ctxkit.metering.meter import load
 
         if self._warmed:
             return
         self._warmed = True
         try:
-            load_prices()  # in this thread: see there
+            load()  # in this thread: see there
         except Exception as error:  # noqa: BLE001 - without prices everything is counted all the same
             self.faults.warn("warm", type(error).__name__)
         with contextlib.suppress(RuntimeError):  # no more threads: the first request waits a little instead
-            threading.Thread(target=self._warm, name="ctxkit-warm", daemon=True).start()
+            warming = threading.Thread(target=self._warm, name="ctxkit-warm", daemon=True)
+            warming.start()
+            self._warming = warming
 
     def _warm(self) -> None:
         try:

@@ -31,7 +31,7 @@ DOORS = {
     "diskcache": {"stores/disk.py"},
     "pydantic": {"policy.py"},
     "pydantic_core": {"dialects/wire.py"},
-    "sqlite3": {"metering/ledger/database.py"},
+    "sqlite3": {"metering/ledger/database.py", "stores/disk.py"},
 }
 LAZY = {"tiktoken", "genai_prices", "diskcache", "pydantic", "pydantic_core", "rich", "sqlite3", "asyncio.subprocess"}
 NEVER_AT_TOP = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxkit.metering import prices, tokens
 from ctxkit.metering.count import Count, Counter
 from ctxkit.metering.learning import Learned
 from ctxkit.metering.prices import Prices
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from ctxkit.metering.prices import Card
     from ctxkit.model import Answer, Conversation, Plan, Record, Timing
 
-__all__ = ["Meter"]
+__all__ = ["Meter", "load"]
+
+
+def load() -> None:
+    """Import what :meth:`Meter.warm` needs, without its data; to be called in a thread that goes on.
+
+    Modules that are imported while the process forks, or is about to, are half there in the child.
+    """
+    prices.load()
+    tokens.load()
 
 
 class Meter:

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
     from tiktoken import Encoding
 
-__all__ = ["base_model", "encoding_for", "rough_tokens", "text_tokens", "token_bytes", "token_ids", "verified", "warm"]
+__all__ = [
+    "base_model",
+    "encoding_for",
+    "load",
+    "rough_tokens",
+    "text_tokens",
+    "token_bytes",
+    "token_ids",
+    "verified",
+    "warm",
+]
 
 # Special tokens are never looked for, so harmony counts as the vocabulary that it extends.
 _SHARED = {"o200k_harmony": "o200k_base"}
@@ -39,6 +49,11 @@ class _Turn:
 
 
 _turn = _Turn()
+
+
+def load() -> None:
+    """Import tiktoken here and now, without a vocabulary: see :func:`ctxkit.metering.meter.load`."""
+    import tiktoken  # noqa: F401
 
 
 def warm(encoding: str) -> bool:

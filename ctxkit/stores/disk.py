@@ -12,11 +12,12 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.errors import StoreError
 from ctxkit.folders import private_folder
-from ctxkit.forks import on_fork
+from ctxkit.forks import Quiet, on_fork
 from ctxkit.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ __all__ = ["DiskStore"]
 
 _PAUSE = 0.2  # seconds between two writes to the folder: many small puts become one transaction
 _LONGEST_QUEUE = 100_000  # values that wait while the folder cannot be written
+_REST = 30.0  # seconds without reading after the folder failed: no request waits for a broken disk each time
+_PATIENCE = 1.0  # seconds to wait for another process's lock before the folder counts as failed
+_INHERITED: list[Any] = []  # connections of a parent process: never used, never closed, in the child
 _LIFETIME = 30 * 86_400  # seconds a prefix is remembered after it was last written
 
 
@@ -45,14 +49,16 @@ class DiskStore:
     _writer: threading.Thread | None
     _failed: StoreError | None
     _open: Any
+    _stop: threading.Event
+    _resting: float
+    _quiet: Quiet
 
     def __init__(self, folder: Path, size_limit: int = 256 * 2**20) -> None:
         self._folder = folder
         self._size_limit = size_limit
         self._front = MemoryStore()
         self._reset()
-        atexit.register(self._at_exit)
-        on_fork(self, "_reset")
+        on_fork(self, "_reset", before="_hold", parent="_release")
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or ``None``."""
@@ -71,6 +77,7 @@ class DiskStore:
             self._queue[key] = value
             if self._writer is None:
                 writer = threading.Thread(target=self._write_on, name="ctxkit-store", daemon=True)
+                atexit.register(self._at_exit)
                 with contextlib.suppress(RuntimeError):  # no more threads: the next put tries again, or close writes it
                     writer.start()
                     self._writer = writer
@@ -105,9 +112,10 @@ class DiskStore:
         try:
             self.flush()
         finally:
-            if self._open is not None:
-                self._open.close()
-                self._open = None
+            with self._quiet, self._lock:
+                if self._open is not None:
+                    self._open.close()
+                self._open, self._writer, self._stop = None, None, threading.Event()
 
     def _at_exit(self) -> None:
         try:
@@ -116,8 +124,14 @@ class DiskStore:
             logging.getLogger("ctxkit").warning("ctxkit: %s", error)
 
     def _read(self, key: bytes) -> bytes | None:
-        with self._guard():
-            value = self._cache().get(key)
+        if time.monotonic() < self._resting:
+            return None
+        try:
+            with self._guard():
+                value = self._cache().get(key)
+        except StoreError:
+            self._resting = time.monotonic() + _REST
+            raise
         return value if isinstance(value, bytes) else None
 
     def _cache(self) -> Any:
@@ -128,7 +142,7 @@ class DiskStore:
         return self._open
 
     def _guard(self) -> _Guard:
-        return _Guard(self._folder)
+        return _Guard(self._folder, self._quiet)
 
     def _write_on(self) -> None:
         while not self._stop.wait(_PAUSE):
@@ -141,24 +155,36 @@ class DiskStore:
 
     def _reset(self) -> None:
         """A new process has its own lock, thread and connection; what its parent queued, its parent writes."""
+        if getattr(self, "_open", None) is not None:
+            _INHERITED.append(self._open)
+        self._quiet = Quiet()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._queue = {}
         self._writer = None
         self._failed = None
         self._open = None
+        self._resting = 0.0
+
+    def _hold(self) -> None:
+        self._quiet.hold()
+
+    def _release(self) -> None:
+        self._quiet.release()
 
 
 class _Guard:
     """Turns whatever diskcache, SQLite or the file system raise into one error that says what to do."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, quiet: Quiet) -> None:
         self._folder = folder
+        self._quiet = quiet
 
     def __enter__(self) -> None:
-        return None
+        self._quiet.__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _tb: object) -> None:
+        self._quiet.__exit__()
         if isinstance(error, Exception) and not isinstance(error, StoreError):
             raise StoreError(
                 f"the store in {self._folder} cannot be used ({type(error).__name__}: {error}); "
@@ -190,6 +216,7 @@ def _open(folder: Path, size_limit: int) -> Any:
     # Made before SQLite makes it, so that it and the write-ahead log that copies its mode are private from the start.
     os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
     file.chmod(0o600)
+    _probe(file)
     return diskcache.Cache(
         str(folder),
         timeout=2,
@@ -199,6 +226,15 @@ def _open(folder: Path, size_limit: int) -> Any:
         eviction_policy="least-recently-stored",
         sqlite_synchronous=1,
     )
+
+
+def _probe(file: Path) -> None:
+    """Fail soon when the file is locked: diskcache would try for a minute to open it."""
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(file, timeout=_PATIENCE, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("ROLLBACK")
 
 
 def _only_bytes(value: Any) -> bytes:

@@ -1,5 +1,6 @@
 """Stores: memory and disk behave alike; the folder is private, holds no pickle and refuses foreign ones."""
 
+import contextlib
 import os
 import pickle
 import sqlite3
@@ -138,3 +139,30 @@ def test_the_memory_store_is_bounded():
 def test_anything_else_is_refused():
     with pytest.raises(ConfigurationError, match="wants a folder"):
         open_store(42)
+
+
+def test_a_locked_folder_is_told_soon_and_not_asked_again_at_once(tmp_path, monkeypatch):
+    """diskcache would try for a minute, and each request of the user would wait for it."""
+    monkeypatch.setattr("ctxkit.stores.disk._PATIENCE", 0.05)
+    store = DiskStore(tmp_path / "store")
+    store.add(b"a", b"1")
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "store" / "cache.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            DiskStore(tmp_path / "store").get(b"b")
+        resting = DiskStore(tmp_path / "store")
+        with pytest.raises(StoreError, match="locked"):
+            resting.get(b"b")
+        assert resting.get(b"b") is None, "without asking"
+    resting._resting = 0.0
+    assert resting.get(b"a") == b"1"
+    resting.close()
+
+
+def test_a_store_goes_on_after_it_was_closed(tmp_path):
+    store = DiskStore(tmp_path / "store")
+    for value in (b"1", b"2"):
+        store.put(b"a", value)
+        store.close()
+    assert DiskStore(tmp_path / "store").get(b"a") == b"2"
