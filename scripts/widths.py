@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Stranger", "Widths", "names_of", "plain_steps", "strangers", "strangers_without", "with_tools"]
 
-_SIZES = (300.0, 1000.0, 1e12)
+_SIZES = (300, 1000, 10**9)
 _FEWEST = 60
 """Fewer errors than this say nothing of the outermost ones: those of all sizes, or with and without tools, are used."""
 _TAIL = 0.0125
 """Share of errors beyond each end of an interval."""
 _NARROWEST = 0.2
+"""No row is known better than this, in units of :func:`spread`."""
 
 
 class Stranger(NamedTuple):
@@ -153,7 +154,8 @@ class Widths:
 
     def _step(self, state: str, tools: str, upper: float, unit: float) -> list[float]:
         low, high = next(self.reach[key] for key in _keys(state, tools, upper) if key in self.reach)
-        return [upper, round(min(low * unit, -_NARROWEST), 2), round(max(high * unit, _NARROWEST), 2)]
+        # Projects are few: that all of them erred to one side does not say that the next one will.
+        return [upper, round(min(low, -1.0) * unit, 2), round(max(high, 1.0) * unit, 2)]
 
 
 def _first(usual: Mapping[str, float], names: Iterable[str], tools: str) -> float:
@@ -170,7 +172,7 @@ def _usual(pairs: Sequence[tuple[Case, float]]) -> dict[str, float]:
         everyone = float(np.quantile(errors["*+tools" if name.endswith("+tools") else "*"], 0.9))
         mine = errors[name]
         # As if ten errors more had been seen, of the size that is usual for all.
-        usual[name] = max(0.2, (float(np.quantile(mine, 0.9)) * len(mine) + 10 * everyone) / (len(mine) + 10))
+        usual[name] = max(_NARROWEST, (float(np.quantile(mine, 0.9)) * len(mine) + 10 * everyone) / (len(mine) + 10))
     return usual
 
 
@@ -200,16 +202,12 @@ def _ends(errors: Sequence[float], share: float = _TAIL) -> tuple[float, float]:
 
 def plain_steps(errors: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, Steps]:
     """Intervals by name for counts that nothing was fitted for, from ``(expected, error)`` in units of ``spread``."""
-    return {
-        name: [_plain(found, upper, _TAIL if name.endswith("+tools") else _EXACT_TAIL) for upper in _SIZES]
-        for name, found in errors.items()
-        if len(found) >= _FEWEST
-    }
+    return {name: [_plain(found, upper) for upper in _SIZES] for name, found in errors.items() if len(found) >= _FEWEST}
 
 
-def _plain(found: Sequence[tuple[float, float]], upper: float, share: float) -> list[float]:
+def _plain(found: Sequence[tuple[float, float]], upper: float) -> list[float]:
     mine = [error for tokens, error in found if upper == next(size for size in _SIZES if tokens < size)]
-    low, high = _ends(mine if len(mine) >= _FEWEST else [error for _, error in found], share)
+    low, high = _ends(mine if len(mine) >= _FEWEST else [error for _, error in found], _EXACT_TAIL)
     return [upper, round(min(low, -_EXACT), 2), round(max(high, _EXACT), 2)]
 
 

@@ -14,7 +14,8 @@ from ctxkit.dialects.bedrock import converse as bedrock_converse
 from ctxkit.dialects.gemini import generate as gemini_generate
 from ctxkit.dialects.openai import chat as openai_chat
 from ctxkit.metering import fitted, textkinds
-from ctxkit.metering.features import traits_of
+from ctxkit.metering.families import writing_of
+from ctxkit.metering.features import format_traits, traits_of
 from ctxkit.metering.fitted import row_for, row_names, spread, table
 from ctxkit.metering.frame import frame_of
 from ctxkit.model import Message, Part
@@ -226,6 +227,66 @@ def test_a_missing_or_broken_table_is_said_once_and_counted_without(content, tmp
             assert row_for("anthropic", "claude-sonnet-4-5").method == "rough"
             assert 1 <= weigh(said("Hello there, how are you today?")) < 60
     assert len(caplog.records) == 1
+
+
+FUNCTION = {"name": "get_weather", "description": "Weather", "parameters": {"type": "object", "title": "Args"}}
+
+
+def tool_texts(writing):
+    conversation = openai_chat.view({"messages": [], "tools": [{"type": "function", "function": FUNCTION}]})
+    traits = traits_of(conversation.messages[0], writing)
+    assert traits.counts["tool"] == 1
+    return dict(traits.texts)
+
+
+def test_tools_are_read_as_their_family_writes_them():
+    assert [writing_of(family) for family in ("claude-4.5", "gpt-oss", "gemini-2", "unknown")] == [
+        "json",
+        "types",
+        "parts",
+        "json",
+    ]
+    assert tool_texts("json") == {"tool.json": json.dumps(FUNCTION)}
+    assert tool_texts("types") == {"tool.types": "// Weather\ntype get_weather = () => any"}
+    assert tool_texts("parts")["tool.name"] == "get_weather"
+    assert tool_texts("parts")["param.titles"] == "Args"
+
+
+def called(name, arguments):
+    call = {"id": name, "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return openai_chat.view({"messages": [{"role": "assistant", "tool_calls": [call]}]})
+
+
+def test_arguments_of_calls_are_counted():
+    found = [
+        traits_of(called("a", arguments).messages[0]).counts["call.argument"]
+        for arguments in ('{"a": 1, "b": {"c": 2}}', "{}", "[1]", "no json")
+    ]
+    assert found == [2, 0, 0, 0]
+
+
+def test_ids_of_calls_count_only_where_a_template_writes_them():
+    short, long = called("a", "{}"), called("Xq7" * 30, "{}")
+    claude_row = ("claude-sonnet-4-5", "openrouter")
+    assert weigh(short, *claude_row) == weigh(long, *claude_row)
+    assert weigh(long, "ministral-3b-2410", "mistral") > weigh(short, "ministral-3b-2410", "mistral") + 30
+
+
+def test_a_schema_of_the_answer_is_one_text_where_it_is_written_as_json():
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    assert format_traits(schema).texts == [("format.json", json.dumps(schema))]
+    assert format_traits(schema, "parts").counts["format"] == 1
+
+
+def test_a_model_that_is_better_known_has_a_narrower_interval():
+    conversation = claude([{"role": "user", "content": "Hello there. " * 40}], tools=[TOOL])
+    tokens = weigh(conversation)
+    names = ("claude-sonnet-4-5", "claude-3-5-sonnet-20990101-of-nobody", "a-model-that-nobody-knows")
+    widths = []
+    for name in names:
+        low, high = row_for("anthropic" if "claude" in name else "?", name).interval(tokens, 0.0, tools=True)
+        widths.append(high - low)
+    assert widths[0] < min(widths[1:])
 
 
 def test_hostile_tools_are_counted_without_harm():
