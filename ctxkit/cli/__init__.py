@@ -6,6 +6,7 @@ Exit codes: 0 nothing to complain of, 1 a finding, 2 the command was used wrongl
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the entry point of ``ctxkit``."""
     parser = _parser()
     args = parser.parse_args(argv)
+    _write_anything()
     try:
         return int(args.run(args))
     except CtxkitError as error:
@@ -32,6 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `ctxkit report | head`
         sys.stderr.close()
         return 0
+    except OSError as error:  # a full disk behind `> report.csv`
+        print(f"ctxkit {args.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def _write_anything() -> None:
+    """A terminal or pipe that has no letter for something shows its number in its place."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:

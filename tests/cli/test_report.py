@@ -4,6 +4,10 @@ import argparse
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -133,3 +137,13 @@ def test_only_one_form(capsys):
     with pytest.raises(SystemExit) as ended:
         parser.parse_args(["report", "--json", "--csv"])
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]], ids=["tables", "csv", "json"])
+def test_an_output_that_has_no_letter_for_a_name_shows_its_number(kept, form):
+    with Ledger(kept) as ledger:
+        ledger.append(replace(next(ledger.records()), attempt="b0", feature="検索 €"))
+    command = [sys.executable, "-m", "ctxkit", "report", "--ledger", str(kept), *form]
+    told = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True)
+    assert b"\\u691c\\u7d22 \\u20ac" in told.stdout
+    assert told.stderr == b""
