@@ -12,7 +12,8 @@
 
 Only ``ConfigurationError`` (when something is set up) and ``BudgetExceeded`` (a user asked for it) may
 reach an application. Every other one is caught by the kit, which then sends the original request,
-counts the fault and logs it once; ``Kit(strict=True)`` raises it instead, for tests.
+counts the fault and logs it once; ``Kit(strict=True)`` raises it instead, for tests. Who asks for the ledger itself
+(``report``, ``flush``, ``ledger.records``) hears of a ``StoreError``.
 """
 
 from __future__ import annotations

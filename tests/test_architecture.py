@@ -1,6 +1,7 @@
 """The house keeps its shape: imports go downwards, rooms do not meet, third parties have one door each."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,56 @@ def test_nothing_in_the_rooms_reads_a_wall_clock(file):
             if (base, node.func.attr) in WALL_CLOCKS:
                 # datetime.now(tz) of a given moment is written fromtimestamp(now, tz): time is handed in
                 pytest.fail(f"{name_of(file)}:{node.lineno} reads a clock")
+
+
+def test_nothing_is_remembered_without_bound():
+    """``cache`` is for what takes no argument, or a module or a row of a table that comes with ctxkit."""
+    few = {"_tees", "_middleware_class", "_row"}
+    found = {
+        node.name
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.args.args
+        for mark in node.decorator_list
+        if ast.unparse(mark).removeprefix("functools.") in {"cache", "lru_cache(maxsize=None)", "lru_cache(None)"}
+    }
+    assert found <= few
+
+
+def test_every_lock_is_renewed_in_a_forked_child():
+    """A lock that another thread holds while the process forks is never given back in the child."""
+    fleeting = {"labels.py", "integrations/exchange.py", "testing/provider.py"}  # see there: guards by process id
+    owned = {"metering/ledger/attendant.py", "metering/ledger/database.py", "metering/ledger/journal.py"}
+    for file in FILES:
+        text = file.read_text()
+        assert "cached_property" not in text or name_of(file) == "lazily.py", "its lock cannot be renewed: use lazily"
+        if re.search(r"\bR?Lock\(\)", text) and name_of(file) not in fleeting | owned:
+            assert re.search(r"\bon_fork\(|register_at_fork\(", text), f"{name_of(file)} has a lock of its own"
+    assert "_renew()" in (ROOT / "metering" / "ledger" / "__init__.py").read_text(), "the ledger renews those it owns"
+
+
+def test_money_never_meets_the_context_of_the_application():
+    """An application may round its decimals to three digits: sums are made by ``money.EXACT``."""
+    may = {"metering/report/render.py", "metering/prices/litellm_map.py"}  # powers of ten, for people to read
+    rounding = {"scaleb", "quantize", "to_integral_value", "normalize", "sqrt"}
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in rounding
+                and name_of(file) not in may | {"cli/prices.py"}
+            ):
+                assert ast.unparse(node.value) == "EXACT", f"{name_of(file)}:{node.lineno}"
+
+
+def test_nothing_depends_on_assertions_or_runs_text():
+    """``python -O`` takes assertions out; those there are only tell types to the checkers."""
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Assert):
+                assert ast.unparse(node.test).endswith("is not None"), f"{name_of(file)}:{node.lineno}"
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in {"eval", "exec", "compile", "pickle.loads", "pickle.dumps"}
 
 
 def test_modules_stay_readable():

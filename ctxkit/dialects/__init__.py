@@ -9,7 +9,7 @@ their folders: ``wire`` (JSON that loses nothing), ``edits`` (a new body from an
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -27,7 +27,7 @@ METER_ONLY = ("bedrock.invoke", "openai.embeddings", "openai.completions")
 _NAMES = frozenset(EDITABLE + METER_ONLY)
 
 
-@cache
+@lru_cache(maxsize=64)
 def get(name: str) -> Dialect | None:
     """The dialect of this name, or ``None`` when there is none."""
     if name not in _NAMES:
