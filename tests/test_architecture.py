@@ -11,8 +11,9 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ctxkit"
 ROOMS = {"dialects", "hygiene", "caching", "metering", "stores"}
 ABOVE = {"cli", "testing", "integrations", "replay", "pytest_plugin"}
-GROUND = {"errors", "folders", "forks", "model", "money"}  # what every room may stand on
+GROUND = {"cacheable", "errors", "folders", "forks", "model", "money"}  # what every room may stand on
 LEAVES = {
+    "cacheable": {"model"},
     "errors": set(),
     "folders": set(),
     "forks": set(),

@@ -1,0 +1,149 @@
+"""What a provider's cache sees of a request, and what is forecast of it: frozen values that rooms hand one another.
+
+A dialect reads them off the wire (``dialects/*/caches.py``), the caching room reasons with them, the hall carries them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ctxkit.model import Json, PartKind, Path
+
+__all__ = ["TIERS", "Ask", "Block", "Breakpoint", "Forecast", "Miss", "MissReason", "Tier"]
+
+Tier: TypeAlias = Literal["tools", "system", "messages"]
+"""A stretch of the prompt; a change in one leaves those before it as they were."""
+
+TIERS: tuple[Tier, ...] = ("tools", "system", "messages")
+
+MissReason: TypeAlias = Literal[
+    "ttl_expired",
+    "prefix_changed",
+    "tools_changed",
+    "model_changed",
+    "parameters_changed",
+    "below_minimum",
+    "not_marked",
+    "lookback_exceeded",
+    "raced",
+    "evicted_or_rerouted",
+    "scope_changed",
+    "unknown",
+]
+"""Why a request read less than it might have."""
+
+
+class Block(NamedTuple):
+    """One piece of a message after which a cached prefix may end.
+
+    Attributes:
+        tier: where it stands.
+        role: whose it is, in one vocabulary for all wires: ``"tools"``, ``"system"``, ``"developer"``, ``"user"``,
+            ``"assistant"``, ``"tool"`` (a result), ``"other"``.
+        kind: what it is to the model.
+        path: where it stands in the body; a marker is put on it, or right behind it, by this path.
+        value: what the model reads of it, cache markers left out: what its identity is made of.
+        markable: the wire allows a marker here.
+        mark: time to live of the marker that stands here, ``""`` for a marker that names none; ``None``: no marker.
+        size: characters of it, by which the tokens of a message are shared among its blocks.
+    """
+
+    tier: Tier
+    role: str
+    kind: PartKind
+    path: Path
+    value: Json
+    markable: bool = False
+    mark: str | None = None
+    size: int = 0
+
+
+class Breakpoint(NamedTuple):
+    """A marker to be set.
+
+    Attributes:
+        path: of the :class:`Block` it goes to; ``()`` for one at the top level of the request.
+        ttl: time to live, ``""`` for the provider's default.
+    """
+
+    path: Path
+    ttl: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request says to the provider's cache beside the markers on its blocks.
+
+    Attributes:
+        automatic: time to live of a top-level marker (Anthropic ``cache_control``), ``""`` when it names none;
+            ``None``: there is none.
+        mode: ``"implicit"`` or ``"explicit"`` where the request says (OpenAI ``prompt_cache_options.mode``).
+        ttl: time to live for the whole request.
+        key: what separates or routes its entries (``prompt_cache_key``, ``cache_salt``, ``session_id``).
+        retention: older form of the time to live (OpenAI ``prompt_cache_retention``).
+        handle: name of a cache object of the provider (Gemini ``cachedContent``).
+        prewarm: nothing is to be answered, only cached.
+        compared: id of the answer that the provider is asked to compare with (its own diagnosis).
+        parameters: what else belongs to the identity of each tier, as the wire has it: a change of
+            ``parameters["system"]`` is a change of system *and* messages.
+    """
+
+    automatic: str | None = None
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: str | None = None
+    key: str | None = None
+    retention: str | None = None
+    handle: str | None = None
+    prewarm: bool = False
+    compared: str | None = None
+    parameters: Mapping[Tier, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """Tokens that will not, or could not, be read from the cache, and why.
+
+    Attributes:
+        reason: one of :data:`MissReason`.
+        tokens: how many, by the estimate or as reported.
+        path: the first part that differs, where one does.
+        detail: for people: what changed (names, counts, lengths, keyed hashes), never the text of a prompt.
+        source: ``"forecast"``, ``"settled"``, or ``"provider"`` when the provider itself said so.
+    """
+
+    reason: MissReason
+    tokens: int
+    path: Path = ()
+    detail: str = ""
+    source: Literal["forecast", "settled", "provider"] = "forecast"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the provider's cache will do with a request, as far as is known before it is sent.
+
+    Attributes:
+        rule: id of the rules it goes by (``"anthropic.direct"``); ``""`` where none are known.
+        cached_tokens: what will be read, at most; 0 when nothing is, ``None`` when it cannot be told.
+        written: tokens that will be written by time to live.
+        fresh: the rest of the prompt.
+        misses: what could have been read and will not be, with reasons.
+        guaranteed: the provider promises such a hit (else it is an upper bound).
+        hit_probability: share of such forecasts that came true so far; ``None`` while too few were settled.
+        expires: unix time at which the entry that will be read ends, as far as is known.
+        unsupported: why nothing is forecast (unknown model or platform, a cache that nobody described).
+    """
+
+    rule: str = ""
+    cached_tokens: int | None = None
+    written: Mapping[str, int] = field(default_factory=dict)
+    fresh: int | None = None
+    misses: tuple[Miss, ...] = ()
+    guaranteed: bool = False
+    hit_probability: float | None = None
+    expires: float | None = None
+    unsupported: str | None = None
