@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,11 +37,13 @@ class Claim(NamedTuple):
         value: figure, text, or ``None`` for a source that says it is unknown.
         source: page, package or observer.
         as_of: ISO date of the source, ``""`` where it bears none.
+        aside: why this claim does not count here (``"superseded"``, ``"another platform"``); ``""`` when it does.
     """
 
-    value: float | int | str | bool | None
+    value: Any
     source: str
     as_of: str = ""
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,11 @@ class Rule:
         lookback: positions looked at per marker, the marker's own included; ``None``: no limit.
         lookback_unit: ``"block"``, or ``"group"`` when consecutive tool blocks of a message count as one.
         endings: earlier message endings that are looked up (``match="endings"``).
-        candidates: earlier explicit markers that are looked up (``match="endings"``).
+        candidates: latest explicit markers that are looked up (``match="endings"``).
+        first_candidates: first explicit markers that are looked up beside them.
         interval: tokens between two boundaries (``match="intervals"``).
-        minimum: least tokens of a prefix that is cached.
+        minimum: least tokens of a prefix that is cached; ``None``: unknown.
+        floor: least tokens of a prefix that anybody saw read, where that is less than ``minimum``: for upper bounds.
         granularity: reported reads are a multiple of it; 1 is exact.
         hidden: tokens before the visible prompt that count for boundaries and are not reported: a range
             ``(least, most)``.
@@ -72,7 +76,9 @@ class Rule:
         life: whether ``lives`` are a ``"minimum"``, ``"typical"`` or ``"maximum"``.
         longer_first: a longer time to live must stand before a shorter one.
         refresh: a read begins the life anew; ``None``: unknown.
+        refresh_asked: it begins anew with the time to live of the reading request, not with its own.
         visible: when a written entry can be read: the answer ``"begins"`` or ``"ends"``, or some ``"seconds"`` later.
+        appears: those seconds.
         write: price of a write by time to live, as a multiple of the input price.
         read: price of a read, as a multiple of the input price.
         storage: entries cost rent by time.
@@ -84,11 +90,13 @@ class Rule:
         key_header: HTTP header that routes (``"x-grok-conv-id"``).
         key_separates: entries under different keys are never shared (else the key is a hint).
         strips_thinking: a new user turn removes earlier thinking from the prompt; ``None``: unknown.
-        parameters_break_all: a change of thinking or effort loses tools and system as well, as a precaution.
+        parameters_break_all: a change of thinking or effort loses tools and system as well; ``None``: on some
+            models, and which is not known.
         prewarm: wire form that fills the cache without an answer (``"max_tokens"``, ``"prewarm"``), or ``None``.
         usage: usage recipe of the answer.
         as_of: ISO date of the row.
-        claims: every source of every field for which there is one, by name of the field.
+        claims: who says what, by name of the field (``"minimum"``, ``"lives.5m"``, ``"write.1h"``); claims that do
+            not count are among them and say why.
         notes: what a person should know.
     """
 
@@ -103,8 +111,10 @@ class Rule:
     lookback_unit: Literal["block", "group"] = "block"
     endings: int = 0
     candidates: int = 0
+    first_candidates: int = 0
     interval: int | None = None
     minimum: int | None = None
+    floor: int | None = None
     granularity: int = 1
     hidden: tuple[int, int] = (0, 0)
     lives: Mapping[str, float] = field(default_factory=dict)
@@ -112,7 +122,9 @@ class Rule:
     life: Literal["minimum", "typical", "maximum"] = "typical"
     longer_first: bool = False
     refresh: bool | None = None
+    refresh_asked: bool = False
     visible: Literal["begins", "ends", "seconds"] = "begins"
+    appears: float = 0.0
     write: Mapping[str, float] = field(default_factory=dict)
     read: float | None = None
     storage: bool = False
@@ -123,7 +135,7 @@ class Rule:
     key_header: str | None = None
     key_separates: bool = False
     strips_thinking: bool | None = False
-    parameters_break_all: bool = False
+    parameters_break_all: bool | None = False
     prewarm: str | None = None
     usage: str = ""
     as_of: str = ""
