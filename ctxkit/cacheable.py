@@ -50,6 +50,11 @@ class Block(NamedTuple):
         markable: the wire allows a marker here.
         mark: time to live of the marker that stands here, ``""`` for a marker that names none; ``None``: no marker.
         size: characters of it, by which the tokens of a message are shared among its blocks.
+        sways: what its mere presence changes of the prompt, as ``(tier, what)``: an image anywhere in a request to
+            Claude is another prompt for all messages (``("messages", "image")``).
+
+    A marker that stands where a message begins, or is a message of its own (``cachePoint`` among tools), is a block of
+    kind ``"marker"``: it marks the block before it, and no prefix ends at it.
     """
 
     tier: Tier
@@ -60,6 +65,7 @@ class Block(NamedTuple):
     markable: bool = False
     mark: str | None = None
     size: int = 0
+    sways: tuple[tuple[Tier, str], ...] = ()
 
 
 class Breakpoint(NamedTuple):
@@ -88,8 +94,9 @@ class Ask:
         handle: name of a cache object of the provider (Gemini ``cachedContent``).
         prewarm: nothing is to be answered, only cached.
         compared: id of the answer that the provider is asked to compare with (its own diagnosis).
-        parameters: what else belongs to the identity of each tier, as the wire has it: a change of
-            ``parameters["system"]`` is a change of system *and* messages.
+        parameters: what else belongs to the identity of each tier, by name, as the wire has it: a change in
+            ``parameters["system"]`` is a change of system *and* messages. What is left at its default is not there.
+            ``"thinking"`` and ``"effort"`` stand under ``"messages"``; a rule with ``parameters_break_all`` moves them.
     """
 
     automatic: str | None = None
@@ -100,7 +107,7 @@ class Ask:
     handle: str | None = None
     prewarm: bool = False
     compared: str | None = None
-    parameters: Mapping[Tier, Json] = field(default_factory=dict)
+    parameters: Mapping[Tier, Mapping[str, Json]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

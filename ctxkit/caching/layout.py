@@ -12,7 +12,8 @@ import threading
 from bisect import bisect_left
 from collections import OrderedDict
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import accumulate
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.cacheable import TIERS
@@ -20,7 +21,7 @@ from ctxkit.caching.prefixes import DIGEST_SIZE
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ctxkit.cacheable import Ask, Block, Tier
     from ctxkit.caching.prefixes import Hasher
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from ctxkit.model import Message, PartKind, Path
 
 __all__ = ["Layout", "Layouts", "Position", "Space", "lay_out"]
+
+
+_EFFORT = ("thinking", "effort")
 
 
 class Position(NamedTuple):
@@ -39,10 +43,12 @@ class Position(NamedTuple):
         tier: where the block stands.
         role: as in :class:`~ctxkit.cacheable.Block`.
         kind: what the block is.
-        path: of the block.
-        message: index of its message.
+        path: of the block when it was first seen, for people: markers that are blocks of their own move it, so an
+            edit takes its path from the request at hand (see :meth:`Layout.source`).
+        message: number of its message, those that are nothing but a marker not counted.
         ends: it is the last block of its message.
         markable: a marker may be put here.
+        sways: what stands here or before and changes the prompt by its mere presence, as ``(tier, what)``.
     """
 
     link: bytes
@@ -54,6 +60,7 @@ class Position(NamedTuple):
     message: int
     ends: bool
     markable: bool
+    sways: frozenset[tuple[Tier, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Layout:
         keys: what stands before the prefix in the identity of an entry, by tier: the space, the key that separates,
             and the parameters of this tier and those before it.
         total: tokens of the whole prompt, framing included; at least those of the last position.
+        sources: index in the request of each message that is more than a marker; ``None``: all are.
     """
 
     space: Space
@@ -93,6 +101,12 @@ class Layout:
     ask: Ask
     keys: Mapping[Tier, bytes]
     total: float
+    sources: Sequence[int] | None = None
+
+    def source(self, index: int) -> int:
+        """Index in the request of the message that holds this position."""
+        number = self.positions[index].message
+        return number if self.sources is None else self.sources[number]
 
     def entry(self, index: int) -> bytes:
         """Name of the cache entry that would end at this position."""
@@ -113,6 +127,7 @@ def lay_out(
     chain: Sequence[bytes] = (),
     marked: Sequence[int] | None = None,
     memory: Layouts | None = None,
+    scale: str = "",
 ) -> Layout:
     """Lay a request out.
 
@@ -126,66 +141,110 @@ def lay_out(
         rule: how that cache works; ``None`` when nobody knows.
         total: tokens of the whole prompt.
         chain: keyed hash of each prefix, for ``memory``.
-        marked: indices of the messages that carry markers; ``None``: look at all.
+        marked: indices of the messages that carry markers, in order; ``None``: look at all.
         memory: remembers positions by prefix.
+        scale: what ``weights`` go by (dialect and family of tokens): positions of another scale are not used again.
     """
-    known = memory.find(chain) if memory and chain else []
-    positions = list(known)
-    link = positions[-1].link if positions else hasher.digest("")
-    tokens = positions[-1].tokens if positions else 0.0
-    for index in range(positions[-1].message + 1 if positions else 0, len(messages)):
-        for position in _positions(hasher, blocks(messages[index]), index, weights[index], link, tokens):
-            positions.append(position)
-            link = position.link
-        tokens += weights[index]
-    if memory and chain:
-        memory.keep(chain[-1], positions)
-    marks = _marks(messages, positions, blocks, range(len(messages)) if marked is None else marked)
-    keys = _keys(hasher, space, ask, rule)
-    return Layout(space, positions, marks, ask, keys, max(total, tokens))
+    marks = _marked_blocks(messages, blocks, marked)
+    lone = {index for index, found in marks.items() if _only_marks(messages[index], found)}
+    sources = [index for index in range(len(messages)) if index not in lone] if lone else None
+    real = range(len(messages)) if sources is None else sources
+    links = chain if sources is None or not chain else [chain[index] for index in sources]
+    positions = list(memory.find(scale, links)) if memory is not None else []
+    _extend(positions, hasher, ((messages[index], weights[index]) for index in _after(real, positions)), blocks)
+    if memory is not None and links:
+        memory.keep(scale, links[-1], positions)
+    keys = _keys(hasher, space, ask, rule, positions[-1].sways if positions else frozenset())
+    whole = max(total, positions[-1].tokens if positions else 0.0)
+    return Layout(space, positions, _marks(marks, real, positions), ask, keys, whole, sources)
 
 
-def _positions(
-    hasher: Hasher, blocks: Sequence[Block], message: int, weight: float, link: bytes, tokens: float
-) -> list[Position]:
-    """The ends of one message's blocks; its tokens are shared among them by their size."""
-    whole = sum(block.size for block in blocks) or 1
-    found = []
-    for number, block in enumerate(blocks, 1):
-        digest = hasher.digest((block.tier, block.role, block.value))
-        link = hashlib.sha256(link + digest).digest()[:DIGEST_SIZE]
-        last = number == len(blocks)
-        tokens += weight * (block.size / whole if whole > 1 else 1 / len(blocks))
-        found.append(
-            Position(link, tokens, block.tier, block.role, block.kind, block.path, message, last, block.markable)
-        )
-    return found
+def _after(real: Sequence[int], positions: Sequence[Position]) -> Sequence[int]:
+    """The messages behind those that were laid out before."""
+    return real[positions[-1].message + 1 :] if positions else real
 
 
-def _marks(
-    messages: Sequence[Message],
-    positions: Sequence[Position],
+def _extend(
+    positions: list[Position],
+    hasher: Hasher,
+    fresh: Iterable[tuple[Message, float]],
     blocks: Callable[[Message], Sequence[Block]],
-    marked: Sequence[int],
-) -> dict[int, str]:
-    found = {}
-    for index in marked:
-        first = bisect_left(positions, index, key=attrgetter("message"))
-        for offset, block in enumerate(blocks(messages[index])):
-            if block.mark is not None:
-                found[first + offset] = block.mark
+) -> None:
+    link, tokens, _, _, _, _, number, _, _, sways = (
+        positions[-1] if positions else _START._replace(link=hasher.digest(""))
+    )
+    for message, weight in fresh:
+        number += 1
+        found = [block for block in blocks(message) if block.kind != "marker"]
+        sizes = _shares(found)
+        for place, block in enumerate(found):
+            link = hashlib.sha256(link + hasher.digest((block.tier, block.role, block.value))).digest()[:DIGEST_SIZE]
+            sways = sways.union(block.sways) if block.sways else sways
+            ended = place == len(found) - 1
+            reached = tokens + weight * sizes[place]
+            positions.append(
+                Position(
+                    link, reached, block.tier, block.role, block.kind, block.path, number, ended, block.markable, sways
+                )
+            )
+        tokens += weight
+
+
+_START = Position(b"", 0.0, "tools", "", "other", (), -1, True, False)
+
+
+def _shares(blocks: Sequence[Block]) -> list[float]:
+    """Which part of a message has been read when each of its blocks ends; the last one ends with all of it."""
+    whole = sum(block.size for block in blocks)
+    if not whole:
+        return [(place + 1) / len(blocks) for place in range(len(blocks))]
+    return [reached / whole for reached in accumulate(block.size for block in blocks)]
+
+
+def _marked_blocks(
+    messages: Sequence[Message], blocks: Callable[[Message], Sequence[Block]], marked: Sequence[int] | None
+) -> dict[int, Sequence[Block]]:
+    """The blocks of the messages that carry markers."""
+    looked = {index: blocks(messages[index]) for index in (range(len(messages)) if marked is None else marked)}
+    return {index: found for index, found in looked.items() if any(block.mark is not None for block in found)}
+
+
+def _only_marks(message: Message, blocks: Sequence[Block]) -> bool:
+    return all(block.kind == "marker" and block.path == message.path for block in blocks)
+
+
+def _marks(marks: Mapping[int, Sequence[Block]], real: Sequence[int], positions: Sequence[Position]) -> dict[int, str]:
+    """Markers by position. One that is a block of its own marks what stands before it, in an earlier message too."""
+    found: dict[int, str] = {}
+    for index, blocks in marks.items():
+        at = bisect_left(positions, bisect_left(real, index), key=attrgetter("message"))
+        for block in blocks:
+            at += block.kind != "marker"
+            if block.mark is not None and at > 0:
+                found[at - 1] = block.mark
     return found
 
 
-def _keys(hasher: Hasher, space: Space, ask: Ask, rule: Rule | None) -> dict[Tier, bytes]:
+def _keys(
+    hasher: Hasher, space: Space, ask: Ask, rule: Rule | None, sways: frozenset[tuple[Tier, str]]
+) -> dict[Tier, bytes]:
     """Each tier's key holds its own parameters and those of the tiers before it."""
     separate = ask.key if rule is not None and rule.key_separates else None
     key = hasher.digest((space.platform, space.model, space.scope, space.region, separate))
+    early = rule is not None and rule.parameters_break_all is not False
     keys: dict[Tier, bytes] = {}
     for tier in TIERS:
-        key = hashlib.sha256(key + hasher.digest(ask.parameters.get(tier))).digest()[:DIGEST_SIZE]
+        key = hashlib.sha256(key + hasher.digest(_identity(tier, ask, sways, early=early))).digest()[:DIGEST_SIZE]
         keys[tier] = key
     return keys
+
+
+def _identity(tier: Tier, ask: Ask, sways: frozenset[tuple[Tier, str]], *, early: bool) -> tuple[object, ...]:
+    """What belongs to a tier beside its blocks; ``early``: thinking and effort count from the first token on."""
+    given = dict(ask.parameters.get(tier, ()))
+    if early and tier != "messages":
+        given |= {name: value for name, value in ask.parameters.get("messages", {}).items() if name in _EFFORT}
+    return (sorted(given.items(), key=itemgetter(0)), sorted(what for where, what in sways if where == tier))
 
 
 class Layouts:
@@ -198,29 +257,30 @@ class Layouts:
     def __init__(self, size: int = 50_000) -> None:
         self._size = size
         self._held = 0
-        self._known: OrderedDict[bytes, list[Position]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, bytes], list[Position]] = OrderedDict()
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
 
-    def find(self, chain: Sequence[bytes]) -> list[Position]:
-        """Positions of the longest known prefix; do not change them."""
+    def find(self, scale: str, chain: Sequence[bytes]) -> list[Position]:
+        """Positions of the longest known prefix, weighed by this scale; do not change them."""
         known = self._known
         for link in reversed(chain):
-            found = known.get(link)
+            found = known.get((scale, link))
             if found is not None:
                 return found
         return []
 
-    def keep(self, link: bytes, positions: list[Position]) -> None:
-        """Remember the positions of the prefix ``link``; the longest unused ones go first."""
+    def keep(self, scale: str, link: bytes, positions: list[Position]) -> None:
+        """Remember the positions of the prefix ``link``; those unused for longest go first."""
+        key = (scale, link)
         with self._lock:
-            if link in self._known:
-                self._known.move_to_end(link)
+            if key in self._known:
+                self._known.move_to_end(key)
                 return
-            self._known[link] = positions
-            self._held += len(positions)
+            self._known[key] = positions
+            self._held += len(positions) + 1
             while self._held > self._size and len(self._known) > 1:
-                self._held -= len(self._known.popitem(last=False)[1])
+                self._held -= len(self._known.popitem(last=False)[1]) + 1
 
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""

@@ -50,6 +50,7 @@ class Hasher:
 
     def __init__(self, key: bytes) -> None:
         self._seed = hashlib.sha256(hashlib.sha256(key).digest() * 2)
+        self._markers = frozenset(self.digest((role, {})) for role in ("tools", "system"))
 
     def digest(self, value: Json) -> bytes:
         """Hash of any wire value: big integers, NaN, lone surrogates and bytes included."""
@@ -77,13 +78,17 @@ class Hasher:
         return result, marked
 
     def chain(self, digests: Sequence[bytes], head: str = "") -> list[bytes]:
-        """The prefix that ends at each message; ``head`` keeps scopes and dialects apart."""
-        sha256, size = hashlib.sha256, DIGEST_SIZE
+        """The prefix that ends at each message; ``head`` keeps scopes and dialects apart.
+
+        A tool or system block that is nothing but a marker (``cachePoint``) adds nothing: it may come, go and move.
+        """
+        sha256, size, markers = hashlib.sha256, DIGEST_SIZE, self._markers
         link = self.digest(head)
         result = []
         for digest in digests:
             # Keyed through the first link: nobody without the key can follow the chain.
-            link = sha256(link + digest).digest()[:size]
+            if digest not in markers:
+                link = sha256(link + digest).digest()[:size]
             result.append(link)
         return result
 

@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from ctxkit.dialects.base import Dialect
+    from ctxkit.dialects.base import Caches, Dialect
 
-__all__ = ["EDITABLE", "METER_ONLY", "get"]
+__all__ = ["EDITABLE", "METER_ONLY", "caches", "get"]
 
 EDITABLE = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate", "bedrock.converse")
 """Formats whose requests can be viewed and edited."""
@@ -33,3 +33,19 @@ def get(name: str) -> Dialect | None:
     if name not in _NAMES:
         return None
     return cast("Dialect", import_module(f"ctxkit.dialects.{name}"))
+
+
+_CACHES = {
+    "openai.chat": "openai.chat_caches",
+    "openai.responses": "openai.responses_caches",
+    "anthropic.messages": "anthropic.caches",
+    "gemini.generate": "gemini.caches",
+    "bedrock.converse": "bedrock.caches",
+}
+
+
+@lru_cache(maxsize=64)
+def caches(name: str) -> Caches | None:
+    """What a provider's cache sees of the dialect of this name; ``None`` for a format that is only metered."""
+    module = _CACHES.get(name)
+    return cast("Caches", import_module(f"ctxkit.dialects.{module}")) if module else None

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ctxkit.model import Answer, Conversation, Edit, Json
+    from ctxkit.cacheable import Ask, Block
+    from ctxkit.model import Answer, Conversation, Edit, Json, Message
 
-__all__ = ["AnswerStream", "Dialect"]
+__all__ = ["AnswerStream", "Caches", "Dialect"]
 
 
 class AnswerStream(Protocol):
@@ -89,6 +90,21 @@ class Dialect(Protocol):
 
     def stream(self, platform: str, *, hide_usage: bool = False) -> AnswerStream:
         """Begin to read a streamed answer; ``hide_usage``: the usage chunk was asked for by us alone."""
+        ...
+
+
+class Caches(Protocol):
+    """What a provider's cache sees of a wire format: a module with these names, beside the dialect's."""
+
+    def blocks(self, message: Message) -> tuple[Block, ...]:
+        """One message taken apart: its blocks in cache order, cache markers told and left out of their values.
+
+        Depends on nothing but the message. A text has the same value as the one block of text that says the same.
+        """
+        ...
+
+    def ask(self, conversation: Conversation) -> Ask:
+        """What the request says to the cache beside the markers on its blocks."""
         ...
 
 

@@ -13,11 +13,29 @@ from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Message, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ctxkit.model import Json, Path
 
-__all__ = ["joined", "leftovers", "listed", "mapped", "request", "said", "spell", "steps", "turns", "unknown", "whole"]
+__all__ = [
+    "items",
+    "joined",
+    "leftovers",
+    "listed",
+    "mapped",
+    "request",
+    "said",
+    "size_of",
+    "spell",
+    "steps",
+    "turns",
+    "unknown",
+    "whole",
+]
+
+MEDIA_SIZE = 4_000
+"""Characters that an image stands for, whatever its bytes: about a thousand tokens."""
+_DEEPEST = 30  # what lies deeper adds nothing to a size
 
 
 def request(body: Json, dialect: str) -> dict[str, Json]:
@@ -56,6 +74,11 @@ def steps(items: Json, role: str, path: Path, read: Callable[[Message], tuple[Pa
 def listed(value: Json) -> bool:
     """A JSON list, or the tuple that a caller of boto3 may write for one."""
     return isinstance(value, list | tuple)
+
+
+def items(value: Json) -> Sequence[Json]:
+    """The items of a JSON list; nothing for anything that is no list."""
+    return value if isinstance(value, list | tuple) else ()
 
 
 def mapped(value: Json) -> dict[str, Json]:
@@ -98,3 +121,16 @@ def leftovers(message: Message, known: Collection[str]) -> Iterator[Part]:
     for key, value in message.value.items():
         if key not in known or (key == "role" and not isinstance(value, str)):
             yield unknown(message.role, (*message.path, key), value)
+
+
+def size_of(value: Json, depth: int = _DEEPEST) -> int:
+    """Characters of a wire value, by which the tokens of a message are shared among its blocks; no exact figure."""
+    if isinstance(value, str):
+        return len(value)
+    if depth == 0 or value is None:
+        return 0
+    if isinstance(value, dict):
+        return sum(len(str(key)) + 4 + size_of(item, depth - 1) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return sum(2 + size_of(item, depth - 1) for item in value)
+    return 4
