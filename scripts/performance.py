@@ -42,7 +42,7 @@ def section(title: str, file: str, about: str) -> str:
     """One benchmark: its command and what it printed."""
     command = [sys.executable, str(ROOT / "tests" / "benchmarks" / file)]
     printed = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
     ).stdout
     lines = "\n".join(line.rstrip() for line in printed.strip().splitlines())
     return f"## {title}\n\n{about} `python tests/benchmarks/{file}`\n\n```text\n{lines}\n```\n"
