@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json, PartKind, Path
 
-__all__ = ["TIERS", "Ask", "Block", "Breakpoint", "Forecast", "Miss", "MissReason", "Tier"]
+__all__ = ["TIERS", "Ask", "Block", "Breakpoint", "Diagnosis", "Forecast", "Miss", "MissReason", "Tier"]
 
 Tier: TypeAlias = Literal["tools", "system", "messages"]
 """A stretch of the prompt; a change in one leaves those before it as they were."""
@@ -108,6 +108,27 @@ class Ask:
     prewarm: bool = False
     compared: str | None = None
     parameters: Mapping[Tier, Mapping[str, Json]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the provider itself says of a request's cache, compared with an earlier request that it was told of.
+
+    Sources: Anthropic ``diagnostics`` (2026-08-22, anthropic 2.11.0), OpenAI ``prompt_cache_diagnostics`` (openai 3.52.0).
+
+    Attributes:
+        state: ``"same"``: no divergence (Anthropic's ``null`` also stands for a first turn, and for no question);
+            ``"pending"``: the comparison was still running; ``"missed"``: it found where the two part;
+            ``"unknown"``: it could not be made.
+        type: the provider's own word for it (``"tools_changed"``, ``"previous_message_not_found"``, ``"cache_hit"``).
+        missed: input tokens behind the divergence, by the provider's estimate.
+        reusable: tokens of the prefix that could be read again (OpenAI).
+    """
+
+    state: Literal["same", "pending", "missed", "unknown"]
+    type: str = ""
+    missed: int | None = None
+    reusable: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

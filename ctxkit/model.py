@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
+    from ctxkit.cacheable import Diagnosis
+
 __all__ = [
     "Answer",
     "Conversation",
@@ -223,6 +225,7 @@ class Answer:
         cost: cost in USD that the provider itself reported.
         complete: the answer came to its end (a stream: its terminator was seen).
         problems: what in the reported figures does not add up; shown in the report, never raised.
+        diagnosis: why the provider's cache was missed, where the provider was asked and says.
     """
 
     usage: Usage | None = None
@@ -234,6 +237,7 @@ class Answer:
     cost: Decimal | None = None
     complete: bool = True
     problems: tuple[str, ...] = ()
+    diagnosis: Diagnosis | None = None
 
 
 @dataclass(frozen=True, slots=True)

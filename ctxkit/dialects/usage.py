@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json, Usage
 
-__all__ = ["at", "checks", "dollars", "figure", "less", "merge", "text", "ttl_split"]
+__all__ = ["at", "checks", "code", "dollars", "figure", "less", "merge", "text", "ttl_split"]
 
 _ABSURD: Final = 10**12
 """Tokens, or dollars, that no answer has: such a figure is a fault of its sender."""
+_LONGEST_CODE: Final = 64
 _LONGEST_AMOUNT: Final = 64
 """Characters of an amount in dollars."""
 
@@ -47,6 +48,12 @@ def text(value: Json, *path: str) -> str | None:
     """A non-empty string at ``path``, or ``None``."""
     found = at(value, *path)
     return found if isinstance(found, str) and found else None
+
+
+def code(value: Json) -> str | None:
+    """A short identifier, or ``None``: what is a sentence may quote a prompt."""
+    short = isinstance(value, str) and value.isascii() and 0 < len(value) <= _LONGEST_CODE and " " not in value
+    return value if short else None
 
 
 def dollars(value: Json, *path: str) -> Decimal | None:

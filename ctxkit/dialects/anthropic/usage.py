@@ -17,10 +17,11 @@ Source: platform.claude.com prompt caching (2026-08-22), compaction and advisor 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from ctxkit.cacheable import Diagnosis
 from ctxkit.dialects.base import each
-from ctxkit.dialects.usage import at, checks, figure, merge, text, ttl_split
+from ctxkit.dialects.usage import at, checks, code, figure, merge, text, ttl_split
 from ctxkit.dialects.wire import loads
 from ctxkit.model import Answer, Usage
 
@@ -33,6 +34,7 @@ __all__ = ["AnthropicStream", "read_answer", "read_usage"]
 
 _TTLS = {"ephemeral_5m_input_tokens": "5m", "ephemeral_1h_input_tokens": "1h"}
 _FIGURES = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+_TOLD = ("id", "model", "stop_reason", "diagnostics")
 _FREE = frozenset({"web_fetch_requests", "tool_search_requests"})
 _ELSEWHERE = "advisor_message"
 
@@ -53,7 +55,23 @@ def _answer(message: Json, wire: Json, *, complete: bool, extra: Iterable[str] =
         region=_region(wire),
         complete=complete,
         problems=(*extra, *problems),
+        diagnosis=_diagnosis(message),
     )
+
+
+def _diagnosis(message: Json) -> Diagnosis | None:
+    """``diagnostics``: not there, ``null``, a comparison that is still running, or where the two requests part."""
+    if not isinstance(message, dict) or "diagnostics" not in message:
+        return None
+    found = message["diagnostics"]
+    if found is None:
+        return Diagnosis("same")
+    reason = at(found, "cache_miss_reason")
+    if reason is None:
+        return Diagnosis("pending") if isinstance(found, dict) and "cache_miss_reason" in found else None
+    kind = code(at(reason, "type")) or ""
+    state: Literal["missed", "unknown"] = "missed" if kind.endswith("_changed") else "unknown"
+    return Diagnosis(state, kind, figure(reason, "cache_missed_input_tokens"))
 
 
 def _region(wire: Json) -> str | None:
@@ -188,7 +206,7 @@ class AnthropicStream:
 
     def _start(self, message: Json) -> None:
         if isinstance(message, dict):
-            self._message = {key: message.get(key) for key in ("id", "model", "stop_reason")}
+            self._message = {key: message[key] for key in _TOLD if key in message}
             self._usage = merge(self._usage, message.get("usage"))
 
     def wire(self) -> dict[str, Json]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctxkit.cacheable import Diagnosis
 from ctxkit.dialects import wire
 from ctxkit.dialects.blocks import listed
 from ctxkit.dialects.openai.usage import read_usage, reported_cost
-from ctxkit.dialects.usage import at, figure, merge, text
+from ctxkit.dialects.usage import at, code, figure, merge, text
 from ctxkit.model import Answer
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _SAID = (
 )
 _ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 # Calls of the provider's own tools, by the type of the item that records one.
-_LONGEST_CODE = 64
 _CALLS = {
     "file_search_call": "file_search",
     "code_interpreter_call": "code_interpreter",
@@ -81,13 +81,8 @@ def _errors(response: Mapping[str, Json]) -> tuple[str, ...]:
     if not error:
         return ()
     found = next((found for key in ("code", "type") if (found := at(error, key))), None)
-    code = found if isinstance(found, int) or _is_code(found) else "no code given"
-    return (f"the provider reported an error: {code}",)
-
-
-def _is_code(found: Json) -> bool:
-    """A short identifier, and not a sentence that may quote something."""
-    return isinstance(found, str) and found.isascii() and len(found) <= _LONGEST_CODE and " " not in found
+    word = found if isinstance(found, int) else code(found) or "no code given"
+    return (f"the provider reported an error: {word}",)
 
 
 def _carries(data: bytes, key: bytes) -> bool:
@@ -197,7 +192,21 @@ def response_answer(response: Mapping[str, Json], platform: str) -> Answer:
         cost=reported_cost(reported, platform),
         complete=status not in ("in_progress", "queued"),
         problems=(*problems, *_errors(response)),
+        diagnosis=_diagnosis(at(response, "prompt_cache_diagnostics")),
     )
+
+
+def _diagnosis(found: Json) -> Diagnosis | None:
+    """``prompt_cache_diagnostics`` of a response that was asked to compare itself with another."""
+    kind = code(at(found, "type"))
+    if kind is None:
+        return None
+    if kind == "cache_hit":
+        return Diagnosis("same", kind)
+    if kind != "cache_miss":
+        return Diagnosis("unknown", kind)
+    missed, reusable = figure(found, "cache_missed_tokens"), figure(found, "comparison_reusable_tokens")
+    return Diagnosis("missed", code(at(found, "reason")) or kind, missed, reusable)
 
 
 def _with_calls(usage: Usage | None, response: Mapping[str, Json]) -> Usage | None:
