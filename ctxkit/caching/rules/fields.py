@@ -119,6 +119,7 @@ FIELDS: dict[str, _Kind] = {
     "marker": _OPTIONAL,
     "tiers": _Kind(f"a list of {', '.join(TIERS)}", _tiers),
     "slots": _LEAST,
+    "excess": _one_of("refused", "latest"),
     "lookback": _LEAST,
     "lookback_unit": _one_of("block", "group"),
     "endings": _Kind("a whole number", _whole, min),

@@ -60,6 +60,7 @@ class Rule:
         marker: name of the wire field that marks, or ``None``.
         tiers: where markers may stand.
         slots: markers that write per request; ``None``: no limit is known.
+        excess: markers beyond ``slots`` are ``"refused"`` with the request, or only the ``"latest"`` count.
         lookback: positions looked at per marker, the marker's own included; ``None``: no limit.
         lookback_unit: ``"block"``, or ``"group"`` when consecutive tool blocks of a message count as one.
         endings: earlier message endings that are looked up (``match="endings"``).
@@ -107,6 +108,7 @@ class Rule:
     marker: str | None = None
     tiers: frozenset[Tier] = frozenset()
     slots: int | None = None
+    excess: Literal["refused", "latest"] = "latest"
     lookback: int | None = None
     lookback_unit: Literal["block", "group"] = "block"
     endings: int = 0
