@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json, PartKind, Path
 
-__all__ = ["TIERS", "Ask", "Block", "Breakpoint", "Diagnosis", "Forecast", "Miss", "MissReason", "Tier"]
+__all__ = ["TIERS", "Ask", "Block", "Breakpoint", "Diagnosis", "Forecast", "Miss", "MissReason", "Tier", "Wish"]
 
 Tier: TypeAlias = Literal["tools", "system", "messages"]
 """A stretch of the prompt; a change in one leaves those before it as they were."""
@@ -74,10 +74,35 @@ class Breakpoint(NamedTuple):
     Attributes:
         path: of the :class:`Block` it goes to; ``()`` for one at the top level of the request.
         ttl: time to live, ``""`` for the provider's default.
+        reason: why, in one sentence for people.
     """
 
     path: Path
     ttl: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be said to the provider's cache: markers, and fields of the whole request.
+
+    Attributes:
+        breakpoints: markers to be set.
+        marker: wire field that marks (``"cache_control"``, ``"cachePoint"``, ``"prompt_cache_breakpoint"``).
+        mode: ``"implicit"`` or ``"explicit"``, where the request is to say.
+        ttl: time to live for the whole request.
+        key: what routes or separates its entries, to stand in ``key_field`` (dots lead into objects).
+        key_field: wire field of ``key``.
+        reasons: of ``mode``, ``ttl`` and ``key``, by their names.
+    """
+
+    breakpoints: tuple[Breakpoint, ...] = ()
+    marker: str = ""
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: str | None = None
+    key: str | None = None
+    key_field: str | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

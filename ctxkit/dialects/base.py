@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ctxkit.cacheable import Ask, Block
+    from ctxkit.cacheable import Ask, Block, Wish
     from ctxkit.model import Answer, Conversation, Edit, Json, Message
 
 __all__ = ["AnswerStream", "Caches", "Dialect"]
@@ -105,6 +105,13 @@ class Caches(Protocol):
 
     def ask(self, conversation: Conversation) -> Ask:
         """What the request says to the cache beside the markers on its blocks."""
+        ...
+
+    def mark(self, conversation: Conversation, wish: Wish) -> tuple[Edit, ...]:
+        """Edits that say ``wish`` on this wire, and change nothing else: a marked text becomes a list of one block.
+
+        What the wire has no word for is left out. Nothing that stands there is removed or moved.
+        """
         ...
 
 

@@ -15,7 +15,7 @@ from ctxkit.model import Message, Part
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from ctxkit.model import Json, Path
+    from ctxkit.model import Conversation, Json, Path
 
 __all__ = [
     "items",
@@ -27,6 +27,7 @@ __all__ = [
     "said",
     "size_of",
     "spell",
+    "standing",
     "steps",
     "turns",
     "unknown",
@@ -121,6 +122,20 @@ def leftovers(message: Message, known: Collection[str]) -> Iterator[Part]:
     for key, value in message.value.items():
         if key not in known or (key == "role" and not isinstance(value, str)):
             yield unknown(message.role, (*message.path, key), value)
+
+
+def standing(conversation: Conversation, path: Path) -> Json:
+    """What stands at ``path`` in one of the messages; ``None`` when nothing does."""
+    for message in reversed(conversation.messages):
+        if path[: len(message.path)] == message.path:
+            value = message.value
+            for key in path[len(message.path) :]:
+                try:
+                    value = value[key]
+                except (KeyError, IndexError, TypeError):
+                    return None
+            return value
+    return None
 
 
 def size_of(value: Json, depth: int = _DEEPEST) -> int:

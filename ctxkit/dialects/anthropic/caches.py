@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from ctxkit.cacheable import Ask, Block
 from ctxkit.dialects.anthropic.messages import identity
-from ctxkit.dialects.blocks import MEDIA_SIZE, items, listed, mapped, said, size_of
+from ctxkit.dialects.blocks import MEDIA_SIZE, items, listed, mapped, said, size_of, standing
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ctxkit.cacheable import Tier
+    from ctxkit.cacheable import Breakpoint, Tier, Wish
     from ctxkit.model import Conversation, Json, Message, PartKind, Path
 
-__all__ = ["ask", "blocks"]
+__all__ = ["ask", "blocks", "mark"]
 
 MARKER = "cache_control"
 
@@ -73,16 +74,17 @@ def _block(tier: Tier, role: str, path: Path, block: Json) -> Block:
         return _text(tier, role, path, block)
     result = name == "tool_result" or name.endswith("_tool_result")
     call = name == "tool_use" or name.endswith("_tool_use")
+    bare, mark = identity(block), mark_of(block)
     kind = _KINDS.get(name) or ("tool_result" if result else "tool_call" if call else "other")
     return Block(
         tier,
         "tool" if name == "tool_result" else role,
         kind,
         path,
-        identity(block),
+        bare,
         name in _MARKABLE or result or call,
-        mark_of(block) if mark_of(block) is not None else _inner_mark(block),
-        _weight(block),
+        mark if mark is not None else _inner_mark(block),
+        _weight(bare),
         tuple(dict.fromkeys(_sways(block))) if name in _HOLDING else (),
     )
 
@@ -179,3 +181,17 @@ def _given(values: dict[str, Json]) -> dict[str, Json]:
         for name, value in values.items()
         if value is not None and value not in ({}, []) and _DEFAULTS.get(name) != value
     }
+
+
+def mark(conversation: Conversation, wish: Wish) -> tuple[Edit, ...]:
+    """``cache_control`` on blocks, and at the top level for a breakpoint without a path."""
+    return tuple(_marked(conversation, point) for point in wish.breakpoints)
+
+
+def _marked(conversation: Conversation, point: Breakpoint) -> Edit:
+    marker = {"type": "ephemeral", "ttl": point.ttl} if point.ttl else {"type": "ephemeral"}
+    standing_there = standing(conversation, point.path) if point.path else None
+    if isinstance(standing_there, str):
+        block = {"type": "text", "text": standing_there, MARKER: marker}
+        return Edit("replace", point.path, point.reason, [block])
+    return Edit("replace", (*point.path, MARKER), point.reason, marker)

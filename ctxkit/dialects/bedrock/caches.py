@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from ctxkit.cacheable import Ask, Block
 from ctxkit.dialects.bedrock.converse import identity
-from ctxkit.dialects.blocks import MEDIA_SIZE, items, listed, mapped, said, size_of
+from ctxkit.dialects.blocks import MEDIA_SIZE, items, listed, mapped, said, size_of, standing
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from ctxkit.cacheable import Tier
+    from ctxkit.cacheable import Breakpoint, Tier, Wish
     from ctxkit.model import Conversation, Json, Message, PartKind, Path
 
-__all__ = ["ask", "blocks"]
+__all__ = ["ask", "blocks", "mark"]
 
 MARKER = "cachePoint"
 
@@ -149,3 +150,34 @@ def _effort(model: Mapping[str, Json]) -> Json:
 
 def _given(values: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in values.items() if value is not None and value not in ({}, [])}
+
+
+def mark(conversation: Conversation, wish: Wish) -> tuple[Edit, ...]:
+    """A ``cachePoint`` behind each of the blocks: as a list is edited whole, there is one edit for each list."""
+    lists: dict[Path, dict[int, Breakpoint]] = {}
+    for point in wish.breakpoints:
+        if point.path and isinstance(point.path[-1], int):
+            lists.setdefault(point.path[:-1], {})[point.path[-1]] = point
+    return tuple(
+        Edit(
+            "replace",
+            path,
+            " ".join(dict.fromkeys(point.reason for point in points.values())),
+            list(_with_points(_list_at(conversation, path), points)),
+        )
+        for path, points in lists.items()
+    )
+
+
+def _list_at(conversation: Conversation, path: Path) -> Sequence[Json]:
+    """Tools and system blocks are messages of their own; the blocks of a message stand in it."""
+    if path[0] == "messages":
+        return items(standing(conversation, path))
+    return [message.value for message in conversation.messages if message.path[:-1] == path]
+
+
+def _with_points(blocks: Sequence[Json], points: Mapping[int, Breakpoint]) -> Iterator[Json]:
+    for index, block in enumerate(blocks):
+        yield block
+        if (point := points.get(index)) is not None:
+            yield {MARKER: {"type": "default", "ttl": point.ttl} if point.ttl else {"type": "default"}}

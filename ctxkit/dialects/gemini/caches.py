@@ -12,10 +12,10 @@ from ctxkit.cacheable import Ask, Block
 from ctxkit.dialects.blocks import MEDIA_SIZE, listed, mapped, size_of
 
 if TYPE_CHECKING:
-    from ctxkit.cacheable import Tier
-    from ctxkit.model import Conversation, Json, Message, PartKind, Path
+    from ctxkit.cacheable import Tier, Wish
+    from ctxkit.model import Conversation, Edit, Json, Message, PartKind, Path
 
-__all__ = ["ask", "blocks"]
+__all__ = ["ask", "blocks", "mark"]
 
 _ROLES = {"user": "user", "model": "assistant", "system": "system", "function": "tool"}
 _MEDIA = frozenset({"inlineData", "inline_data", "fileData", "file_data"})
@@ -81,3 +81,8 @@ def _media(data: dict[str, Json]) -> PartKind:
 def ask(conversation: Conversation) -> Ask:
     """The handle that the request reads, if any."""
     return Ask(handle=conversation.server_history)
+
+
+def mark(conversation: Conversation, wish: Wish) -> tuple[Edit, ...]:  # noqa: ARG001 -- the wire has no markers
+    """Nothing: the only thing to be said to these caches is the name of a handle."""
+    return ()

@@ -10,17 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.cacheable import Ask, Block
-from ctxkit.dialects.blocks import listed, mapped, size_of
+from ctxkit.dialects.blocks import listed, mapped, size_of, standing
 from ctxkit.dialects.openai.chat import identity
 from ctxkit.dialects.openai.parts import MARKERS
-from ctxkit.dialects.openai.pieces import given, mark_of, options_ask, piece, rest
+from ctxkit.dialects.openai.pieces import given, mark_of, marker, option_edits, options_ask, piece, rest
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ctxkit.cacheable import Breakpoint, Wish
     from ctxkit.model import Conversation, Json, Message, PartKind, Path
 
-__all__ = ["ask", "blocks"]
+__all__ = ["ask", "blocks", "mark"]
 
 _ROLES = {
     "system": "system",
@@ -43,7 +45,8 @@ def blocks(message: Message) -> tuple[Block, ...]:
     if message.path[0] != "messages":
         function = value.get("function") if isinstance(value, dict) else None
         mark = mark_of(value) if mark_of(value) is not None else mark_of(function)
-        return (Block("tools", "tools", "tool", message.path, identity(value), False, mark, size_of(value)),)
+        bare = identity(value)
+        return (Block("tools", "tools", "tool", message.path, bare, False, mark, size_of(bare)),)
     found = list(_pieces(message, _ROLES.get(message.role, "other")))
     mark = mark_of(value)
     if mark is not None and found:
@@ -91,3 +94,17 @@ def ask(conversation: Conversation) -> Ask:
         **{key: options.get(key) for key in _CARRIED},
     }
     return options_ask(options, given(parameters))
+
+
+def mark(conversation: Conversation, wish: Wish) -> tuple[Edit, ...]:
+    """Markers on pieces of content, at the top level for a breakpoint without a path, and fields of the request."""
+    points = [_marked(conversation, wish, point) for point in wish.breakpoints]
+    return (*points, *option_edits(conversation.options, wish))
+
+
+def _marked(conversation: Conversation, wish: Wish, point: Breakpoint) -> Edit:
+    ((field, value),) = marker(wish, point).items()
+    text = standing(conversation, point.path) if point.path else None
+    if isinstance(text, str):
+        return Edit("replace", point.path, point.reason, [{"type": "text", "text": text, field: value}])
+    return Edit("replace", (*point.path, field), point.reason, value)

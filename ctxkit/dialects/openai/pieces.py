@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from ctxkit.cacheable import Ask, Block
 from ctxkit.dialects.blocks import MEDIA_SIZE, mapped, said, size_of
 from ctxkit.dialects.openai.parts import MARKERS, unmarked
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-    from ctxkit.cacheable import Tier
+    from ctxkit.cacheable import Breakpoint, Tier, Wish
     from ctxkit.model import Json, PartKind, Path
 
-__all__ = ["given", "mark_of", "options_ask", "piece", "rest"]
+__all__ = ["given", "mark_of", "marker", "option_edits", "options_ask", "piece", "rest"]
 
 _KINDS: dict[str, PartKind] = {
     "text": "text",
@@ -112,3 +113,29 @@ def options_ask(options: Mapping[str, Json], parameters: Mapping[str, Json]) -> 
         compared=said(cache.get("comparison_response_id")) or None,
         parameters={"tools": everywhere} if everywhere else {},
     )
+
+
+def marker(wish: Wish, point: Breakpoint) -> dict[str, Json]:
+    """The field that marks, with its value."""
+    kind = {"type": "ephemeral"} if wish.marker == "cache_control" else {"mode": "explicit"}
+    return {wish.marker: {**kind, "ttl": point.ttl} if point.ttl else kind}
+
+
+def option_edits(options: Mapping[str, Json], wish: Wish) -> Iterator[Edit]:
+    """Fields of the whole request."""
+    asked = given({"mode": wish.mode, "ttl": wish.ttl})
+    if asked:
+        why = " ".join(filter(None, (wish.reasons.get(name) for name in asked)))
+        value = {**mapped(options.get("prompt_cache_options")), **asked}
+        yield Edit("replace", ("prompt_cache_options",), why, value)
+    if wish.key and wish.key_field:
+        field, *inner = wish.key_field.split(".")
+        yield Edit("replace", (field,), wish.reasons.get("key", ""), _within(options.get(field), inner, wish.key))
+
+
+def _within(value: Json, path: list[str], key: str) -> Json:
+    """``value`` with ``key`` set at ``path`` below it; a session that is to stick has to be bound (Dynamo)."""
+    if not path:
+        return key
+    bound = {"action": "bind"} if path == ["session_id"] else {}
+    return {**bound, **mapped(value), path[0]: _within(mapped(value).get(path[0]), path[1:], key)}

@@ -9,19 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.cacheable import Ask, Block
-from ctxkit.dialects.blocks import items, listed, mapped, said, size_of
+from ctxkit.dialects.blocks import items, listed, mapped, said, size_of, standing
 from ctxkit.dialects.openai.items import role_of
 from ctxkit.dialects.openai.parts import MARKERS
-from ctxkit.dialects.openai.pieces import given, mark_of, options_ask, piece, rest
+from ctxkit.dialects.openai.pieces import given, mark_of, marker, option_edits, options_ask, piece, rest
 from ctxkit.dialects.openai.responses import identity
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ctxkit.cacheable import Tier
+    from ctxkit.cacheable import Breakpoint, Tier, Wish
     from ctxkit.model import Conversation, Json, Message, PartKind, Path
 
-__all__ = ["ask", "blocks"]
+__all__ = ["ask", "blocks", "mark"]
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 MARKABLE = frozenset({"input_text", "input_image", "input_file", "computer_screenshot"})
@@ -50,7 +51,8 @@ def _item(path: Path, item: dict[str, Json]) -> tuple[Block, ...]:
     elif kind.endswith("_call_output") and isinstance(item.get("output"), str | list | tuple):
         found = _pieces("tool", (*path, "output"), item["output"], "tool_result", rest(item, _KNOWN))
     else:
-        found = [Block("messages", role, _kind(kind), path, identity(item), mark=_within(item), size=size_of(item))]
+        bare = identity(item)
+        found = [Block("messages", role, _kind(kind), path, bare, mark=_within(item), size=size_of(bare))]
     if (mark := mark_of(item)) is not None and found:
         found[-1] = found[-1]._replace(mark=mark)
     return tuple(found)
@@ -100,3 +102,19 @@ def ask(conversation: Conversation) -> Ask:
             }
         ),
     )
+
+
+def mark(conversation: Conversation, wish: Wish) -> tuple[Edit, ...]:
+    """Markers on pieces of content, and fields of the request; an input that is one text becomes a list of one item."""
+    points = [_marked(conversation, wish, point) for point in wish.breakpoints if point.path]
+    return (*points, *option_edits(conversation.options, wish))
+
+
+def _marked(conversation: Conversation, wish: Wish, point: Breakpoint) -> Edit:
+    ((field, value),) = marker(wish, point).items()
+    text = standing(conversation, point.path)
+    if not isinstance(text, str):
+        return Edit("replace", (*point.path, field), point.reason, value)
+    content = [{"type": "input_text", "text": text, field: value}]
+    whole = [{"role": "user", "content": content}] if point.path == ("input",) else content
+    return Edit("replace", point.path, point.reason, whole)
