@@ -136,12 +136,12 @@ def commit(state: State, outcome: Outcome, rule: Rule | None, *, begins: float, 
 
 
 def _joined(held: Entry | None, entry: Entry, moment: float) -> Entry:
-    visible = min(entry.visible, moment)
+    """What is held after an entry was written or refreshed, perhaps by several requests at once."""
+    entry = entry._replace(visible=min(entry.visible, moment))
     if held is None or held.expires <= entry.used or held.whole < entry.whole:
-        return entry._replace(visible=visible)
-    return entry._replace(
-        visible=min(visible, held.visible), whole=held.whole, expires=max(entry.expires, held.expires)
-    )
+        return entry
+    latest = held if held.used > entry.used else entry
+    return latest._replace(visible=min(entry.visible, held.visible), whole=held.whole)
 
 
 def _bounded(entries: dict[bytes, Entry], capacity: int | None) -> Mapping[bytes, Entry]:
