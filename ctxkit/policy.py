@@ -48,6 +48,9 @@ class Policy(BaseModel):
     prices: Path | None = None
     """A TOML file of the user's own price rows (see docs/how-to/prices.md)."""
 
+    cache_rules: Path | None = None
+    """A TOML file of the user's own rows on how providers cache (see docs/how-to/cache-rules.md)."""
+
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
     """Currency of reports; anything but USD needs ``usd_rate``."""
 
