@@ -1,0 +1,366 @@
+"""Many requests with one cold prefix at once: one goes first, the others wait until what it writes can be read.
+
+An entry is readable only once the answer to the request that writes it has begun (with some providers: has ended), so
+requests that start together all miss, and each pays for the same write. Here the first of them goes ahead. A later
+one that would read what is being written waits, for as long as the user allows and no longer, and then reads.
+
+Who waits for whom is decided by entries: a request waits when a request under way writes an entry which this one
+would find by the rules of its provider, and which is worth the wait. So requests that share their instructions and
+nothing else meet at the end of the instructions.
+
+What can go wrong, and what then happens:
+
+- The one that went first is refused, cancelled or lost: whoever wakes first goes first, the others wait on within
+  their time; whoever has waited for three goes.
+- It takes longer than it may: everybody who waits goes when his own time is up. Nobody waits for a request that is
+  older than that, nor where experience says that the answer will not begin in time.
+- A thread cannot wait for a request that it sent itself, nor a task for its own. Such requests go at once.
+- The process forks: a child knows of no request under way.
+
+All of it happens in one process. Workers that share a store do not wait for one another: a lock in the store would
+have to be taken, polled and given back over the network in front of every cold request, and a worker that dies would
+hold up the others; with W workers at most W requests write what one could have written.
+
+No clock of its own: ``timer`` is handed in. Threads and event loops meet at one list of wakers per request under way,
+so a task may wait for a thread and the reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import OrderedDict, deque
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from ctxkit.forks import on_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from ctxkit.caching.coldprefix import Start
+    from ctxkit.caching.simulator.entries import Alive, Entry
+
+__all__ = ["ColdStarts", "Held", "Tally"]
+
+_ROUNDS = 3  # requests that one waits for, one after the other
+_MOST_UNDER_WAY = 1_000
+_MOST_OPENED = 100_000  # entries
+_MOST_PACES = 1_000
+_REMEMBERED = 15  # answers of one pace
+_GRACE = 1.0  # seconds in which those who were woken look at what a request that is over has written
+
+
+class Held(NamedTuple):
+    """How a start went.
+
+    Attributes:
+        waited: seconds.
+        reads: tokens it will find, those of requests that are not over yet among them; 0: no more than without them.
+    """
+
+    waited: float = 0.0
+    reads: int = 0
+
+
+class Tally(NamedTuple):
+    """What became of the cold starts so far.
+
+    Attributes:
+        first: went without waiting.
+        waited: waited, and found what they waited for.
+        vain: waited, and found nothing: their time was up, or those before them failed.
+        seconds: waited altogether.
+        tokens: read by those who waited, that they would not have read.
+    """
+
+    first: int = 0
+    waited: int = 0
+    vain: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+
+
+class _Flight:
+    """A request under way."""
+
+    __slots__ = ("closed", "owner", "since", "start", "wakers")
+
+    def __init__(self, start: Start, since: float, owner: _Owner) -> None:
+        self.start = start
+        self.since = since
+        self.owner = owner
+        self.closed = False  # nobody need wait for it any more
+        self.wakers: dict[_Visit, Callable[[], None]] = {}
+
+
+class _Owner(NamedTuple):
+    """Who sends a request, and so cannot wait for it."""
+
+    thread: object
+    task: object = None
+
+    def may_wait_for(self, other: _Owner) -> bool:
+        """A task may wait for its own thread, which goes on meanwhile; a thread that waits stands still."""
+        return self.thread is not other.thread if self.task is None else self.task is not other.task
+
+
+class _Visit:
+    """One request that asks whether it may go."""
+
+    __slots__ = ("bound", "found", "owner", "rounds", "since", "start")
+
+    def __init__(self, start: Start, since: float, bound: float, owner: _Owner) -> None:
+        self.start = start
+        self.since = since
+        self.bound = bound
+        self.owner = owner
+        self.rounds = 0
+        self.found = 0
+
+    def give_up(self) -> None:
+        """Wait for nobody any more."""
+        self.bound = 0.0
+
+
+class ColdStarts:
+    """The requests under way of one kit, and who waits for them. All its memories are bounded.
+
+    Args:
+        timer: monotonic seconds.
+        most_waiting: requests that may wait at one time; more go at once.
+
+    Attributes:
+        tally: what became of the cold starts so far.
+    """
+
+    def __init__(self, timer: Callable[[], float], most_waiting: int = 1_000) -> None:
+        self._timer = timer
+        self._most_waiting = most_waiting
+        self._paces: OrderedDict[Hashable, deque[float]] = OrderedDict()
+        self._renew()
+        on_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        """A forked child has nothing under way, and must not wait for a thread of its parent."""
+        self._lock = threading.Lock()
+        self._flights: OrderedDict[str, _Flight] = OrderedDict()
+        self._writers: dict[bytes, _Flight] = {}
+        self._opened: OrderedDict[bytes, Entry] = OrderedDict()
+        self._waiting = 0
+        self.tally = Tally()
+
+    # ------------------------------------------------------------------ before a request leaves
+
+    def hold(self, start: Start, bound: float) -> Held:
+        """Wait as long as it pays, at most ``bound`` seconds; then the request is under way.
+
+        Say :meth:`began` when its answer begins and :meth:`ended` when it is over, whatever became of it.
+        """
+        visit = _Visit(start, self._timer(), bound, _Owner(_thread()))
+        while True:
+            event = threading.Event()
+            flight = self._enter(visit, event.set)
+            if flight is None:
+                return self._held(visit)
+            try:
+                if not event.wait(self._left(visit)):
+                    visit.give_up()
+            finally:
+                self._leave(visit, flight)
+
+    async def ahold(self, start: Start, bound: float) -> Held:
+        """``hold`` for tasks of asyncio; one that is cancelled leaves nothing behind. Other loops never wait."""
+        loop, task = _running()
+        visit = _Visit(start, self._timer(), bound, _Owner(_thread(), task))
+        if loop is None:
+            visit.give_up()
+        while True:
+            future = loop.create_future() if loop is not None else None
+            flight = self._enter(visit, partial(_wake, loop, future))
+            if flight is None or future is None:
+                return self._held(visit)
+            try:
+                done, _ = await asyncio.wait((future,), timeout=self._left(visit))
+                if not done:
+                    visit.give_up()
+            finally:
+                self._leave(visit, flight)
+
+    def _left(self, visit: _Visit) -> float:
+        return max(visit.since + visit.bound - self._timer(), 0.0)
+
+    def _enter(self, visit: _Visit, wake: Callable[[], None]) -> _Flight | None:
+        """The request to wait for, which will call ``wake``; ``None``: go, the request is under way now."""
+        with self._lock:
+            flight = self._in_front(visit)
+            if flight is None:
+                self._begin(visit)
+                return None
+            visit.rounds += 1
+            flight.wakers[visit] = wake
+            self._waiting += 1
+            return flight
+
+    def _leave(self, visit: _Visit, flight: _Flight) -> None:
+        with self._lock:
+            flight.wakers.pop(visit, None)
+            self._waiting -= 1
+
+    def _in_front(self, visit: _Visit) -> _Flight | None:
+        start, writers = visit.start, self._writers
+        if not writers and not self._opened:
+            return None
+        visit.found, _ = start.reads(self._open_entry)
+        if visit.rounds >= _ROUNDS or self._waiting >= self._most_waiting:
+            return None
+        tokens, name = start.reads(lambda one: self._open_entry(one) or _coming(writers, one))
+        flight = writers.get(name)
+        if flight is None or tokens - visit.found < start.least:
+            return None
+        return flight if self._worth(visit, flight) else None
+
+    def _worth(self, visit: _Visit, flight: _Flight) -> bool:
+        """Its answer is likely to begin in time, and whoever asks can wait for it."""
+        age, left = self._timer() - flight.since, self._left(visit)
+        known = self._paces.get(flight.start.pace)
+        remaining = median(known) - age if known else 0.0
+        return 0 <= age <= visit.bound and remaining <= left and left > 0 and visit.owner.may_wait_for(flight.owner)
+
+    def _begin(self, visit: _Visit) -> None:
+        start = visit.start
+        if start.attempt in self._flights:
+            return
+        flight = self._flights[start.attempt] = _Flight(start, self._timer(), visit.owner)
+        for name in start.writes:
+            if self._open_entry(name) is None and self._may_write(visit, self._writers.get(name)):
+                self._writers[name] = flight
+        while len(self._flights) > _MOST_UNDER_WAY:
+            _call(self._close(self._flights.popitem(last=False)[1], opens=False))
+
+    def _may_write(self, visit: _Visit, writer: _Flight | None) -> bool:
+        """The others are to wait for this request, and not for one that is late or that this one is a retry of."""
+        return (
+            writer is None or self._timer() - writer.since > visit.bound or not visit.owner.may_wait_for(writer.owner)
+        )
+
+    def _held(self, visit: _Visit) -> Held:
+        waited = max(self._timer() - visit.since, 0.0) if visit.rounds else 0.0
+        with self._lock:
+            tally = self.tally
+            if not visit.rounds:
+                self.tally = tally._replace(first=tally.first + 1)
+            elif visit.found > visit.start.already:
+                self.tally = tally._replace(
+                    waited=tally.waited + 1,
+                    seconds=tally.seconds + waited,
+                    tokens=tally.tokens + visit.found - visit.start.already,
+                )
+            else:
+                self.tally = tally._replace(vain=tally.vain + 1, seconds=tally.seconds + waited)
+        return Held(waited, visit.found if visit.found > visit.start.already else 0)
+
+    # ------------------------------------------------------------------ when its answer begins and ends
+
+    def began(self, attempt: str) -> None:
+        """The answer begins. Unknown attempts, and saying it twice, change nothing."""
+        with self._lock:
+            flight = self._flights.get(attempt)
+            wakers = self._close(flight, opens=True) if flight is not None and not flight.start.at_end else ()
+        _call(wakers)
+
+    def ended(self, attempt: str, *, failed: bool = False) -> None:
+        """The answer has ended, or there will be none (``failed``).
+
+        What it wrote is soon told by :meth:`readable` no more: from now on the settled usage says what is alive.
+        """
+        with self._lock:
+            flight = self._flights.pop(attempt, None)
+            wakers = self._close(flight, opens=not failed) if flight is not None else ()
+            if flight is not None:
+                self._retire(flight, 0.0 if failed else _GRACE)
+        _call(wakers)
+
+    def _retire(self, flight: _Flight, seconds: float) -> None:
+        end = self._timer() + seconds
+        for name in flight.start.writes:
+            entry = self._opened.get(name)
+            if entry is not None and entry.expires > end:
+                self._opened[name] = entry._replace(expires=end)
+
+    def _close(self, flight: _Flight, *, opens: bool) -> tuple[Callable[[], None], ...]:
+        """Take its entries from those that are waited for; gives the wakers of who waits for it."""
+        if flight.closed:
+            return ()
+        flight.closed = True
+        start, now = flight.start, self._timer()
+        for name, entry in start.writes.items():
+            if opens or self._writers.get(name) is flight:
+                self._writers.pop(name, None)
+            if opens:
+                self._opened[name] = entry._replace(expires=now + start.life)
+        if opens:
+            self._note_pace(start.pace, now - flight.since)
+        while len(self._opened) > _MOST_OPENED:
+            self._opened.popitem(last=False)
+        wakers = tuple(flight.wakers.values())
+        flight.wakers.clear()
+        return wakers
+
+    def _note_pace(self, pace: Hashable, seconds: float) -> None:
+        self._paces.setdefault(pace, deque(maxlen=_REMEMBERED)).append(seconds)
+        self._paces.move_to_end(pace)
+        while len(self._paces) > _MOST_PACES:
+            self._paces.popitem(last=False)
+
+    # ------------------------------------------------------------------ what can be read meanwhile
+
+    def readable(self, alive: Alive) -> Alive:
+        """Entries that are alive, and those of requests whose answers have begun and are not settled yet."""
+        return lambda name: alive(name) or self._open_entry(name)
+
+    def _open_entry(self, name: bytes) -> Entry | None:
+        entry = self._opened.get(name)
+        return entry if entry is not None and entry.expires > self._timer() else None
+
+
+def _coming(writers: Mapping[bytes, _Flight], name: bytes) -> Entry | None:
+    flight = writers.get(name)
+    return flight.start.writes[name] if flight is not None else None
+
+
+_here = threading.local()
+
+
+def _thread() -> object:
+    """This thread; its number is given to another one when it ends."""
+    found: object = getattr(_here, "thread", None)
+    if found is None:
+        found = _here.thread = object()
+    return found
+
+
+def _running() -> tuple[asyncio.AbstractEventLoop | None, asyncio.Task[object] | None]:
+    try:
+        return asyncio.get_running_loop(), asyncio.current_task()
+    except RuntimeError:
+        return None, None
+
+
+def _wake(loop: asyncio.AbstractEventLoop | None, future: asyncio.Future[None] | None) -> None:
+    """From any thread; a loop that is closed has nobody left to wake."""
+    if loop is not None and future is not None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_finish, future)
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _call(wakers: tuple[Callable[[], None], ...]) -> None:
+    for wake in wakers:
+        wake()
