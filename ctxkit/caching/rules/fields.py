@@ -175,7 +175,7 @@ def read_field(name: str, given: Any, source: Source, sources: Mapping[str, Sour
             claims = _claims(given, kind, source, sources)
             return Value(_weighed(claims, kind), {name: claims})
         found = {key: _claims(value, kind, source, sources) for key, value in dict(given).items()}
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, KeyError, AttributeError):
         raise ValueError(f"expected {kind.expects}, or a list of such claims with their source") from None
     weighed = {key: _weighed(claims, kind) for key, claims in found.items()}
     return Value(weighed, {f"{name}.{key}": claims for key, claims in found.items()})
@@ -190,7 +190,7 @@ def _claims(given: Any, kind: _Kind, source: Source, sources: Mapping[str, Sourc
             raise ValueError
         named = sources.get(item.get("source", ""), Source(item.get("source", source.name)))
         as_of = str(item.get("as_of", named.as_of))
-        claims.append(Claim(kind.read(item["value"]), named.name, as_of, item.get("aside", "")))
+        claims.append(Claim(kind.read(item["value"]), named.name, as_of, str(item.get("aside", ""))))
     return tuple(claims)
 
 

@@ -52,6 +52,7 @@ def find(
     >>> find("anthropic", "claude-opus-5").minimum, find("anthropic", "claude-opus-99")
     (512, None)
     """
+    model = overrides.same_as.get(model.strip().lower(), model) if overrides else model
     name = model_name(model)
     if not name:
         return None

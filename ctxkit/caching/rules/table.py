@@ -16,6 +16,9 @@ The shipped table and a user's own have the same form::
     [[rule.when]]                   # what differs for some models or wire formats; later ones win
     models = ["example-large*"]
     minimum = 4096
+
+    [same_as]                       # names that say nothing of the model behind them
+    our-deployment = "gpt-5.6-sol"
 """
 
 from __future__ import annotations
@@ -88,10 +91,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Rows, the first that is about a model holds; and other names of platforms."""
+    """Rows, the first that is about a model holds; other names of platforms; what deployments stand for."""
 
     rows: tuple[Row, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    same_as: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(file: Path, known: Table | None = None) -> Table:
@@ -115,23 +119,45 @@ def read(file: Path, known: Table | None = None) -> Table:
 
 def parse(content: Mapping[str, Any], file: str, known: Table | None = None) -> Table:
     """The table of a parsed file; see :func:`read`."""
-    extra = set(content) - {"rule", "sources", "aliases"}
+    extra = set(content) - {"rule", "sources", "aliases", "same_as"}
     if extra:
-        raise ConfigurationError(f"{file}: unknown key {min(extra)!r}; a rules file holds [[rule]] tables")
+        raise ConfigurationError(
+            f"{file}: unknown key {min(extra)!r}; a rules file holds [[rule]] tables and [same_as]"
+        )
     if not isinstance(content.get("rule", []), list):
         raise ConfigurationError(f"{file}: 'rule' is one table; write [[rule]] with double brackets")
-    sources = {name: Source(item["name"], item.get("as_of", "")) for name, item in content.get("sources", {}).items()}
-    reader = _Reader(file, sources, {row.id for row in known.rows} if known else set())
+    try:
+        sources = {name: Source(item["name"], item.get("as_of", "")) for name, item in _of(content, "sources").items()}
+        reader = _Reader(file, sources, known)
+        aliases, same = _names_of(_of(content, "aliases")), _names_of(_of(content, "same_as"))
+    except (_Wrong, TypeError, KeyError, AttributeError) as wrong:
+        what = str(wrong) if isinstance(wrong, _Wrong) else "key 'sources': expected tables with a name"
+        raise ConfigurationError(f"{file}: {what}") from None
     for item in content.get("rule", []):
         reader.row(item)
-    return Table(tuple(reader.rows.values()), dict(content.get("aliases", {})))
+    return Table(tuple(reader.rows.values()), aliases, same)
+
+
+def _of(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = content.get(key, {})
+    if not isinstance(found, dict):
+        raise _Wrong(f"key {key!r}: expected a table")
+    return found
+
+
+def _names_of(table: Mapping[str, Any]) -> dict[str, str]:
+    for name, value in table.items():
+        if not isinstance(value, str):
+            raise _Wrong(f"key {name!r}: expected the name of a model")
+    return {name.lower(): value for name, value in table.items()}
 
 
 class _Reader:
     """Reads the rows of one file; a row may be like one before it."""
 
-    def __init__(self, file: str, sources: Mapping[str, Source], known: set[str]) -> None:
-        self.file, self.sources, self.known = file, sources, known
+    def __init__(self, file: str, sources: Mapping[str, Source], known: Table | None) -> None:
+        self.file, self.sources = file, sources
+        self.known = {row.id: row for row in known.rows} if known else {}
         self.rows: dict[str, Row] = {}
 
     def row(self, item: Mapping[str, Any]) -> None:
@@ -149,30 +175,29 @@ class _Reader:
         parent = self._parent(item)
         own = When(None, frozenset(), self._values(item, _OWN))
         cases = (*(parent.cases if parent else ()), own, *map(self._when, _tables(item, "when")))
+        mode = item.get("mode", "")
+        if mode not in ("", "implicit", "explicit"):
+            raise _Wrong("key 'mode': expected 'implicit' or 'explicit'")
+        upstream = _names_of(_of(item, "upstream"))
         platforms = frozenset(_names(item, "platforms")) or (parent.platforms if parent else frozenset())
         given = _names(item, "models")
         named = parent.models if parent and parent.named else None
         models = _pattern(given) if given else named or _any_of(cases)
         if name not in self.known:
             said = {key for case in cases for key in case.values}
-            _complete(said | set(_REQUIRED) if item.get("upstream") else said, platforms, models)
+            _complete(said | set(_REQUIRED) if upstream else said, platforms, models)
         elif not given:
             models = None
-        return Row(
-            name,
-            str(item.get("mode", "")),
-            platforms,
-            models,
-            cases,
-            dict(item.get("upstream", {})),
-            bool(given or named),
-        )
+        return Row(name, mode, platforms, models, cases, upstream, bool(given or named))
 
     def _parent(self, item: Mapping[str, Any]) -> Row | None:
         like = item.get("like")
-        if like is not None and like not in self.rows:
-            raise _Wrong(f"key 'like': no row {like!r} stands before it in this file")
-        return self.rows[like] if like is not None else None
+        if like is None:
+            return None
+        found = {**self.known, **self.rows}.get(like) if isinstance(like, str) else None
+        if found is None:
+            raise _Wrong(f"key 'like': no row {like!r} is shipped or stands before it in this file")
+        return found
 
     def _when(self, item: Mapping[str, Any]) -> When:
         own = {"models", "dialects", "source"}
@@ -183,7 +208,9 @@ class _Reader:
 
     def _values(self, item: Mapping[str, Any], own: set[str]) -> dict[str, Value]:
         given = item.get("source", self.file)
-        source = self.sources.get(given) or Source(str(given), str(item.get("as_of", "")))
+        if not isinstance(given, str):
+            raise _Wrong("key 'source': expected text")
+        source = self.sources.get(given) or Source(given, str(item.get("as_of", "")))
         values = {}
         for key, value in item.items():
             if key in own:
