@@ -124,6 +124,13 @@ def wired(body, dialect="anthropic.messages", platform="anthropic", rule=None):
     )
 
 
+def test_a5_the_older_integration_of_bedrock_takes_no_top_level_marker():
+    bedrock = Provider("bedrock", "anthropic.claude-opus-4-6-v1")
+    error = bedrock.look(numbered(60), ask=Ask(automatic="")).error
+    assert error is not None
+    assert (error.status, error.kind) == (400, "ValidationException")
+
+
 def test_a6_an_hour_after_five_minutes_is_refused(claude):
     long_first = [user("a", 600, "1h"), user("b", 600, "5m")]
     short_first = [user("a", 600, "5m"), user("b", 600, "1h")]

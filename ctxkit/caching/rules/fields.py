@@ -118,6 +118,7 @@ FIELDS: dict[str, _Kind] = {
     "automatic": _FLAG,
     "marker": _OPTIONAL,
     "tiers": _Kind(f"a list of {', '.join(TIERS)}", _tiers),
+    "top_level": _UNSURE,
     "slots": _LEAST,
     "excess": _one_of("refused", "latest"),
     "lookback": _LEAST,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.caching.rules.names import model_name, upstream_of
 from ctxkit.caching.rules.table import Row, Table, build, read, said
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ctxkit.caching.rules.rule import Rule
 
 __all__ = ["find", "load", "shipped"]
@@ -52,34 +54,49 @@ def find(
     >>> find("anthropic", "claude-opus-5").minimum, find("anthropic", "claude-opus-99")
     (512, None)
     """
-    model = overrides.same_as.get(model.strip().lower(), model) if overrides else model
-    name = model_name(model)
-    if not name:
-        return None
-    own = overrides.rows if overrides else ()
-    place = shipped().aliases.get(platform.strip().lower(), platform.strip().lower())
-    known = {row.id for row in shipped().rows}
-    rows = (*(row for row in own if row.id not in known), *shipped().rows)
-    patches = [row for row in own if row.id in known]
-    row = next((row for row in rows if row.about(place, name, mode)), None)
+    tables = _Tables(shipped(), overrides)
+    model = tables.meant(model)
+    name, place = model_name(model), tables.place(platform)
+    row = next((row for row in tables.rows() if row.about(place, name, mode)), None) if name else None
     if row is None:
         return None
-    if row.upstream:
-        return _passed_through(row, model, name, dialect, mode, overrides)
-    return build(
-        row, name, dialect, [patch for patch in patches if patch.id == row.id and patch.about(place, name, mode)]
-    )
-
-
-def _passed_through(
-    row: Row, model: str, name: str, dialect: str, mode: str | None, overrides: Table | None
-) -> Rule | None:
-    """The upstream's rule, seen through a gateway: what the gateway's row says holds before it."""
+    patches = [patch for patch in tables.patches(row.id) if patch.about(place, name, mode)]
+    if not row.upstream:
+        return build(row, name, dialect, patches)
     upstream = row.upstream.get(upstream_of(model))
     rule = find(upstream, model, dialect=dialect, mode=mode, overrides=overrides) if upstream else None
-    if rule is None:
-        return None
-    patches = [patch for patch in (overrides.rows if overrides else ()) if patch.id == row.id]
+    return _through(row, patches, name, dialect, rule) if rule else None
+
+
+class _Tables(NamedTuple):
+    """The shipped table under a user's own."""
+
+    base: Table
+    own: Table | None
+
+    def meant(self, model: str) -> str:
+        """What a deployment stands for."""
+        return self.own.same_as.get(model.strip().lower(), model) if self.own else model
+
+    def place(self, platform: str) -> str:
+        name = platform.strip().lower()
+        return self.base.aliases.get(name, name)
+
+    def rows(self) -> Iterator[Row]:
+        """A user's own before the shipped ones; those that only change others are none."""
+        known = {row.id for row in self.base.rows}
+        if self.own:
+            yield from (row for row in self.own.rows if row.id not in known)
+        yield from self.base.rows
+
+    def patches(self, name: str) -> Iterator[Row]:
+        """A user's changes of a shipped row."""
+        if self.own and any(row.id == name for row in self.base.rows):
+            yield from (row for row in self.own.rows if row.id == name)
+
+
+def _through(row: Row, patches: list[Row], name: str, dialect: str, rule: Rule) -> Rule:
+    """The upstream's rule, seen through a gateway: what the gateway's row says holds before it."""
     gate = build(row, name, dialect, patches)
     told = {key for source in (row, *patches) for key, _ in said(source, name, dialect)}
     named = {key: getattr(gate, key) for key in told - {"provider", "match"}}

@@ -59,6 +59,7 @@ class Rule:
         automatic: caches without being asked.
         marker: name of the wire field that marks, or ``None``.
         tiers: where markers may stand.
+        top_level: the marker may stand at the top level of the request, for its last block; ``None``: unknown.
         slots: markers that write per request; ``None``: no limit is known.
         excess: markers beyond ``slots`` are ``"refused"`` with the request, or only the ``"latest"`` count.
         lookback: positions looked at per marker, the marker's own included; ``None``: no limit.
@@ -107,6 +108,7 @@ class Rule:
     automatic: bool = False
     marker: str | None = None
     tiers: frozenset[Tier] = frozenset()
+    top_level: bool | None = None
     slots: int | None = None
     excess: Literal["refused", "latest"] = "latest"
     lookback: int | None = None

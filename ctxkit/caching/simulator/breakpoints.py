@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ctxkit.caching.prefixes import DIGEST_SIZE
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["breakpoints", "endings", "life_asked", "names", "opening", "refusal"]
 
 _DEVELOPER = frozenset({"system", "developer"})
+_KIND = attrgetter("kind")
 
 
 def life_asked(rule: Rule, layout: Layout, mark: str = "") -> str:
@@ -80,27 +81,22 @@ def opening(layout: Layout) -> int:
 def names(rule: Rule, layout: Layout) -> Callable[[int], bytes]:
     """The name of the entry that would end at a position, as this provider sees the prompt.
 
-    Where a new user turn takes earlier thinking out of the prompt, a prefix that has lost some is another prefix.
+    Where a new turn of the user (tool results are none) takes earlier thinking out of the prompt, a prefix that has lost
+    some is another prefix.
     """
-    if rule.strips_thinking is False:
+    positions = layout.positions
+    if rule.strips_thinking is False or "reasoning" not in map(_KIND, positions):
         return layout.entry
-    stripped = _stripped(layout)
-    if not stripped:
-        return layout.entry
+    turn = next((index for index in reversed(range(len(positions))) if positions[index].role == "user"), -1)
 
     def name(index: int) -> bytes:
+        # What stands up to here is known by the entry; which of it was lost, by the last thinking before the turn.
+        before = reversed(range(min(turn, index + 1)))
+        lost = next((at for at in before if positions[at].kind == "reasoning"), -1)
         entry = layout.entry(index)
-        lost = bisect_right(stripped, index)
-        return hashlib.sha256(entry + lost.to_bytes(4, "big")).digest()[:DIGEST_SIZE] if lost else entry
+        return entry if lost < 0 else hashlib.sha256(entry + lost.to_bytes(4, "big")).digest()[:DIGEST_SIZE]
 
     return name
-
-
-def _stripped(layout: Layout) -> list[int]:
-    """Positions of thinking that stands before the last turn of the user that is no tool result."""
-    positions = layout.positions
-    turn = next((index for index in reversed(range(len(positions))) if positions[index].role == "user"), -1)
-    return [index for index in range(turn) if positions[index].kind == "reasoning"]
 
 
 def refusal(rule: Rule | None, layout: Layout) -> Refusal | None:
@@ -109,7 +105,7 @@ def refusal(rule: Rule | None, layout: Layout) -> Refusal | None:
         return Refusal(400, "ValidationException", "This model doesn't support the cachePoint field.")
     if rule is None or rule.match not in ("marks", "endings"):
         return None
-    checks = (_unmarkable, _too_many, _conflicting, _unknown_life, _out_of_order)
+    checks = (_unmarkable, _top_level, _too_many, _conflicting, _unknown_life, _out_of_order)
     found = next((text for check in checks if (text := check(rule, layout))), None)
     kind = "ValidationException" if layout.space.platform == "bedrock" else "invalid_request_error"
     return Refusal(400, kind, found) if found else None
@@ -120,6 +116,12 @@ def _unmarkable(rule: Rule, layout: Layout) -> str | None:
         position = layout.positions[index]
         if not position.markable:
             return f"{_where(position.path)}: {rule.marker} cannot be set on this block"
+    return None
+
+
+def _top_level(rule: Rule, layout: Layout) -> str | None:
+    if rule.top_level is False and layout.ask.automatic is not None:
+        return f"{rule.marker}: Extra inputs are not permitted"
     return None
 
 

@@ -32,7 +32,7 @@ def match(rule: Rule, layout: Layout, alive: Alive, *, among: Sequence[int] | No
         rule: how it works.
         layout: the request.
         alive: the live entry of a name; an entry's ``tokens`` are believed over those of the position.
-        among: positions to look at, ascending, where a prefix may end anywhere; ``None``: all.
+        among: positions to look at and to write, ascending, where a prefix may end anywhere; ``None``: all.
     """
     if rule.match == "marks":
         return _by_marks(rule, layout, alive)
@@ -154,9 +154,9 @@ def _eligible(rule: Rule, layout: Layout) -> Iterator[int]:
 def _by_prefix(rule: Rule, layout: Layout, alive: Alive, among: Sequence[int] | None) -> Matched:
     read, entry = _common(layout, alive, names(rule, layout), among)
     if entry is None:
-        return _computed(rule, layout, -1, None, (0, 0, 0))
+        return _computed(rule, layout, among, -1, None, (0, 0, 0))
     reported = _intervals if rule.match == "intervals" else _steps
-    return _computed(rule, layout, read, entry, reported(rule, round(entry.tokens), _whole(layout)))
+    return _computed(rule, layout, among, read, entry, reported(rule, round(entry.tokens), _whole(layout)))
 
 
 def _common(
@@ -181,14 +181,13 @@ def _steps(rule: Rule, tokens: int, whole: int) -> tuple[int, int, int]:
 
 def _intervals(rule: Rule, tokens: int, whole: int) -> tuple[int, int, int]:
     """Boundaries are counted from the start of hidden tokens that are not reported: what is, is a range."""
+    tokens = min(tokens, whole)
     least, most = rule.hidden
     interval = rule.interval or 1
-    turn = least + -(tokens + least) % interval  # hidden tokens with which a boundary falls on the end of the match
-    figures = [
-        _reported(rule, min(tokens, whole), hidden)
-        for hidden in (least, most, turn, turn - 1)
-        if least <= hidden <= most
-    ]
+    # With so many hidden tokens a boundary falls on the end of the match, with one fewer the next is furthest away.
+    turns = range(least + -(tokens + least) % interval, most + 2, interval)
+    hidden = [least, most, *turns, *(turn - 1 for turn in turns)]
+    figures = [_reported(rule, tokens, count) for count in hidden if least <= count <= most]
     return figures[0], min(figures), max(figures)
 
 
@@ -201,15 +200,22 @@ def _reported(rule: Rule, tokens: int, hidden: int) -> int:
 
 
 def _computed(
-    rule: Rule, layout: Layout, read: int, entry: Entry | None, reported: tuple[int, int, int], noticed: int = -1
+    rule: Rule,
+    layout: Layout,
+    among: Sequence[int] | None,
+    read: int,
+    entry: Entry | None,
+    reported: tuple[int, int, int],
+    noticed: int = -1,
 ) -> Matched:
     """What was not read is computed, and kept; few providers bill that as a write."""
     tokens, least, most = reported
     ttl = life_asked(rule, layout)
-    writes = tuple(Write(index, ttl) for index in range(read + 1, len(layout.positions)))
+    ends = range(read + 1, len(layout.positions)) if among is None else [index for index in among if index > read]
     rest = _whole(layout) - tokens
     billed = rule.automatic and bool(rule.write) and rest > 0
     written, fresh = ({ttl: rest}, 0) if billed else ({}, rest)
+    writes = tuple(Write(index, ttl) for index in ends)
     return Matched(read if tokens else -1, tokens, least, most, entry, ttl, writes, written, fresh, noticed)
 
 
@@ -228,8 +234,8 @@ def _by_units(rule: Rule, layout: Layout, alive: Alive, among: Sequence[int] | N
             end = _with_output(layout, index)
             longer = layout.positions[end].tokens - layout.positions[index].tokens
             figures = _steps(rule, round(entry.tokens + longer), _whole(layout))
-            return _computed(rule, layout, index, entry, figures, noticed if noticed > index else -1)
-    return _computed(rule, layout, -1, None, (0, 0, 0), noticed)
+            return _computed(rule, layout, among, index, entry, figures, noticed if noticed > index else -1)
+    return _computed(rule, layout, among, -1, None, (0, 0, 0), noticed)
 
 
 def _with_output(layout: Layout, index: int) -> int:
