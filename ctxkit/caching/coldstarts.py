@@ -13,7 +13,7 @@ What can go wrong, and what then happens:
 - The one that went first is refused, cancelled or lost: whoever wakes first goes first, the others wait on within
   their time; whoever has waited for three goes.
 - It takes longer than it may: everybody who waits goes when his own time is up. Nobody waits for a request that is
-  older than that, nor where experience says that the answer will not begin in time.
+  older than that, nor where experience says that the answer will not begin (or end) in time.
 - A thread cannot wait for a request that it sent itself, nor a task for its own. Such requests go at once.
 - The process forks: a child knows of no request under way.
 
@@ -226,6 +226,8 @@ class ColdStarts:
         """Its answer is likely to begin in time, and whoever asks can wait for it."""
         age, left = self._timer() - flight.since, self._left(visit)
         known = self._paces.get(flight.start.pace)
+        if not known and flight.start.at_end:
+            return False  # an answer may take any time; its beginning hardly does
         remaining = median(known) - age if known else 0.0
         return 0 <= age <= visit.bound and remaining <= left and left > 0 and visit.owner.may_wait_for(flight.owner)
 

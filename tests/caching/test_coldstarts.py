@@ -148,6 +148,11 @@ def test_a_prefix_engine_shares_whatever_is_common(gate):
 
 def test_an_entry_that_is_there_when_the_answer_ends_is_waited_for_until_then(gate):
     late = {"rule": {"visible": "ends"}}
+    assert Caller(gate, cold("one", **late)).goes()
+    assert Caller(gate, cold("two", **late)).goes(), "nobody knows yet how long an answer takes"
+    gate.ended("one")
+    gate.ended("two")
+    gate._opened.clear()
     Caller(gate, cold("a", **late)).goes()
     other = Caller(gate, cold("b", **late))
     waiting(gate, 1)
