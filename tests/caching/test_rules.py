@@ -281,6 +281,18 @@ def test_a_deployment_or_profile_is_what_one_says_it_is(write):
     assert (chat.id, profile.id, profile.minimum) == ("azure.5_6plus.implicit", "bedrock.claude.explicit", 512)
 
 
+def test_the_rows_of_the_guide_work(write):
+    guide = (Path(__file__).parents[2] / "docs" / "how-to" / "cache-rules.md").read_text(encoding="utf-8")
+    own = write(guide.split("```toml\n")[1].split("```")[0])
+    sonnet = find("anthropic", "claude-sonnet-4-6", overrides=own)
+    large, chat = find("our-gateway", "large-one", overrides=own), find("azure", "our-chat-deployment", overrides=own)
+    assert sonnet is not None
+    assert large is not None
+    assert chat is not None
+    assert (sonnet.minimum, dict(sonnet.lives)) == (2048, {"5m": 240, "1h": 3600})
+    assert (large.minimum, chat.id) == (4096, "azure.5_6plus.implicit")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
