@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Conversation, Json, Timing
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
+    from ctxkit.upkeep import Upkeep
 
 __all__ = ["Kit"]
 
@@ -66,7 +67,7 @@ _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
 
-_Look: TypeAlias = "tuple[Conversation, list[bytes], list[Json]]"
+_Look: TypeAlias = "tuple[Conversation, list[bytes], list[int]]"
 
 
 class Kit:
@@ -151,6 +152,12 @@ class Kit:
 
         stored = self.store.get(_LEARNED_KEY)
         return Meter(stored, memory=self.policy.count_memory, prices=self.policy.prices)
+
+    @lazily
+    def _upkeep(self) -> Upkeep:
+        from ctxkit.upkeep import Upkeep
+
+        return Upkeep(self.policy, self.store, self._hasher, self._meter, self.faults)
 
     # ------------------------------------------------------------------ plan
 
@@ -259,12 +266,12 @@ class Kit:
             return replace(blank, dialect="", unmetered=f"internal fault: {type(error).__name__}")
 
     def _look(self, body: Json, dialect: Dialect) -> _Look:
-        """The request through its dialect, a hash per message, and the values that carry cache markers."""
+        """The request through its dialect, a hash per message, and which messages carry cache markers."""
         conversation = dialect.view(body)
         return conversation, *self._hasher.digests(conversation.messages, dialect.identity)
 
     def _weigh(
-        self, plan: Plan, conversation: Conversation, digests: list[bytes], marked: list[Json], *, thread: str | None
+        self, plan: Plan, conversation: Conversation, digests: list[bytes], marked: list[int], *, thread: str | None
     ) -> Plan:
         plan = replace(
             plan,
@@ -274,10 +281,10 @@ class Kit:
         )
         chain = self._hasher.chain(digests, f"{plan.dialect}\0{plan.scope or ''}")
         fingerprint = self._hasher.digest((chain[-1:], plan.model, plan.platform, dict(conversation.options)))
-        ttls = lifetimes(marked) if marked else ()
+        ttls = lifetimes(conversation.messages[index].value for index in marked) if marked else ()
         count, estimate = self._meter.estimate(plan, conversation, digests, ttls=ttls)
         operation, number = self._attempts.operation(plan, fingerprint)
-        return replace(
+        plan = replace(
             plan,
             estimate=estimate,
             operation=operation,
@@ -287,6 +294,7 @@ class Kit:
             count=count,
             fingerprint=fingerprint,
         )
+        return self._upkeep.foresee(plan, conversation, digests, chain, marked)
 
     def _thread(self, conversation: Conversation, chain: list[bytes]) -> str:
         if conversation.server_history:
@@ -360,7 +368,7 @@ class Kit:
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("settle", error, "The record keeps its estimate.")
             record = record_of(plan, None, status, timing, None)
-        return self._keep(plan, record)
+        return self._keep(plan, self._upkeep.settled(plan, record))
 
     async def asettle(
         self,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
-    from ctxkit.cacheable import Diagnosis
+    from ctxkit.cacheable import Diagnosis, Forecast, MissReason
 
 __all__ = [
     "Answer",
@@ -348,6 +348,9 @@ class Plan:
         count: what the correction of later estimates needs to know of this one.
         fingerprint: keyed hash of the whole request: equal for a retry.
         unmetered: why nothing is known of this request, or ``None``.
+        forecast: what the provider's cache will do with it, as far as is known; ``None`` where nothing is cached.
+        layout: the request as its cache reads it, for settling; not for users.
+        headers: HTTP headers that a door is to add, where the request has none of that name.
     """
 
     body: Json
@@ -371,6 +374,9 @@ class Plan:
     count: object = None
     fingerprint: bytes = b""
     unmetered: str | None = None
+    forecast: Forecast | None = None
+    layout: object = field(default=None, repr=False, compare=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def explain(self) -> str:
         """The plan as a person would want it told."""
@@ -408,6 +414,10 @@ class Record:
         stream: the answer was streamed.
         edits: how many edits were made and what they removed (``{"n": 2, "tokens": 900}``).
         problems: figures of the answer that do not add up.
+        forecast_read: tokens that were to be read from the cache at most, as forecast; ``None``: no forecast.
+        miss_reason: why less was read than could have been, or ``None``.
+        miss_tokens: how many tokens that were.
+        savings: USD that ctxkit's edits and markers saved (negative: cost), where that is known.
     """
 
     attempt: str
@@ -437,6 +447,10 @@ class Record:
     stream: bool = False
     edits: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    forecast_read: int | None = None
+    miss_reason: MissReason | None = None
+    miss_tokens: int | None = None
+    savings: Decimal | None = None
 
     @property
     def error_vs_estimate(self) -> float | None:

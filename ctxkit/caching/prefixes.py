@@ -58,17 +58,18 @@ class Hasher:
         state.update(_bytes_of(value))
         return state.digest()[:DIGEST_SIZE]
 
-    def digests(self, messages: Sequence[Message], identity: Callable[[Json], Json]) -> tuple[list[bytes], list[Json]]:
-        """One hash per message of what the model reads of it, and the values that carry cache markers.
+    def digests(self, messages: Sequence[Message], identity: Callable[[Json], Json]) -> tuple[list[bytes], list[int]]:
+        """One hash per message of what the model reads of it, and the indices of those that carry cache markers.
 
         ``identity`` leaves the markers out, so that one that moves to the next message changes no prefix.
         """
         copy, dumps, size = self._seed.copy, marshal.dumps, DIGEST_SIZE
-        result, marked = [], []
+        result: list[bytes] = []
+        marked: list[int] = []
         for role, _, value, _ in messages:
             read = identity(value)
             if read is not value:
-                marked.append(value)
+                marked.append(len(result))
             state = copy()
             try:
                 state.update(dumps((role, read), _FORMAT))

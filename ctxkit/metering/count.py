@@ -174,6 +174,18 @@ class Counter:
         interval = min(expected, max(0, floor(low))), max(expected, ceil(high))
         return Count(expected, *interval, scale.method, scale.family, shape)
 
+    def weights(
+        self, conversation: Conversation, digests: Sequence[bytes], *, platform: str, model: str
+    ) -> tuple[list[float], str]:
+        """Tokens of each message by itself, and the family whose measure that is; see :meth:`count`."""
+        scale = self._scales.get((platform, model)) or scale_for(platform, model)
+        memory = self._memory(scale)
+        young = memory.young
+        try:
+            return [young[digest][0] for digest in digests], scale.family
+        except KeyError:
+            return [weight[0] for weight in self._weigh(scale, memory, conversation, digests)], scale.family
+
     def _weigh(
         self, scale: Scale, memory: _Memory, conversation: Conversation, digests: Sequence[bytes]
     ) -> list[Weight]:

@@ -95,6 +95,12 @@ class Meter:
             corrected.tokens, corrected.low, corrected.high, usage, cost, corrected.method, corrected.family
         )
 
+    def weights(
+        self, conversation: Conversation, digests: Sequence[bytes], *, platform: str, model: str
+    ) -> tuple[list[float], str]:
+        """Tokens of each message by itself, and the family whose measure that is; remembered from the estimate."""
+        return self._counter.weights(conversation, digests, platform=platform, model=model)
+
     def record(self, plan: Plan, answer: Answer | None, http_status: int | None, timing: Timing | None) -> Record:
         """The record of an attempt that ended; see :func:`ctxkit.metering.settling.record_of`."""
         card = self._card(plan, answer) if plan.dialect and not plan.unmetered else None

@@ -1,0 +1,123 @@
+"""The entries that a provider's cache is believed to hold: what settled requests wrote and read.
+
+Kept in this process, bounded, and in the store, so that other workers and restarts know them too. An entry is a name
+(a keyed hash) and figures; nothing of a prompt.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+from ctxkit.caching.simulator.entries import Entry
+from ctxkit.forks import on_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ctxkit.caching.simulator.entries import Alive
+
+__all__ = ["Believed", "Memory"]
+
+_PREFIX = b"e"
+_FIGURES = struct.Struct(">dddd?")
+_ASKED = 24  # look-ups in the shared store per request: what a conversation appends is found after a few
+
+
+class Memory(Protocol):
+    """What is needed of a store."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or ``None``."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep a value; may be written later."""
+
+
+class Believed:
+    """Entries by name; one per kit, for all threads.
+
+    Args:
+        store: shared memory of workers and restarts.
+        size: entries kept in this process; those unused for longest go first.
+    """
+
+    def __init__(self, store: Memory, size: int = 60_000) -> None:
+        self._store = store
+        self._size = size
+        self._known: OrderedDict[bytes, Entry] = OrderedDict()
+        self._fresh_lock()
+        on_fork(self, "_fresh_lock")
+
+    def alive(self, now: float, *, shared: bool = False) -> Alive:
+        """The live entry of a name at ``now`` (unix seconds), for one request.
+
+        Args:
+            now: moment of the request.
+            shared: ask the store too, for the first names that are looked up: they are the most telling ones.
+        """
+        known, left = self._known, _ASKED if shared else 0
+
+        def find(name: bytes) -> Entry | None:
+            nonlocal left
+            entry = known.get(name)
+            if entry is None and left > 0:
+                left -= 1
+                entry = self._recall(name)
+            # A clock that went backwards finds entries of the future: they are alive all the same.
+            return entry if entry is not None and now <= entry.expires else None
+
+        return find
+
+    def held(self, name: bytes) -> Entry | None:
+        """The entry of a name, alive or ended; for telling why it is not read."""
+        return self._known.get(name)
+
+    def keep(self, entries: Mapping[bytes, Entry]) -> None:
+        """Believe in these from now on."""
+        with self._lock:
+            for name, entry in entries.items():
+                self._known[name] = entry
+                self._known.move_to_end(name)
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
+        for name, entry in entries.items():
+            self._store.put(_PREFIX + name, _packed(entry))
+
+    def drop(self, names: Iterable[bytes], now: float) -> None:
+        """Believe no longer: these were expected to be read and were not."""
+        gone = {}
+        for name in names:
+            entry = self._known.get(name)
+            if entry is not None and entry.expires > now:
+                gone[name] = entry._replace(expires=now - 1.0)
+        if gone:
+            self.keep(gone)
+
+    def _recall(self, name: bytes) -> Entry | None:
+        stored = self._store.get(_PREFIX + name)
+        if stored is None:
+            return None
+        entry = _unpacked(stored)
+        if entry is not None:
+            with self._lock:
+                self._known[name] = entry
+        return entry
+
+    def _fresh_lock(self) -> None:
+        """A forked child must not wait for a thread of its parent."""
+        self._lock = threading.Lock()
+
+
+def _packed(entry: Entry) -> bytes:
+    figures = _FIGURES.pack(entry.tokens, entry.used, entry.expires, entry.visible, entry.whole)
+    return figures + entry.ttl.encode("ascii", "replace")
+
+
+def _unpacked(stored: bytes) -> Entry | None:
+    if len(stored) < _FIGURES.size:
+        return None
+    tokens, used, expires, visible, whole = _FIGURES.unpack_from(stored)
+    return Entry(tokens, stored[_FIGURES.size :].decode("ascii", "replace"), used, expires, visible, 0.0, whole)

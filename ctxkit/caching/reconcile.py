@@ -1,0 +1,81 @@
+"""After the answer: what the provider reported is the truth about its cache, and the entries believed in follow it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ctxkit.caching.simulator.breakpoints import names
+from ctxkit.caching.simulator.entries import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctxkit.caching.forecast import Foreseen
+    from ctxkit.caching.rules.rule import Rule
+    from ctxkit.model import Usage
+
+__all__ = ["reconciled"]
+
+_NEWEST = 48  # positions whose entries are renewed where a prefix may end anywhere: what a conversation goes on from
+
+
+def reconciled(foreseen: Foreseen, usage: Usage, began: float) -> tuple[dict[bytes, Entry], list[bytes]]:
+    """Entries to believe in from now on, and names of those that turned out to be gone.
+
+    Args:
+        foreseen: the forecast that was made.
+        usage: what the provider reported; what it did not report teaches nothing.
+        began: when the request began, in unix seconds: lives are counted from there.
+    """
+    total = usage.input_total
+    if total is None or usage.read is None or total <= 0 or usage.read > total:
+        return {}, []
+    gone = list(_gone(foreseen, usage.read))
+    if foreseen.rule.match in ("marks", "endings"):
+        return dict(_marked(foreseen, usage, began)), gone
+    if foreseen.rule.match == "handle":
+        return {}, []
+    return dict(_passed(foreseen, total, began)), gone
+
+
+def _gone(foreseen: Foreseen, read: int) -> Iterator[bytes]:
+    """What was to be read and was not."""
+    matched = foreseen.matched
+    if matched.read >= 0 and read < matched.least:
+        yield names(foreseen.rule, foreseen.layout)(matched.read)
+
+
+def _marked(foreseen: Foreseen, usage: Usage, began: float) -> Iterator[tuple[bytes, Entry]]:
+    """At markers: the last one that took effect ends what was read and written together."""
+    rule, layout, matched = foreseen.rule, foreseen.layout, foreseen.matched
+    name, read = names(rule, layout), usage.read or 0
+    cached = read + usage.written_total
+    if not cached:
+        return
+    if matched.entry is not None and read == round(matched.entry.tokens):
+        ttl = matched.asked if rule.refresh_asked else matched.entry.ttl
+        end = _end(rule, ttl, began) if rule.refresh else matched.entry.expires
+        yield name(matched.read), matched.entry._replace(used=began, expires=max(end, matched.entry.expires))
+    last = layout.positions[matched.writes[-1].at].tokens if matched.writes else 0.0
+    for index, ttl in matched.writes:
+        share = layout.positions[index].tokens / last if last else 1.0
+        yield name(index), Entry(cached * share, ttl, began, _end(rule, ttl, began), began)
+
+
+def _passed(foreseen: Foreseen, total: int, began: float) -> Iterator[tuple[bytes, Entry]]:
+    """Anywhere: the whole prompt is in the cache now, and each position by its share of what was reported."""
+    rule, layout = foreseen.rule, foreseen.layout
+    name, positions = names(rule, layout), layout.positions
+    scale = total / layout.total if layout.total else 1.0
+    end = _end(rule, rule.ttl, began)
+    for index in range(max(len(positions) - _NEWEST, 0), len(positions)):
+        last = index == len(positions) - 1
+        whole = rule.match != "units" or last or index == foreseen.matched.noticed
+        tokens = float(total) if last else positions[index].tokens * scale
+        yield name(index), Entry(tokens, rule.ttl, began, end, began, 0.0, whole)
+
+
+def _end(rule: Rule, ttl: str, began: float) -> float:
+    life = rule.seconds(ttl)
+    return math.inf if life is None else began + life

@@ -1,0 +1,145 @@
+"""The annexe of the hall: where a plan meets the room that knows providers' caches.
+
+Lays the request out, finds the rules, forecasts; after the answer lets what was reported correct what is believed.
+Nothing here may break a plan: what fails is noted, and the plan goes on without a forecast.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ctxkit import dialects
+from ctxkit.cacheable import Forecast
+from ctxkit.caching import rules
+from ctxkit.caching.believed import Believed
+from ctxkit.caching.forecast import Foreseen, foresee
+from ctxkit.caching.layout import Layouts, Space, lay_out
+from ctxkit.caching.reconcile import reconciled
+from ctxkit.forks import on_fork
+from ctxkit.lazily import lazily
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ctxkit.caching.layout import Layout
+    from ctxkit.caching.prefixes import Hasher
+    from ctxkit.caching.rules import Rule
+    from ctxkit.faults import Faults
+    from ctxkit.metering.meter import Meter
+    from ctxkit.model import Conversation, Plan, Record
+    from ctxkit.policy import Policy
+    from ctxkit.stores import Store
+
+__all__ = ["Upkeep"]
+
+
+class Upkeep:
+    """What the kit knows of providers' caches; one per kit, for all threads.
+
+    Args:
+        policy: what the user decided.
+        store: shared memory of workers and restarts.
+        hasher: keyed hashes.
+        meter: weighs messages.
+        faults: told of what goes wrong.
+    """
+
+    def __init__(self, policy: Policy, store: Store, hasher: Hasher, meter: Meter, faults: Faults) -> None:
+        self.policy = policy
+        self.store = store
+        self.hasher = hasher
+        self.meter = meter
+        self.faults = faults
+        self.believed = Believed(store)
+        self._layouts = Layouts()
+        self._renew()
+        on_fork(self, "_renew")
+
+    def _renew(self) -> None:
+        self._making = threading.RLock()
+
+    @lazily
+    def own_rules(self) -> rules.Table | None:
+        """The user's own rows on how providers cache."""
+        return rules.load(self.policy.cache_rules) if self.policy.cache_rules else None
+
+    # ------------------------------------------------------------------ before
+
+    def foresee(
+        self,
+        plan: Plan,
+        conversation: Conversation,
+        digests: Sequence[bytes],
+        chain: Sequence[bytes],
+        marked: Sequence[int],
+    ) -> Plan:
+        """The plan with its layout and forecast; as it was when something of it fails."""
+        try:
+            return self._foresee(plan, conversation, digests, chain, marked)
+        except Exception as error:  # noqa: BLE001 - a forecast is worth no request
+            self.faults.note("forecast", error, "Please report it; the plan goes without a forecast.")
+            return plan
+
+    def _foresee(
+        self,
+        plan: Plan,
+        conversation: Conversation,
+        digests: Sequence[bytes],
+        chain: Sequence[bytes],
+        marked: Sequence[int],
+    ) -> Plan:
+        wire = dialects.caches(plan.dialect)
+        if wire is None or conversation.server_history is not None:
+            return plan
+        ask = wire.ask(conversation)
+        rule = rules.find(plan.platform, plan.model, dialect=plan.dialect, mode=ask.mode, overrides=self.own_rules)
+        weights, family = self.meter.weights(conversation, digests, platform=plan.platform, model=plan.model)
+        layout = lay_out(
+            self.hasher,
+            conversation.messages,
+            weights,
+            wire.blocks,
+            ask,
+            Space(plan.platform, plan.model, plan.scope or "", plan.region or ""),
+            rule,
+            total=plan.estimate.input_tokens if plan.estimate else 0,
+            chain=chain,
+            marked=marked,
+            memory=self._layouts,
+            scale=f"{plan.dialect} {family}",
+        )
+        if rule is None:
+            return replace(plan, layout=layout, forecast=Forecast(unsupported=_unsupported(plan)))
+        foreseen = self._forecast(rule, layout, plan.created)
+        return replace(plan, layout=foreseen, forecast=foreseen.forecast)
+
+    def _forecast(self, rule: Rule, layout: Layout, now: float) -> Foreseen:
+        foreseen = foresee(rule, layout, self.believed.alive(now))
+        if foreseen.matched.entry is None:  # unknown in this process: perhaps another one knows
+            foreseen = foresee(rule, layout, self.believed.alive(now, shared=True))
+        return foreseen
+
+    # ------------------------------------------------------------------ after
+
+    def settled(self, plan: Plan, record: Record) -> Record:
+        """Let what was reported correct what is believed; the record, with why it read less than it might have."""
+        try:
+            return self._settled(plan, record)
+        except Exception as error:  # noqa: BLE001 - the record stands
+            self.faults.note("caches: settle", error, "Please report it; the record is complete.")
+            return record
+
+    def _settled(self, plan: Plan, record: Record) -> Record:
+        foreseen = plan.layout
+        if not isinstance(foreseen, Foreseen) or record.usage is None or record.status != "settled":
+            return record
+        entries, gone = reconciled(foreseen, record.usage, plan.created)
+        self.believed.drop(gone, plan.created)
+        self.believed.keep(entries)
+        return replace(record, forecast_read=foreseen.forecast.cached_tokens)
+
+
+def _unsupported(plan: Plan) -> str:
+    return f"nobody has described how {plan.platform or 'an unknown platform'} caches {plan.model or 'this model'}"
