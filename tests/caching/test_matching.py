@@ -37,7 +37,7 @@ def entries(layout, indices):
 @given(STEPS, ALIVE, st.sampled_from(["block", "group"]), st.integers(1, 25))
 def test_markers_look_back_as_the_rule_says(steps, indices, unit, lookback):
     claude = Provider(
-        "anthropic", "claude-opus-5", changed={"lookback_unit": unit, "lookback": lookback, "slots": None}
+        "anthropic", "claude-opus-5", changed={"lookback_unit": unit, "lookback": lookback, "slots": None, "minimum": 0}
     )
     layout = claude.layout(steps)
     alive = entries(layout, indices)
@@ -67,7 +67,7 @@ def test_markers_look_back_as_the_rule_says(steps, indices, unit, lookback):
 @given(STEPS, st.sets(st.integers(0, 83), max_size=6), st.integers(0, 30), st.sampled_from([None, "explicit"]))
 def test_endings_and_markers_are_looked_up_longest_first(steps, indices, earlier, mode):
     steps = [[piece._replace(mark="30m" if piece.mark else None) for piece in step] for step in steps]
-    gpt = Provider("openai", "gpt-5.6-sol", changed={"endings": earlier})
+    gpt = Provider("openai", "gpt-5.6-sol", changed={"endings": earlier, "minimum": 0})
     layout = gpt.layout(steps, ask=Ask(mode=mode))
     alive = entries(layout, indices)
     marks = [index for index, _ in breakpoints(gpt.rule, layout)]

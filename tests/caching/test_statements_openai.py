@@ -34,6 +34,14 @@ def test_o1_what_only_grows_is_read_to_its_last_message(gpt):
     assert buckets(gpt.send(second, 1)) == (1500, {"30m": 500}, 0)
 
 
+def test_o1_another_conversation_reads_the_opening():
+    # Recorded from the live API: 5,392 tokens of instructions are read under another question, 10 are written.
+    gpt = Provider("openai", "gpt-5.6-luna", dialect="openai.responses")
+    instructions = system("instructions", 5392)
+    assert buckets(gpt.send([instructions, user("a haiku", 10)], 0, total=5405)) == (0, {"30m": 5402}, 3)
+    assert buckets(gpt.send([instructions, user("a sonnet", 10)], 1, total=5405)) == (5392, {"30m": 10}, 3)
+
+
 def test_o2_explicit_requests_read_implicit_entries_only_at_a_marker(gpt):
     gpt.send([user("a", 1500)], 0)
     grown = [user("a", 1500), answer("b", 100), user("c", 100)]
@@ -49,9 +57,10 @@ def test_o2_the_row_of_explicit_mode_says_the_same():
 
 
 def test_o3_more_text_in_the_same_message_loses_its_ending(gpt):
+    gpt.send([user("a", 1500)], 0)
+    assert gpt.look([[user("a", 1500), user("b", 100)]], 1).read == 0
     gpt.send([developer(tokens=1100), [user("a", 500)]], 0)
-    grown = [developer(tokens=1100), [user("a", 500), user("b", 100)]]
-    assert gpt.look(grown, 1).read == 0
+    assert gpt.look([developer(tokens=1100), [user("a", 500), user("b", 100)]], 1).read == 1100  # the opening alone
     both = Provider("openai", "gpt-5.6-sol")
     both.send([developer(tokens=1100), [user("a", 500, "")]], 0)
     assert both.look([developer(tokens=1100), [user("a", 500, ""), user("b", 100)]], 1).read == 1600

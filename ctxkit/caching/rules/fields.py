@@ -124,6 +124,7 @@ FIELDS: dict[str, _Kind] = {
     "lookback": _LEAST,
     "lookback_unit": _one_of("block", "group"),
     "endings": _Kind("a whole number", _whole, min),
+    "opening": _FLAG,
     "candidates": _Kind("a whole number", _whole, min),
     "first_candidates": _Kind("a whole number", _whole, min),
     "interval": _MOST,

@@ -65,6 +65,8 @@ class Rule:
         lookback: positions looked at per marker, the marker's own included; ``None``: no limit.
         lookback_unit: ``"block"``, or ``"group"`` when consecutive tool blocks of a message count as one.
         endings: earlier message endings that are looked up (``match="endings"``).
+        opening: the developer messages that a conversation opens with can be read by other conversations, though only
+            its latest ending is marked (``match="endings"``).
         candidates: latest explicit markers that are looked up (``match="endings"``).
         first_candidates: first explicit markers that are looked up beside them.
         interval: tokens between two boundaries (``match="intervals"``).
@@ -114,6 +116,7 @@ class Rule:
     lookback: int | None = None
     lookback_unit: Literal["block", "group"] = "block"
     endings: int = 0
+    opening: bool = False
     candidates: int = 0
     first_candidates: int = 0
     interval: int | None = None

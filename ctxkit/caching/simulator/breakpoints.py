@@ -112,6 +112,8 @@ def refusal(rule: Rule | None, layout: Layout) -> Refusal | None:
 
 
 def _unmarkable(rule: Rule, layout: Layout) -> str | None:
+    if "/" in rule.id:  # a gateway puts markers where its upstream takes them
+        return None
     for index in layout.marks:
         position = layout.positions[index]
         if not position.markable:

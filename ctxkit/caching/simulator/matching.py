@@ -85,12 +85,14 @@ def _one_group(one: Position, next_one: Position) -> bool:
 
 def _billed(rule: Rule, layout: Layout, points: Sequence[Write], read: int, entry: Entry | None, asked: str) -> Matched:
     """Each written token once: between two markers it is billed by the time to live of the later one."""
-    whole = _whole(layout)
+    whole, minimum = _whole(layout), rule.minimum or 0
     at = start = min(round(entry.tokens), whole) if entry is not None else 0
+    if start < minimum:
+        read, entry, at, start = -1, None, 0, 0
     writes, written = [], dict[str, int]()
     for index, ttl in points:
         tokens = min(round(layout.positions[index].tokens), whole)
-        if index > read and tokens >= (rule.minimum or 0):
+        if index > read and tokens >= minimum:
             writes.append(Write(index, ttl))
             if tokens > at:
                 written[ttl] = written.get(ttl, 0) + tokens - at
@@ -119,13 +121,15 @@ def _by_endings(rule: Rule, layout: Layout, alive: Alive) -> Matched:
 
 
 def _slots(rule: Rule, layout: Layout, marks: Sequence[Write], last: int) -> list[Write]:
-    """The latest markers write, one fewer when the latest eligible ending does."""
+    """The latest markers write, one fewer when the latest eligible ending does; and the opening beside them."""
     others = [mark for mark in marks if mark.at != last]
     if last < 0:
         return others[-rule.slots :] if rule.slots else others
     own = next((mark for mark in marks if mark.at == last), Write(last, life_asked(rule, layout)))
     room = len(others) if rule.slots is None else rule.slots - 1
-    return sorted([*others[max(len(others) - room, 0) :], own])
+    points = {own, *others[max(len(others) - room, 0) :]}
+    first = opening(layout) if rule.opening else -1
+    return sorted(points if first in (-1, *(point.at for point in points)) else {*points, Write(first, own.ttl)})
 
 
 def _candidates(rule: Rule, layout: Layout, marks: Sequence[Write], implicit: bool) -> Iterator[int]:
