@@ -116,8 +116,9 @@ class Upkeep:
         return replace(plan, layout=foreseen, forecast=foreseen.forecast)
 
     def _forecast(self, rule: Rule, layout: Layout, now: float) -> Foreseen:
-        foreseen = foresee(rule, layout, self.believed.alive(now))
-        if foreseen.matched.entry is None:  # unknown in this process: perhaps another one knows
+        alive = self.believed.alive(now)
+        foreseen = foresee(rule, layout, alive)
+        if foreseen.matched.entry is None and not alive.heard:  # unknown in this process: perhaps another one knows
             foreseen = foresee(rule, layout, self.believed.alive(now, shared=True))
         return foreseen
 

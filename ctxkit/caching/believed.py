@@ -15,11 +15,9 @@ from ctxkit.caching.simulator.entries import Entry
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from ctxkit.caching.simulator.entries import Alive
-
-__all__ = ["Believed", "Memory"]
+__all__ = ["Believed", "Living", "Memory"]
 
 _PREFIX = b"e"
 _FIGURES = struct.Struct(">dddd?")
@@ -51,25 +49,14 @@ class Believed:
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
 
-    def alive(self, now: float, *, shared: bool = False) -> Alive:
+    def alive(self, now: float, *, shared: bool = False) -> Living:
         """The live entry of a name at ``now`` (unix seconds), for one request.
 
         Args:
             now: moment of the request.
             shared: ask the store too, for the first names that are looked up: they are the most telling ones.
         """
-        known, left = self._known, _ASKED if shared else 0
-
-        def find(name: bytes) -> Entry | None:
-            nonlocal left
-            entry = known.get(name)
-            if entry is None and left > 0:
-                left -= 1
-                entry = self._recall(name)
-            # A clock that went backwards finds entries of the future: they are alive all the same.
-            return entry if entry is not None and now <= entry.expires else None
-
-        return find
+        return Living(self._known, now, self._recall if shared else None)
 
     def held(self, name: bytes) -> Entry | None:
         """The entry of a name, alive or ended; for telling why it is not read."""
@@ -109,6 +96,37 @@ class Believed:
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""
         self._lock = threading.Lock()
+
+
+class Living:
+    """Looks up live entries for one request.
+
+    Attributes:
+        heard: an entry was known by one of the names that were looked up, be it alive or not.
+    """
+
+    __slots__ = ("_known", "_left", "_now", "_recall", "heard")
+
+    def __init__(
+        self, known: Mapping[bytes, Entry], now: float, recall: Callable[[bytes], Entry | None] | None
+    ) -> None:
+        self._known = known
+        self._now = now
+        self._recall = recall
+        self._left = _ASKED
+        self.heard = False
+
+    def __call__(self, name: bytes) -> Entry | None:
+        """The entry, if it lives."""
+        entry = self._known.get(name)
+        if entry is None and self._recall is not None and self._left > 0:
+            self._left -= 1
+            entry = self._recall(name)
+        if entry is None:
+            return None
+        self.heard = True
+        # A clock that went backwards finds entries of the future: they are alive all the same.
+        return entry if self._now <= entry.expires else None
 
 
 def _packed(entry: Entry) -> bytes:

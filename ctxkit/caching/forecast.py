@@ -13,14 +13,15 @@ from ctxkit.caching.simulator.breakpoints import breakpoints
 from ctxkit.caching.simulator.matching import match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ctxkit.caching.layout import Layout
     from ctxkit.caching.rules.rule import Rule
     from ctxkit.caching.simulator.entries import Alive, Matched
 
-__all__ = ["Foreseen", "foresee"]
+__all__ = ["FIRST", "NEWEST", "Foreseen", "foresee"]
 
+FIRST, NEWEST = 16, 48  # positions from the begin and from the end of a prompt
 _ODD = (0.25, 4.0)  # a reported prefix that is further from its estimate says that one of them is not what it seems
 
 
@@ -51,7 +52,7 @@ def foresee(rule: Rule, layout: Layout, alive: Alive, probability: float | None 
         alive: the entries believed alive.
         probability: share of such forecasts that came true so far; ``None``: unknown.
     """
-    matched = match(rule, layout, alive)
+    matched = match(rule, layout, alive, among=_telling(len(layout.positions)))
     tokens = _measure(layout, matched)
     whole = max(round(tokens(layout.total)), matched.tokens)
     written = _written(rule, layout, matched, tokens, whole)
@@ -71,6 +72,11 @@ def foresee(rule: Rule, layout: Layout, alive: Alive, probability: float | None 
         ),
         tokens,
     )
+
+
+def _telling(count: int) -> Sequence[int]:
+    """Positions looked at where a prefix may end anywhere: what others may share, and what a conversation goes on from."""
+    return range(count) if count <= FIRST + NEWEST else (*range(FIRST), *range(count - NEWEST, count))
 
 
 def _measure(layout: Layout, matched: Matched) -> Callable[[float], float]:

@@ -32,6 +32,7 @@ __all__ = ["Layout", "Layouts", "Position", "Space", "lay_out"]
 
 
 _EFFORT = ("thinking", "effort")
+_SHARED = 24  # references to a position take the memory of one
 
 
 class Position(NamedTuple):
@@ -151,9 +152,10 @@ def lay_out(
     real = range(len(messages)) if sources is None else sources
     links = chain if sources is None or not chain else [chain[index] for index in sources]
     positions = list(memory.find(scale, links)) if memory is not None else []
+    known = len(positions)
     _extend(positions, hasher, ((messages[index], weights[index]) for index in _after(real, positions)), blocks)
     if memory is not None and links:
-        memory.keep(scale, links[-1], positions)
+        memory.keep(scale, links[-1], positions, known)
     keys = _keys(hasher, space, ask, rule, positions[-1].sways if positions else frozenset())
     whole = max(total, positions[-1].tokens if positions else 0.0)
     return Layout(space, positions, _marks(marks, real, positions), ask, keys, whole, sources)
@@ -257,7 +259,7 @@ class Layouts:
     def __init__(self, size: int = 50_000) -> None:
         self._size = size
         self._held = 0
-        self._known: OrderedDict[tuple[str, bytes], list[Position]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, bytes], tuple[int, list[Position]]] = OrderedDict()
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
 
@@ -265,22 +267,29 @@ class Layouts:
         """Positions of the longest known prefix, weighed by this scale; do not change them."""
         known = self._known
         for link in reversed(chain):
-            found = known.get((scale, link))
-            if found is not None:
-                return found
+            key = (scale, link)
+            if key in known:
+                with self._lock:
+                    if key in known:  # another thread may have made room in between
+                        known.move_to_end(key)
+                        return known[key][1]
         return []
 
-    def keep(self, scale: str, link: bytes, positions: list[Position]) -> None:
-        """Remember the positions of the prefix ``link``; those unused for longest go first."""
+    def keep(self, scale: str, link: bytes, positions: list[Position], known: int = 0) -> None:
+        """Remember the positions of the prefix ``link``; those unused for longest go first.
+
+        ``known``: how many of them were remembered before and are held twice by reference only.
+        """
         key = (scale, link)
+        cost = 1 + len(positions) - known + known // _SHARED
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
                 return
-            self._known[key] = positions
-            self._held += len(positions) + 1
+            self._known[key] = cost, positions
+            self._held += cost
             while self._held > self._size and len(self._known) > 1:
-                self._held -= len(self._known.popitem(last=False)[1]) + 1
+                self._held -= self._known.popitem(last=False)[1][0]
 
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""

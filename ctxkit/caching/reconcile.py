@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ctxkit.caching.forecast import FIRST, NEWEST
 from ctxkit.caching.simulator.breakpoints import names
 from ctxkit.caching.simulator.entries import Entry
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from ctxkit.model import Usage
 
 __all__ = ["reconciled"]
-
-_NEWEST = 48  # positions whose entries are renewed where a prefix may end anywhere: what a conversation goes on from
 
 
 def reconciled(foreseen: Foreseen, usage: Usage, began: float) -> tuple[dict[bytes, Entry], list[bytes]]:
@@ -69,11 +68,19 @@ def _passed(foreseen: Foreseen, total: int, began: float) -> Iterator[tuple[byte
     name, positions = names(rule, layout), layout.positions
     scale = total / layout.total if layout.total else 1.0
     end = _end(rule, rule.ttl, began)
-    for index in range(max(len(positions) - _NEWEST, 0), len(positions)):
+    for index in _news(foreseen):
         last = index == len(positions) - 1
         whole = rule.match != "units" or last or index == foreseen.matched.noticed
         tokens = float(total) if last else positions[index].tokens * scale
         yield name(index), Entry(tokens, rule.ttl, began, end, began, 0.0, whole)
+
+
+def _news(foreseen: Foreseen) -> Iterator[int]:
+    """Positions behind what was read, and the end of that itself: its life begins anew."""
+    count, read = len(foreseen.layout.positions), max(foreseen.matched.read, 0)
+    for index in range(read, count):
+        if index < read + FIRST or index >= count - NEWEST:
+            yield index
 
 
 def _end(rule: Rule, ttl: str, began: float) -> float:
