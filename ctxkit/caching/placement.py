@@ -1,0 +1,331 @@
+"""Where to put markers, and for how long: chosen by what this request and those that follow it are expected to cost.
+
+A few alternatives are priced, each by the very function that simulates the cache, over the entries that are believed
+alive: nothing; the end of the opening (tools and instructions); the end of the prompt; each at every time to live
+that is sold; and where a provider writes by itself, that it does not. The cheapest is taken, and what was chosen for
+the request before stays unless another is clearly cheaper. What the user marked stays as it is and takes its slots.
+
+Extra markers between two that are billed cost nothing, so free slots keep earlier entries within reach of a limited
+look-back, and keep tools and instructions readable when only messages change.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ctxkit.caching.expected import expected_cost, relative_rates
+from ctxkit.caching.habits import Choice
+from ctxkit.caching.simulator import names, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Literal
+
+    from ctxkit.caching.habits import Outlook
+    from ctxkit.caching.layout import Layout
+    from ctxkit.caching.rules.rule import Rule
+    from ctxkit.caching.simulator.entries import Alive
+
+__all__ = ["Placement", "Point", "place"]
+
+_CLEARLY = 0.05  # by which share another choice has to be cheaper than the one that holds
+_WORTH = 0.001  # and any choice than to change nothing
+_SEARCHED = 24  # positions before the last known one where its entry may stand
+
+
+class Point(NamedTuple):
+    """A marker to be put at a position.
+
+    Attributes:
+        at: index of the position.
+        ttl: time to live, ``""`` for the default.
+        reason: why, for people.
+    """
+
+    at: int
+    ttl: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What is to be said to the cache.
+
+    Attributes:
+        rule: whose cache it will be then.
+        points: markers to be added.
+        mode: what the request is to say of its mode; ``None``: nothing.
+        ttl: time to live for the whole request; ``None``: not to be said.
+        choice: the same in short, to be remembered.
+        note: what was found, in one sentence.
+        expected: of this request and the next, in the unit of the rates: with what was chosen, and with nothing.
+    """
+
+    rule: Rule
+    points: tuple[Point, ...] = ()
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: str | None = None
+    choice: Choice = Choice()  # noqa: RUF009 - a constant
+    note: str = ""
+    expected: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One alternative."""
+
+    rule: Rule
+    choice: Choice = Choice()  # noqa: RUF009 - a constant
+    points: tuple[Point, ...] = ()
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What all alternatives of a request share."""
+
+    layout: Layout
+    alive: Alive
+    rates: Mapping[str, Mapping[str, int]]
+    outlook: Outlook
+    ttls: Sequence[str]
+
+
+def place(
+    layout: Layout,
+    rule: Rule,
+    *,
+    alive: Alive,
+    outlook: Outlook,
+    rates: Mapping[str, int] | None = None,
+    explicit: Rule | None = None,
+    ttl: str = "auto",
+) -> Placement:
+    """What is to be said to the cache of this request.
+
+    Args:
+        layout: the request, with what its user says to the cache.
+        rule: how that cache works, as the request stands.
+        alive: the live entry of a name, as far as is believed.
+        outlook: what is to be expected of the request.
+        rates: pico-dollars per token by bucket; ``None``: by the multipliers of the rule.
+        explicit: how the cache works for a request that marks for itself, where that is another rule.
+        ttl: time to live to be used, ``"auto"``: chosen.
+    """
+    reason = _idle(layout, rule, explicit)
+    known = None if reason else _rates(rule, explicit or rule, rates)
+    if known is None:
+        return Placement(rule, note=reason or "nothing marked: what a cached token costs there is not known")
+    case = _Case(layout, alive, known, outlook, _ttls(explicit or rule, known[(explicit or rule).id], ttl))
+    plain = _Plan(rule)
+    priced = [(_cost(case, plan), plan) for plan in (plain, *_alternatives(case, rule, explicit))]
+    nothing = priced[0][0]
+    cost, plan = min(priced, key=lambda pair: pair[0])
+    if cost >= nothing * (1 - _WORTH):
+        cost, plan = priced[0]
+    held = [pair for pair in priced if pair[1].choice == outlook.previous]
+    if held and held[0][0] <= cost * (1 + _CLEARLY) and held[0][0] < nothing * (1 - _WORTH):
+        cost, plan = held[0]
+    note = _note(case, plan, cost, nothing)
+    return Placement(plan.rule, plan.points, plan.mode, plan.ttl, plan.choice, note, (cost, nothing))
+
+
+def _idle(layout: Layout, rule: Rule, explicit: Rule | None) -> str:
+    """Why nothing can be marked; ``""`` when something can."""
+    if not (rule.marker or (explicit and explicit.marker)) or rule.match == "handle":
+        return "nothing marked: this cache takes no markers"
+    if layout.ask.prewarm or layout.ask.handle:
+        return "nothing marked: the request says itself what is to be cached"
+    least = (explicit or rule).minimum or 0
+    if not layout.positions or layout.total < least:
+        return f"nothing marked: about {layout.total:,.0f} tokens of {least:,} that are cached at least"
+    return ""
+
+
+def _rates(rule: Rule, explicit: Rule, rates: Mapping[str, int] | None) -> dict[str, Mapping[str, int]] | None:
+    """Rates by rule: one price card holds for both where they multiply alike."""
+    if rates is not None and {"fresh", "read"} <= rates.keys() and rule.read == explicit.read:
+        return {rule.id: rates, explicit.id: rates}
+    one, other = relative_rates(rule), relative_rates(explicit)
+    return {rule.id: one, explicit.id: other} if one and other else None
+
+
+def _ttls(rule: Rule, rates: Mapping[str, int], asked: str) -> tuple[str, ...]:
+    """Times to live that may be chosen, shortest first."""
+    sold = [ttl for ttl in sorted(rule.lives, key=lambda name: rule.lives[name]) if f"written.{ttl}" in rates]
+    sold = sold or [rule.ttl]
+    return (asked,) if asked in sold else tuple(sold)
+
+
+# ---- Alternatives ----------------------------------------------------------------------------------------------------
+
+
+def _alternatives(case: _Case, rule: Rule, explicit: Rule | None) -> Iterator[_Plan]:
+    """What could be said instead of nothing."""
+    if rule.match == "endings" or (explicit is not None and explicit.match == "endings"):
+        yield from _beside_endings(case, rule, explicit)
+    elif explicit is not None and explicit.marker and explicit.match == "marks":
+        yield from _by_marks(case, explicit)
+    elif rule.match == "marks":
+        yield from _by_marks(case, rule)
+
+
+def _by_marks(case: _Case, rule: Rule) -> Iterator[_Plan]:
+    opening, tail = _opening(case, rule), _tail(case, rule)
+    for ttl in case.ttls:
+        if opening >= 0:
+            yield _Plan(rule, Choice(ttl, None), _points(case, rule, [(opening, ttl)]))
+        if tail >= 0:
+            for first in case.ttls if opening >= 0 else (ttl,):
+                if rule.lives.get(first, 0) >= rule.lives.get(ttl, 0):
+                    wanted = [(opening, first), (tail, ttl)] if opening >= 0 else [(tail, ttl)]
+                    yield _Plan(rule, Choice(first if opening >= 0 else None, ttl), _points(case, rule, wanted))
+
+
+def _beside_endings(case: _Case, rule: Rule, explicit: Rule | None) -> Iterator[_Plan]:
+    """Where the provider marks the last ending by itself: another life for it, a marker beside it, or none of it."""
+    switch = explicit if case.layout.ask.mode is None and not case.layout.marks else None
+    if switch is not None:
+        yield _Plan(switch, Choice(mode="explicit"), mode="explicit")
+    opening, tail = _opening(case, rule), _tail(case, rule)
+    for ttl in case.ttls:
+        if switch is not None and case.outlook.lost and tail >= 0:
+            wanted = [(at, ttl) for at in (opening, tail) if at >= 0]
+            points = _points(case, switch, wanted)
+            yield _Plan(switch, Choice(ttl if opening >= 0 else None, ttl, "explicit"), points, mode="explicit")
+        whole = ttl if ttl != rule.ttl and case.layout.ask.ttl is None else None
+        if rule.automatic and whole:
+            yield _Plan(rule, Choice(tail=ttl), ttl=ttl)
+        if opening < 0:
+            continue
+        points = _points(case, rule, [(opening, ttl)])
+        if rule.automatic:
+            yield _Plan(rule, Choice(opening=ttl), points)
+            if whole:
+                yield _Plan(rule, Choice(ttl, ttl), points, ttl=ttl)
+        if switch is not None:
+            yield _Plan(switch, Choice(ttl, mode="explicit"), points, mode="explicit")
+
+
+def _opening(case: _Case, rule: Rule) -> int:
+    """Where a marker for the opening goes; -1: nowhere."""
+    return _markable(case.layout, rule, case.outlook.opening)
+
+
+def _tail(case: _Case, rule: Rule) -> int:
+    """Where a marker for the whole prompt goes: at the last block that will stand there again."""
+    last = len(case.layout.positions) - 1
+    own = case.layout.ask.automatic is not None
+    found = -1 if own else _markable(case.layout, rule, last - min(case.outlook.lost, last))
+    return found if found > case.outlook.opening else -1
+
+
+def _markable(layout: Layout, rule: Rule, index: int) -> int:
+    """The last position up to ``index`` that may be marked and is long enough; -1: there is none."""
+    while index >= 0:
+        position = layout.positions[index]
+        if position.tokens < (rule.minimum or 0):
+            return -1
+        if position.markable and position.tier in rule.tiers:
+            return index
+        index -= 1
+    return -1
+
+
+def _points(case: _Case, rule: Rule, wanted: Sequence[tuple[int, str]]) -> tuple[Point, ...]:
+    """Markers for what is wanted, as far as there are slots, and for what keeps earlier entries within reach."""
+    taken = set(case.layout.marks)
+    free = _free(case.layout, rule)
+    found: list[Point] = []
+    for at, ttl in reversed(wanted):  # the end of the prompt first, when slots are few
+        if at not in taken and len(found) < free:
+            found.append(Point(at, ttl if ttl != rule.ttl else "", _why(case, at, ttl)))
+    reached = {*taken, *(point.at for point in found)}
+    if wanted and (tail := wanted[-1][0]) > case.outlook.opening:
+        for at in _anchors(case, rule, tail, reached):
+            if len(found) < free:
+                found.append(Point(at, _between(rule, at, found, wanted), "keeps what was cached before within reach"))
+    return tuple(sorted(found))
+
+
+def _free(layout: Layout, rule: Rule) -> int:
+    used = len(layout.marks) + (layout.ask.automatic is not None)
+    return len(layout.positions) if rule.slots is None else max(rule.slots - used, 0)
+
+
+def _between(rule: Rule, at: int, found: Sequence[Point], wanted: Sequence[tuple[int, str]]) -> str:
+    """The time to live of the next marker: what is written up to it is billed by that anyway."""
+    later = [point.ttl for point in sorted(found) if point.at > at] or [wanted[-1][1]]
+    return later[0] if later[0] != rule.ttl else ""
+
+
+def _anchors(case: _Case, rule: Rule, tail: int, marked: set[int]) -> Iterator[int]:
+    """Positions from which an entry is found that the marker at the end is too far away from."""
+    # A request that marks for itself at OpenAI looks at its own markers and nowhere else.
+    reach = 1 if rule.match == "endings" and not rule.automatic else rule.lookback
+    if reach is None:
+        return
+    known = case.outlook.known
+    if known < 0:  # another process may have written: look further back, as far as slots go
+        steps = range(tail - reach + 1, case.outlook.opening, 1 - reach) if reach > 1 else ()
+        yield from (at for at in steps if at not in marked and _able(case.layout, rule, at))
+        return
+    entry = _last_entry(case, rule, known)
+    if entry < 0 or any(entry <= mark < entry + reach for mark in marked):
+        return
+    near = range(entry, min(entry + reach, tail))
+    yield from [at for at in near if _able(case.layout, rule, at)][:1]
+
+
+def _able(layout: Layout, rule: Rule, at: int) -> bool:
+    position = layout.positions[at]
+    return position.markable and position.tier in rule.tiers and position.tokens >= (rule.minimum or 0)
+
+
+def _last_entry(case: _Case, rule: Rule, known: int) -> int:
+    """The live entry that ends last; looked for near the last position that was sent before."""
+    name = names(rule, case.layout)
+    for index in range(known, max(known - _SEARCHED, -1), -1):
+        if case.alive(name(index)) is not None:
+            return index
+    return -1
+
+
+# ---- What they cost ---------------------------------------------------------------------------------------------------
+
+
+def _as_marked(layout: Layout, plan: _Plan) -> Layout:
+    """The request as it would be sent."""
+    marks = {**layout.marks, **{point.at: point.ttl for point in plan.points}}
+    ask = replace(layout.ask, mode=plan.mode or layout.ask.mode, ttl=plan.ttl or layout.ask.ttl)
+    return replace(layout, marks=marks, ask=ask)
+
+
+def _cost(case: _Case, plan: _Plan) -> float:
+    """What is expected; infinite for what the provider would refuse."""
+    layout = _as_marked(case.layout, plan)
+    if plan.points and refusal(plan.rule, layout) is not None:
+        return math.inf
+    return expected_cost(layout, plan.rule, case.alive, case.outlook, case.rates[plan.rule.id])
+
+
+# ---- In words ---------------------------------------------------------------------------------------------------------
+
+
+def _why(case: _Case, at: int, ttl: str) -> str:
+    tokens = f"{case.layout.positions[at].tokens:,.0f} tokens"
+    if at > case.outlook.opening:
+        return f"caches the prompt ({tokens}) for {ttl}: {case.outlook.goes_on:.0%} of such requests are continued"
+    return f"caches tools and instructions ({tokens}) for {ttl}, for the requests that have them again"
+
+
+def _note(case: _Case, plan: _Plan, cost: float, nothing: float) -> str:
+    if plan.choice == Choice():
+        return f"nothing marked: nothing else is expected to cost less ({case.outlook.goes_on:.0%} are continued)"
+    saved = f"this request and what follows are expected to cost {1 - cost / nothing:.0%} less than unmarked"
+    if plan.mode == "explicit" and not plan.points:
+        return f"asks the provider to write nothing: nobody is expected to read it; {saved}"
+    return saved
