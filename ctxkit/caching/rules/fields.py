@@ -138,7 +138,7 @@ FIELDS: dict[str, _Kind] = {
     "longer_first": _FLAG,
     "refresh": _UNSURE,
     "refresh_asked": _FLAG,
-    "visible": _one_of("begins", "ends", "seconds"),
+    "visible": _one_of("starts", "begins", "ends", "seconds"),
     "appears": _Kind("seconds", _number, max),
     "write": _Kind("a table of multiples of the input price by time to live", _number, max, table=True),
     "read": _Kind("a multiple of the input price, or 'unknown'", _known(_number), max),

@@ -81,7 +81,8 @@ class Rule:
         longer_first: a longer time to live must stand before a shorter one.
         refresh: a read begins the life anew; ``None``: unknown.
         refresh_asked: it begins anew with the time to live of the reading request, not with its own.
-        visible: when a written entry can be read: the answer ``"begins"`` or ``"ends"``, or some ``"seconds"`` later.
+        visible: when a written entry can be read: the request ``"starts"``, its answer ``"begins"`` or ``"ends"``, or
+            some ``"seconds"`` later.
         appears: those seconds.
         write: price of a write by time to live, as a multiple of the input price.
         read: price of a read, as a multiple of the input price.
@@ -130,7 +131,7 @@ class Rule:
     longer_first: bool = False
     refresh: bool | None = None
     refresh_asked: bool = False
-    visible: Literal["begins", "ends", "seconds"] = "begins"
+    visible: Literal["starts", "begins", "ends", "seconds"] = "begins"
     appears: float = 0.0
     write: Mapping[str, float] = field(default_factory=dict)
     read: float | None = None

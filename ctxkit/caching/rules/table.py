@@ -121,21 +121,24 @@ def parse(content: Mapping[str, Any], file: str, known: Table | None = None) -> 
     """The table of a parsed file; see :func:`read`."""
     extra = set(content) - {"rule", "sources", "aliases", "same_as"}
     if extra:
-        raise ConfigurationError(
-            f"{file}: unknown key {min(extra)!r}; a rules file holds [[rule]] tables and [same_as]"
-        )
+        raise ConfigurationError(f"{file}: unknown key {min(extra)!r}; a rules file holds [[rule]] and [same_as]")
     if not isinstance(content.get("rule", []), list):
         raise ConfigurationError(f"{file}: 'rule' is one table; write [[rule]] with double brackets")
     try:
-        sources = {name: Source(item["name"], item.get("as_of", "")) for name, item in _of(content, "sources").items()}
-        reader = _Reader(file, sources, known)
+        reader = _Reader(file, _sources(_of(content, "sources")), known)
         aliases, same = _names_of(_of(content, "aliases")), _names_of(_of(content, "same_as"))
-    except (_Wrong, TypeError, KeyError, AttributeError) as wrong:
-        what = str(wrong) if isinstance(wrong, _Wrong) else "key 'sources': expected tables with a name"
-        raise ConfigurationError(f"{file}: {what}") from None
+    except _Wrong as wrong:
+        raise ConfigurationError(f"{file}: {wrong}") from None
     for item in content.get("rule", []):
         reader.row(item)
     return Table(tuple(reader.rows.values()), aliases, same)
+
+
+def _sources(given: Mapping[str, Any]) -> dict[str, Source]:
+    try:
+        return {name: Source(item["name"], item.get("as_of", "")) for name, item in given.items()}
+    except (TypeError, KeyError, AttributeError):
+        raise _Wrong("key 'sources': expected tables with a name") from None
 
 
 def _of(content: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -175,20 +178,13 @@ class _Reader:
         parent = self._parent(item)
         own = When(None, frozenset(), self._values(item, _OWN))
         cases = (*(parent.cases if parent else ()), own, *map(self._when, _tables(item, "when")))
-        mode = item.get("mode", "")
-        if mode not in ("", "implicit", "explicit"):
-            raise _Wrong("key 'mode': expected 'implicit' or 'explicit'")
-        upstream = _names_of(_of(item, "upstream"))
         platforms = frozenset(_names(item, "platforms")) or (parent.platforms if parent else frozenset())
-        given = _names(item, "models")
-        named = parent.models if parent and parent.named else None
-        models = _pattern(given) if given else named or _any_of(cases)
+        named = _named(item, parent)
+        models = named if named or name in self.known else _any_of(cases)
+        row = Row(name, _mode(item), platforms, models, cases, _names_of(_of(item, "upstream")), named is not None)
         if name not in self.known:
-            said = {key for case in cases for key in case.values}
-            _complete(said | set(_REQUIRED) if upstream else said, platforms, models)
-        elif not given:
-            models = None
-        return Row(name, mode, platforms, models, cases, upstream, bool(given or named))
+            _complete(row)
+        return row
 
     def _parent(self, item: Mapping[str, Any]) -> Row | None:
         like = item.get("like")
@@ -228,11 +224,27 @@ class _Wrong(Exception):  # noqa: N818 - what is wrong with a row, before file a
     pass
 
 
-def _complete(values: set[str], platforms: Iterable[str], models: object) -> None:
-    missing = [name for name in _REQUIRED if name not in values]
-    missing += [name for name, given in (("platforms", platforms), ("models", models)) if not given]
+def _complete(row: Row) -> None:
+    told = {key for case in row.cases for key in case.values} | (set(_REQUIRED) if row.upstream else set())
+    missing = [name for name in _REQUIRED if name not in told]
+    missing += [name for name, given in (("platforms", row.platforms), ("models", row.models)) if not given]
     if missing:
         raise _Wrong(f"which no shipped row is called, lacks {', '.join(missing)}; add them, or use the id of a row")
+
+
+def _named(item: Mapping[str, Any], parent: Row | None) -> re.Pattern[str] | None:
+    """The models that a row itself names, or the one that it is like."""
+    given = _names(item, "models")
+    if given:
+        return _pattern(given)
+    return parent.models if parent and parent.named else None
+
+
+def _mode(item: Mapping[str, Any]) -> str:
+    mode = item.get("mode", "")
+    if mode not in ("", "implicit", "explicit"):
+        raise _Wrong("key 'mode': expected 'implicit' or 'explicit'")
+    return str(mode)
 
 
 def _names(item: Mapping[str, Any], key: str) -> list[str]:

@@ -61,6 +61,7 @@ def look(state: State, layout: Layout, rule: Rule | None, now: float) -> Outcome
     if rule is None:
         return Outcome(fresh=round(layout.total), now=now)
     matched = match(rule, layout, state.alive(now))
+    stored = [*_refreshed(state, layout, rule, now, matched), *_written(layout, rule, now, matched)]
     return Outcome(
         read=matched.tokens,
         written=matched.written,
@@ -72,7 +73,7 @@ def look(state: State, layout: Layout, rule: Rule | None, now: float) -> Outcome
         guaranteed=rule.guaranteed,
         miss_probability=0.0 if rule.guaranteed else None,
         matched=matched,
-        stored=dict([*_refreshed(state, layout, rule, now, matched), *_written(layout, rule, now, matched)]),
+        stored=dict(stored),
         now=now,
     )
 
@@ -127,7 +128,7 @@ def commit(state: State, outcome: Outcome, rule: Rule | None, *, begins: float, 
     """The state once the answer has begun and ended: what was written can be read from the moment the rule names."""
     if not outcome.stored or rule is None:
         return state
-    moments = {"begins": begins, "ends": ends, "seconds": ends + rule.appears}
+    moments = {"starts": outcome.now, "begins": begins, "ends": ends, "seconds": ends + rule.appears}
     entries = dict(state.entries)
     for name, entry in outcome.stored.items():
         held = entries.pop(name, None)  # to the end: the order is that of use
