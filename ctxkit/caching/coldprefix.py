@@ -52,6 +52,7 @@ def start_of(
     alive: Alive,
     *,
     attempt: str,
+    now: float = 0.0,
     pace: Hashable = None,
     rates: Mapping[str, int] | None = None,
     probability: float | None = None,
@@ -59,8 +60,8 @@ def start_of(
     """The cold start of a request; ``None`` when there is none, or waiting for it could not pay.
 
     It cannot pay where nothing is written (no marker, below the minimum), where an entry appears some time after the
-    answer or only once two requests were compared (DeepSeek), where the prefix is an object made beforehand, and
-    where reads are no cheaper. Nor where it spares less than a tenth of what the prompt costs, expected misses of a
+    answer or only once two requests were compared (DeepSeek), where the prefix is an object made beforehand, where
+    requests share what is still being computed (vLLM), and where reads are no cheaper or have no price. Nor where it spares less than a tenth of what the prompt costs, expected misses of a
     best-effort cache taken into account: a call is not held up for the last turn of a conversation that is warm.
 
     Args:
@@ -68,28 +69,33 @@ def start_of(
         layout: the request.
         alive: the entries that can be read already.
         attempt: its id.
+        now: unix time in seconds.
         pace: see :class:`Start`.
         rates: pico-dollars per token by bucket, as a price card has them; ``None``: only the rule's multiples.
         probability: share of expected reads that come true; ``None``: unknown, taken for certain.
     """
-    if rule.match in ("units", "handle") or rule.visible == "seconds":
+    if rule.match in ("units", "handle") or rule.visible in ("starts", "seconds"):
         return None
-    now = match(rule, layout, alive)
-    positions, name = layout.positions, names(rule, layout)
-    writes = {
-        name(index): Entry(positions[index].tokens, ttl)
-        for index, ttl in now.writes
-        if positions[index].tokens >= (rule.minimum or 0)
-    }
-    spared = _spared(rule, now, rates) * (1.0 if probability is None else probability)
+    found = match(rule, layout, alive)
+    writes = _writes(rule, layout, found, now)
+    spared = _spared(rule, found, rates) * (1.0 if probability is None else probability)
     if not writes or spared <= 0:
         return None
     least = max(layout.total * _LEAST_SHARE / spared, 1.0)
-    if max(entry.tokens for entry in writes.values()) - now.tokens < least:
+    if max(entry.tokens for entry in writes.values()) - found.tokens < least:
         return None
-    life = min(rule.seconds(entry.ttl) or inf for entry in writes.values())
+    life = min(entry.expires for entry in writes.values()) - now
     reads = partial(_reads, rule, layout, alive)
-    return Start(attempt, pace, rule.visible == "ends", life, now.tokens, writes, reads, least)
+    return Start(attempt, pace, rule.visible == "ends", life, found.tokens, writes, reads, least)
+
+
+def _writes(rule: Rule, layout: Layout, found: Matched, now: float) -> dict[bytes, Entry]:
+    positions, name = layout.positions, names(rule, layout)
+    return {
+        name(index): Entry(positions[index].tokens, ttl, now, now + (rule.seconds(ttl) or inf))
+        for index, ttl in found.writes
+        if positions[index].tokens >= (rule.minimum or 0)
+    }
 
 
 def _reads(rule: Rule, layout: Layout, alive: Alive, others: Alive) -> tuple[int, bytes]:
@@ -97,15 +103,16 @@ def _reads(rule: Rule, layout: Layout, alive: Alive, others: Alive) -> tuple[int
     return found.tokens, names(rule, layout)(found.read) if found.read >= 0 else b""
 
 
-def _spared(rule: Rule, now: Matched, rates: Mapping[str, int] | None) -> float:
+def _spared(rule: Rule, found: Matched, rates: Mapping[str, int] | None) -> float:
     """Share of a token's price that is spared when it is read, instead of what would become of it now.
 
-    What is served on one's own machines has no price; there all of the work is spared.
+    Nothing is spared where nobody knows a price: what is served on one's own machines is not billed by the token.
     """
-    ttl = next(iter(now.written), None)
+    ttl = next(iter(found.written), None)
     if rates and "fresh" in rates:
         fresh = rates["fresh"]
         unread = fresh if ttl is None else rates.get(f"written.{ttl}", rates.get("written", fresh))
         return 1 - rates.get("read", fresh) / unread if unread else 0.0
-    unread_share = 1.0 if ttl is None else rule.write.get(ttl, 1.0)
-    return 1 - (rule.read or 0.0) / unread_share
+    if rule.read is None:
+        return 0.0
+    return 1 - rule.read / (1.0 if ttl is None else rule.write.get(ttl, 1.0))

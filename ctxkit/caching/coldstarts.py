@@ -96,6 +96,13 @@ class _Flight:
         self.wakers: dict[_Visit, Callable[[], None]] = {}
 
 
+class _Opened(NamedTuple):
+    """An entry that can be read, and until when it is told of, by the timer."""
+
+    entry: Entry
+    until: float
+
+
 class _Owner(NamedTuple):
     """Who sends a request, and so cannot wait for it."""
 
@@ -148,7 +155,7 @@ class ColdStarts:
         self._lock = threading.Lock()
         self._flights: OrderedDict[str, _Flight] = OrderedDict()
         self._writers: dict[bytes, _Flight] = {}
-        self._opened: OrderedDict[bytes, Entry] = OrderedDict()
+        self._opened: OrderedDict[bytes, _Opened] = OrderedDict()
         self._waiting = 0
         self.tally = Tally()
 
@@ -288,9 +295,9 @@ class ColdStarts:
     def _retire(self, flight: _Flight, seconds: float) -> None:
         end = self._timer() + seconds
         for name in flight.start.writes:
-            entry = self._opened.get(name)
-            if entry is not None and entry.expires > end:
-                self._opened[name] = entry._replace(expires=end)
+            opened = self._opened.get(name)
+            if opened is not None and opened.until > end:
+                self._opened[name] = opened._replace(until=end)
 
     def _close(self, flight: _Flight, *, opens: bool) -> tuple[Callable[[], None], ...]:
         """Take its entries from those that are waited for; gives the wakers of who waits for it."""
@@ -302,7 +309,7 @@ class ColdStarts:
             if opens or self._writers.get(name) is flight:
                 self._writers.pop(name, None)
             if opens:
-                self._opened[name] = entry._replace(expires=now + start.life)
+                self._opened[name] = _Opened(entry, now + start.life)
         if opens:
             self._note_pace(start.pace, now - flight.since)
         while len(self._opened) > _MOST_OPENED:
@@ -324,8 +331,8 @@ class ColdStarts:
         return lambda name: alive(name) or self._open_entry(name)
 
     def _open_entry(self, name: bytes) -> Entry | None:
-        entry = self._opened.get(name)
-        return entry if entry is not None and entry.expires > self._timer() else None
+        opened = self._opened.get(name)
+        return opened.entry if opened is not None and opened.until > self._timer() else None
 
 
 def _coming(writers: Mapping[bytes, _Flight], name: bytes) -> Entry | None:

@@ -21,7 +21,7 @@ from tests.caching.conversations import Provider, answer, call, system, tool, us
 
 LONG = 10.0  # seconds nobody waits in a test that passes
 CLAUDE = Provider("anthropic", "claude-opus-5")
-ENGINE = Provider("vllm", "llama-3-8b")
+PREFIX = Provider("vllm", "llama-3-8b", changed={"visible": "begins", "read": 0.1})  # no such one is billed
 
 INSTRUCTIONS = [tool("search", 600), system("be brief", 2_000, mark="5m")]
 
@@ -137,13 +137,13 @@ def test_who_shares_more_waits_again_when_that_is_cold_too(gate):
     assert sorted(other.held.reads for other in others) == [2_600, 6_600]
 
 
-def test_a_prefix_engine_shares_whatever_is_common(gate):
-    Caller(gate, cold("a", provider=ENGINE)).goes()
-    other = Caller(gate, cold("b", provider=ENGINE))
+def test_a_cache_of_prefixes_shares_whatever_is_common(gate):
+    Caller(gate, cold("a", provider=PREFIX)).goes()
+    other = Caller(gate, cold("b", provider=PREFIX))
     waiting(gate, 1)
     gate.began("a")
     assert other.goes()
-    assert other.held.reads == 2_600 // ENGINE.rule.granularity * ENGINE.rule.granularity
+    assert other.held.reads == 2_600 // PREFIX.rule.granularity * PREFIX.rule.granularity
 
 
 def test_an_entry_that_is_there_when_the_answer_ends_is_waited_for_until_then(gate):
@@ -175,7 +175,9 @@ def test_without_a_marker_nobody_waits():
     assert start_of(CLAUDE.rule, CLAUDE.layout([system("long", 9_000)]), nothing, attempt="a") is None
 
 
-@pytest.mark.parametrize("changed", [{"match": "units"}, {"match": "handle"}, {"visible": "seconds"}])
+@pytest.mark.parametrize(
+    "changed", [{"match": "units"}, {"match": "handle"}, {"visible": "starts"}, {"visible": "seconds"}]
+)
 def test_where_a_start_does_not_serve_the_next_one_nobody_waits(changed):
     assert start("a", user("question"), rule=changed) is None
 
@@ -184,6 +186,11 @@ def test_where_reads_are_no_cheaper_nobody_waits():
     assert start("a", user("question"), rates={"fresh": 10, "read": 10, "written": 10}) is None
     assert start("a", user("question"), rates={"fresh": 10, "read": 9, "written": 12})
     assert start("a", user("question"), rule={"read": 1.25}) is None
+
+
+def test_where_nothing_is_billed_nobody_waits():
+    assert start("a", user("question"), rule={"read": None}) is None
+    assert start("a", user("question"), rule={"read": None}, rates={"fresh": 10, "read": 1})
 
 
 def test_what_is_warm_but_for_its_last_turn_does_not_wait():
