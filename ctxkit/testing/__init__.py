@@ -15,8 +15,9 @@
 
 from __future__ import annotations
 
+from ctxkit.testing.caches import SimulatedCaches
 from ctxkit.testing.capturing import capture
 from ctxkit.testing.provider import FakeProvider
 from ctxkit.testing.values import Behaviour, Fault, Reply, Request, Tokens, ToolCall
 
-__all__ = ["Behaviour", "FakeProvider", "Fault", "Reply", "Request", "Tokens", "ToolCall", "capture"]
+__all__ = ["Behaviour", "FakeProvider", "Fault", "Reply", "Request", "SimulatedCaches", "Tokens", "ToolCall", "capture"]

@@ -76,7 +76,7 @@ def _deltas(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _head(ask: Ask) -> dict[str, Any]:
-    return {"id": f"msg_{ask.id}", "type": "message", "role": "assistant", "model": ask.model}
+    return {"id": f"msg_{ask.id}", "type": "message", "role": "assistant", "model": ask.model, **ask.told}
 
 
 def _blocks(ask: Ask) -> list[dict[str, Any]]:
@@ -92,16 +92,19 @@ def _blocks(ask: Ask) -> list[dict[str, Any]]:
 
 
 def _stop(ask: Ask) -> str:
+    if ask.silent:
+        return "max_tokens"
     return "tool_use" if ask.says.calls else "end_turn"
 
 
 def _usage(tokens: Tokens) -> dict[str, Any]:
     """Usage as messages reports it: ``input_tokens`` is what neither was read from the cache nor written to it."""
+    lives = tokens.lives or {"5m": tokens.written}
     return {
         "input_tokens": tokens.input - tokens.read - tokens.written,
         "cache_creation_input_tokens": tokens.written,
         "cache_read_input_tokens": tokens.read,
-        "cache_creation": {"ephemeral_5m_input_tokens": tokens.written, "ephemeral_1h_input_tokens": 0},
+        "cache_creation": {f"ephemeral_{ttl}_input_tokens": lives.get(ttl, 0) for ttl in ("5m", "1h")},
         "output_tokens": tokens.output,
         "service_tier": "standard",
     }

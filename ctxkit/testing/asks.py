@@ -108,7 +108,7 @@ def family_of(path: str) -> str:
         return "anthropic"
     if "/model/" in path:
         return "bedrock"
-    return "gemini" if "/models/" in path and ":" in path else "openai"
+    return "gemini" if ("/models/" in path and ":" in path) or "/cachedContents" in path else "openai"
 
 
 def _tokens(form: Format, body: Mapping[str, Json], says: Behaviour) -> Tokens | None:

@@ -80,10 +80,12 @@ def _stop(ask: Ask) -> str:
 
 def _usage(tokens: Tokens) -> dict[str, Any]:
     """Usage as Converse reports it: ``inputTokens`` without what the cache gave or took."""
+    details = [{"ttl": ttl, "inputTokens": number} for ttl, number in tokens.lives.items() if number]
     return {
         "inputTokens": tokens.input - tokens.read - tokens.written,
         "outputTokens": tokens.output,
         "totalTokens": tokens.input + tokens.output,
         "cacheReadInputTokens": tokens.read,
         "cacheWriteInputTokens": tokens.written,
+        **({"cacheDetails": details} if details else {}),
     }

@@ -97,13 +97,19 @@ def _response(ask: Ask, status: str, output: list[dict[str, Any]]) -> dict[str, 
         "top_p": 1.0,
         "service_tier": "default",
         "usage": None if told is None else _usage(told),
+        **ask.told,
     }
 
 
 def _usage(tokens: Tokens) -> Json:
+    details: dict[str, Json] = {"cached_tokens": tokens.read, "cache_write_tokens": tokens.written}
+    if tokens.lives:
+        details["cache_write_tokens_details"] = {
+            f"ttl_{ttl}_tokens": tokens.lives.get(ttl, 0) for ttl in ("30m", "12h")
+        }
     return {
         "input_tokens": tokens.input,
-        "input_tokens_details": {"cached_tokens": tokens.read, "cache_write_tokens": tokens.written},
+        "input_tokens_details": details,
         "output_tokens": tokens.output,
         "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
         "total_tokens": tokens.input + tokens.output,

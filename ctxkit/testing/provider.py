@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from ctxkit.errors import ConfigurationError
+from ctxkit.testing import gemini_caches
 from ctxkit.testing.asks import ask_of, family_of, respond
+from ctxkit.testing.caches import Pending, SimulatedCaches
 from ctxkit.testing.refusals import refuse
 from ctxkit.testing.serving import Server
-from ctxkit.testing.values import Behaviour, Reply, Request
+from ctxkit.testing.values import Answered, Behaviour, Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,10 +43,13 @@ class FakeProvider:
     Args:
         behaviour: how requests are answered.
         answer: makes the reply itself; ``None`` from it means: as the behaviour says.
+        caches: True, or :class:`SimulatedCaches` with a clock or platform of its own: the provider caches prompts, and
+            usage says what was read and written. Off, ``behaviour.tokens`` says it.
         **changes: fields of ``behaviour`` to change, so that ``FakeProvider(text="Hi.")`` is enough.
 
     Attributes:
         requests: every request that came, in order of arrival.
+        caches: the caches, or ``None``.
     """
 
     def __init__(
@@ -52,9 +57,11 @@ class FakeProvider:
         behaviour: Behaviour | None = None,
         *,
         answer: Callable[[Request], Reply | None] | None = None,
+        caches: SimulatedCaches | bool = False,
         **changes: Any,
     ) -> None:
         self.requests: list[Request] = []
+        self.caches = SimulatedCaches() if caches is True else caches or None
         self._behaviour = replace(behaviour or Behaviour(), **changes)
         self._answer = answer
         self._queue: deque[Reply] = deque()
@@ -166,7 +173,7 @@ class FakeProvider:
             self._queue.clear()
             self._since = 0
 
-    def _handle(self, request: Request) -> tuple[Reply, Behaviour]:
+    def _handle(self, request: Request) -> Answered:
         with self._lock:
             request = replace(request, number=len(self.requests) + 1)
             self.requests.append(request)
@@ -174,24 +181,36 @@ class FakeProvider:
             behaviour, turn = self._behaviour, request.number - self._since
         if queued is None and self._answer is not None:
             queued = self._answer(request)
-        return (queued or self._reply(request, behaviour, turn)), behaviour
+        return Answered(queued, behaviour) if queued is not None else self._reply(request, behaviour, turn)
 
-    def _reply(self, request: Request, behaviour: Behaviour, turn: int) -> Reply:
-        if turn <= behaviour.redirects:
-            return Reply(
-                b"", 307, headers={"location": f"http://{request.host}{request.path}?{_marked(request.query)}"}
-            )
-        family = family_of(request.path)
-        if turn <= behaviour.redirects + behaviour.failures:
-            return refuse(family, behaviour.failure_status, behaviour.message, behaviour.retry_after)
-        if behaviour.status >= 400:
-            return refuse(family, behaviour.status, behaviour.message, behaviour.retry_after)
+    def _reply(self, request: Request, behaviour: Behaviour, turn: int) -> Answered:
+        failed = _failure(request, behaviour, turn)
+        if failed is not None:
+            return Answered(failed, behaviour)
+        family, caches = family_of(request.path), self.caches
+        about = gemini_caches.named(request) if caches is not None else None
+        if caches is not None and about is not None:
+            return Answered(gemini_caches.answer(caches, request, about, behaviour), behaviour)
         ask = ask_of(request, behaviour)
         if ask is None:
-            return refuse(family, 404, f"Nothing answers at {request.path}.")
+            return Answered(refuse(family, 404, f"Nothing answers at {request.path}."), behaviour)
         if request.method == "POST" and not isinstance(request.json, dict):
-            return refuse(family, 400, "The body is no JSON object.")
-        return respond(ask)
+            return Answered(refuse(family, 400, "The body is no JSON object."), behaviour)
+        pending = caches.serve(ask, family) if caches is not None else Pending(ask)
+        if pending.refusal is not None:
+            return Answered(refuse(family, pending.refusal.status, pending.refusal.message), behaviour)
+        return Answered(respond(pending.ask), behaviour, pending.begins, pending.ends)
+
+
+def _failure(request: Request, behaviour: Behaviour, turn: int) -> Reply | None:
+    """What the behaviour answers to any request at all."""
+    if turn <= behaviour.redirects:
+        return Reply(b"", 307, headers={"location": f"http://{request.host}{request.path}?{_marked(request.query)}"})
+    failing = turn <= behaviour.redirects + behaviour.failures
+    status = behaviour.failure_status if failing else behaviour.status
+    if failing or status >= 400:
+        return refuse(family_of(request.path), status, behaviour.message, behaviour.retry_after)
+    return None
 
 
 def _marked(query: str) -> str:

@@ -10,10 +10,12 @@ import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from ctxkit.testing.values import Behaviour, Reply, Request
+from ctxkit.testing.values import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from ctxkit.testing.values import Answered, Behaviour, Reply
 
 __all__ = ["Server"]
 
@@ -23,13 +25,13 @@ _STREAMS = ("text/event-stream", "application/vnd.amazon.eventstream")
 class Server(ThreadingHTTPServer):
     """Listens on a free port of 127.0.0.1 and hands each request to ``handle``.
 
-    ``handle`` gives the reply and the behaviour that says how it is written. One thread per connection.
+    ``handle`` gives the reply, and the behaviour that says how it is written. One thread per connection.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, handle: Callable[[Request], tuple[Reply, Behaviour]]) -> None:
+    def __init__(self, handle: Callable[[Request], Answered]) -> None:
         """Bind; nothing is accepted before ``serve_forever``."""
         self.handle = handle
         self.closing = threading.Event()
@@ -101,9 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, path, query, headers, body, _json(body), host, 0)
-        reply, behaviour = self.server.handle(request)
-        if not self.server.closing.wait(behaviour.delay):
-            self._write(reply, behaviour, "gzip" in headers.get("accept-encoding", ""))
+        answered = self.server.handle(request)
+        if not self.server.closing.wait(answered.behaviour.delay):
+            answered.begins()
+            self._write(answered, "gzip" in headers.get("accept-encoding", ""))
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("transfer-encoding", ""):
@@ -116,7 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return data
 
-    def _write(self, reply: Reply, behaviour: Behaviour, accepts_gzip: bool) -> None:
+    def _write(self, answered: Answered, accepts_gzip: bool) -> None:
+        reply, behaviour = answered.reply, answered.behaviour
         content_type = behaviour.content_type or reply.content_type
         streamed = bool(reply.chunks) or content_type.startswith(_STREAMS)
         damaged = _damaged(reply, behaviour)
@@ -135,9 +139,12 @@ class _Handler(BaseHTTPRequestHandler):
         if squeezed:
             self.send_header("content-encoding", "gzip")
         self.send_header(*(("transfer-encoding", "chunked") if streamed else ("content-length", str(size))))
-        self._send(list(_cut(pieces, behaviour.piece)), streamed, behaviour)
+        try:
+            self._send(list(_cut(pieces, behaviour.piece)), streamed, behaviour, answered.ends)
+        finally:
+            answered.ends()
 
-    def _send(self, pieces: list[bytes], chunked: bool, behaviour: Behaviour) -> None:
+    def _send(self, pieces: list[bytes], chunked: bool, behaviour: Behaviour, ends: Callable[[], None]) -> None:
         """Send head and body; where nothing is to be waited for, in one write."""
         framed = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces] if chunked else pieces
         if chunked and behaviour.fault != "cut":
@@ -148,6 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
         for number, piece in enumerate(framed):
             if number and self.server.closing.wait(behaviour.chunk_delay):
                 return
+            if number == len(framed) - 1:
+                ends()
             self.wfile.write(piece)
             self.wfile.flush()
 

@@ -10,7 +10,18 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json
 
-__all__ = ["Ask", "Behaviour", "Fault", "Format", "Reply", "Request", "Tokens", "ToolCall", "four_characters"]
+__all__ = [
+    "Answered",
+    "Ask",
+    "Behaviour",
+    "Fault",
+    "Format",
+    "Reply",
+    "Request",
+    "Tokens",
+    "ToolCall",
+    "four_characters",
+]
 
 Format: TypeAlias = Literal[
     "openai.chat",
@@ -58,6 +69,7 @@ class Tokens:
         read: how many of ``input`` came from the provider's cache.
         written: how many of ``input`` were written to it.
         reasoning: how many of ``output`` were reasoning.
+        lives: ``written`` by time to live (``{"5m": 148, "1h": 100}``); empty: the provider does not say, or says 5m.
     """
 
     input: int
@@ -65,6 +77,7 @@ class Tokens:
     read: int = 0
     written: int = 0
     reasoning: int = 0
+    lives: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +190,8 @@ class Ask(NamedTuple):
         request: the request itself.
         says: how to answer.
         tokens: what is reported, or ``None`` for nothing.
+        silent: the request only fills the cache: it ends before the first token of an answer.
+        told: what else the answer says at its top level.
     """
 
     format: Format
@@ -185,6 +200,8 @@ class Ask(NamedTuple):
     request: Request
     says: Behaviour
     tokens: Tokens | None
+    silent: bool = False
+    told: Mapping[str, Json] = {}
 
     @property
     def body(self) -> Mapping[str, Json]:
@@ -201,3 +218,23 @@ class Ask(NamedTuple):
     def id(self) -> str:
         """A number that makes ids unique within the server, and the same in every run."""
         return f"{self.request.number:08d}"
+
+
+def _nothing() -> None:
+    """What most answers have to do when they begin or end."""
+
+
+class Answered(NamedTuple):
+    """A reply, how it is to be written, and what is to be done meanwhile.
+
+    Attributes:
+        reply: what is answered.
+        behaviour: how it is written.
+        begins: called before the first byte leaves.
+        ends: called before the last byte leaves, so that whoever has the whole answer may rely on it.
+    """
+
+    reply: Reply
+    behaviour: Behaviour
+    begins: Callable[[], None] = _nothing
+    ends: Callable[[], None] = _nothing

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from ctxkit.testing import FakeProvider
+from ctxkit import Kit
+from ctxkit.testing import FakeProvider, SimulatedCaches
+from tests.testing.caching import Clock, Metered
 
 
 @pytest.fixture
@@ -42,3 +44,24 @@ def bedrock_client(provider: FakeProvider) -> Iterator[Any]:
     )
     yield client
     client.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def simulated() -> dict[str, Any]:
+    """What the caches are made with; tests of a platform say so."""
+    return {}
+
+
+@pytest.fixture
+def metered(clock: Clock, simulated: dict[str, Any]) -> Iterator[Metered]:
+    """A provider with caches; ``metered.of(call)`` gives what ctxkit settles of a call."""
+    kit = Kit(store=None, ledger=None, strict=True, clock=clock)
+    caches = SimulatedCaches(clock=clock, **simulated)
+    with FakeProvider(text="Fine.", caches=caches) as provider:
+        yield Metered(provider, clock, kit)
+    kit.close()
