@@ -94,7 +94,8 @@ class Upkeep:
         if wire is None or conversation.server_history is not None:
             return plan
         ask = wire.ask(conversation)
-        rule = rules.find(plan.platform, plan.model, dialect=plan.dialect, mode=ask.mode, overrides=self.own_rules)
+        mode = rules.mode_of(ask, marked=bool(marked))
+        rule = rules.find(plan.platform, plan.model, dialect=plan.dialect, mode=mode, overrides=self.own_rules)
         weights, family = self.meter.weights(conversation, digests, platform=plan.platform, model=plan.model)
         layout = lay_out(
             self.hasher,

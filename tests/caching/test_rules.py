@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctxkit.cacheable import Ask
 from ctxkit.caching import rules
-from ctxkit.caching.rules import Rule, Table, find, load, model_name
+from ctxkit.caching.rules import Rule, Table, find, load, mode_of, model_name
 from ctxkit.caching.rules.fields import FIELDS
 from ctxkit.caching.rules.finding import shipped
 from ctxkit.caching.rules.table import parse
@@ -160,12 +161,11 @@ def test_names_of_platforms_are_those_of_the_table_and_their_other_names():
 )
 def test_the_name_of_a_model(model, name):
     assert model_name(model) == name
+    assert model_name(name) == name
 
 
 @given(st.text(max_size=60), st.sampled_from([platform.name for platform in PLATFORMS]))
-def test_any_name_is_answered_and_a_name_stays_itself(model, platform):
-    name = model_name(model)
-    assert model_name(name) == name or not name
+def test_any_name_is_answered(model, platform):
     assert find(platform, model) is None or isinstance(find(platform, model), Rule)
 
 
@@ -198,6 +198,36 @@ def test_a_gateway_shows_its_upstream_through_its_own_rules():
     gpt = find("openrouter", "openai/gpt-5.6-sol", dialect="openai.responses")
     assert gpt is not None
     assert set(gpt.lives) == {"30m"}
+
+
+def test_what_a_request_asks_for():
+    assert mode_of(Ask(), marked=False) is None
+    assert mode_of(Ask(mode="implicit"), marked=True) == "implicit"
+    assert mode_of(Ask(handle="cachedContents/x"), marked=False) == "handle"
+    assert mode_of(Ask(), marked=True) == mode_of(Ask(automatic=""), marked=False) == "marked"
+
+
+@pytest.mark.parametrize(
+    ("platform", "model", "mode", "row"),
+    [
+        ("qwen", "qwen3.7-max", "marked", "qwen.explicit_pre4"),
+        ("qwen", "qwen4-max", "marked", "qwen.explicit_4"),
+        ("openai", "gpt-5.6", "marked", "openai.5_6plus.implicit"),
+        ("anthropic", "claude-opus-5", "marked", "anthropic.direct"),
+        ("bedrock", "anthropic.claude-opus-5", "marked", "bedrock.claude.explicit"),
+        ("openrouter", "google/gemini-2.5-flash", "marked", "openrouter.gemini.explicit"),
+        ("openrouter", "qwen/qwen3.7-max", "marked", "openrouter/qwen.explicit_pre4"),
+        ("openrouter", "openai/gpt-5.6-sol", "marked", "openrouter/openai.5_6plus.implicit"),
+        ("deepseek", "deepseek-chat", "marked", "deepseek"),
+        ("google", "gemini-2.5-pro", "handle", "gemini.explicit"),
+        ("google", "gemini-4-argon", "handle", "gemini.implicit"),
+        ("google", "gemini-2.5-pro", None, "gemini.implicit"),
+    ],
+)
+def test_the_row_of_what_a_request_asks_for(platform, model, mode, row):
+    rule = find(platform, model, mode=mode)
+    assert rule is not None
+    assert rule.id == row
 
 
 def test_what_differs_by_wire():

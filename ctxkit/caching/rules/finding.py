@@ -13,10 +13,12 @@ from ctxkit.caching.rules.table import Row, Table, build, read, said
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ctxkit.cacheable import Ask
     from ctxkit.caching.rules.rule import Rule
 
-__all__ = ["find", "load", "shipped"]
+__all__ = ["find", "load", "mode_of", "shipped"]
 
+_MATCHES = {"marked": "marks", "handle": "handle"}
 _FILE = Path(__file__).parents[1] / "data" / "rules.toml"
 
 
@@ -47,8 +49,10 @@ def find(
         platform: who serves it (``"anthropic"``, ``"bedrock"``, ``"openrouter"``, ...).
         model: as asked for, in any spelling.
         dialect: wire format, where the cache differs by it.
-        mode: ``"implicit"`` or ``"explicit"`` where a provider has both: what the request asks for. Without it the
-            one that holds when a request asks for nothing; for a cache that does both at once, the explicit one.
+        mode: ``"implicit"`` or ``"explicit"`` where a provider has both: what the request asks for (see
+            :func:`mode_of`); ``"marked"`` and ``"handle"`` are explicit where markers or handles are what makes it so.
+            Without it the one that holds when a request asks for nothing; for a cache that does both at once, the
+            explicit one.
         overrides: a user's own table, of :func:`load`.
 
     >>> find("anthropic", "claude-opus-5").minimum, find("anthropic", "claude-opus-99")
@@ -57,15 +61,29 @@ def find(
     tables = _Tables(shipped(), overrides)
     model = tables.meant(model)
     name, place = model_name(model), tables.place(platform)
-    row = next((row for row in tables.rows() if row.about(place, name, mode)), None) if name else None
+    row = tables.row(place, name, mode) if name else None
     if row is None:
         return None
-    patches = [patch for patch in tables.patches(row.id) if patch.about(place, name, mode)]
+    patches = [patch for patch in tables.patches(row.id) if patch.about(place, name, row.mode)]
     if not row.upstream:
         return build(row, name, dialect, patches)
     upstream = row.upstream.get(upstream_of(model))
     rule = find(upstream, model, dialect=dialect, mode=mode, overrides=overrides) if upstream else None
     return _through(row, patches, name, dialect, rule) if rule else None
+
+
+def mode_of(ask: Ask, *, marked: bool) -> str | None:
+    """Which of a provider's caches a request asks for, as ``mode`` of :func:`find`.
+
+    Args:
+        ask: what it says beside its markers.
+        marked: it carries markers.
+    """
+    if ask.mode is not None:
+        return ask.mode
+    if ask.handle:
+        return "handle"
+    return "marked" if marked or ask.automatic is not None else None
 
 
 class _Tables(NamedTuple):
@@ -81,6 +99,14 @@ class _Tables(NamedTuple):
     def place(self, platform: str) -> str:
         name = platform.strip().lower()
         return self.base.aliases.get(name, name)
+
+    def row(self, place: str, name: str, mode: str | None) -> Row | None:
+        """The first row that is about a model; of several modes the one that is asked for."""
+        wanted = _MATCHES.get(mode or "")
+        if wanted is None:
+            return next((row for row in self.rows() if row.about(place, name, mode)), None)
+        explicit = (row for row in self.rows() if row.mode == "explicit" and row.match == wanted)
+        return next((row for row in explicit if row.about(place, name, None)), None) or self.row(place, name, None)
 
     def rows(self) -> Iterator[Row]:
         """A user's own before the shipped ones; those that only change others are none."""

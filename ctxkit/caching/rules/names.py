@@ -18,8 +18,9 @@ _VENDOR = re.compile(
     r"nvidia|writer|xai)\.(?=.)"
 )
 _CONTEXT = re.compile(r"\[\d+[km]\]$")
-_RELEASE = re.compile(r"-(?:20\d{6}|20\d\d-\d\d-\d\d|latest|v\d+(?::\d+)?|0(?=$))$")
+_RELEASE = re.compile(r"-(?:20\d{6}|20\d\d-\d\d-\d\d|latest|v\d+(?::\d+)?|0)\Z")
 _OLD_CLAUDE = re.compile(r"^claude-(\d(?:-\d)?)-(opus|sonnet|haiku)(?=-|$)")
+_TAG = re.compile(r"(?<!-v\d):.*", re.DOTALL)
 _LENGTH = 400
 
 
@@ -40,7 +41,7 @@ def model_name(model: str) -> str:
             return ""
     name = _CONTEXT.sub("", name).rsplit("/", 1)[-1].partition("@")[0].removeprefix("ft:")
     name = _VENDOR.sub("", _REGION.sub("", name))
-    name = re.sub(r"(?<!-v\d):.*$", "", name).replace(".", "-").replace("_", "-")
+    name = _TAG.sub("", name).strip().replace(".", "-").replace("_", "-")
     while (shorter := _RELEASE.sub("", name)) not in (name, ""):
         name = shorter
     return _OLD_CLAUDE.sub(r"claude-\2-\1", name)

@@ -80,6 +80,12 @@ class Row:
     upstream: Mapping[str, str] = field(default_factory=dict)
     named: bool = False
 
+    @property
+    def match(self) -> str:
+        """Where a cached prefix may end, whatever the model."""
+        found = [case.values["match"].value for case in self.cases if case.models is None and "match" in case.values]
+        return str(found[-1]) if found else ""
+
     def about(self, platform: str, name: str, mode: str | None) -> bool:
         """Whether it is about this model there, and about the mode where one is asked for."""
         if self.platforms and platform not in self.platforms:
