@@ -127,12 +127,7 @@ class SimulatedCaches:
         """Whose entries a request can meet: by its keys, and by the place in its path or signature."""
         signed = _CREDENTIAL.search(request.headers.get("authorization", ""))
         place = _PLACE.search(request.path)
-        if place is not None:  # Vertex: tokens come and go, the project stays
-            known = place[0]
-        else:
-            key = _QUERY_KEY.search(request.query)
-            given = [signed[1] if signed else request.headers.get("authorization", ""), key[1] if key else ""]
-            known = "\n".join([*given, *(request.headers.get(name, "") for name in _KEYS if name != "authorization")])
+        known = place[0] if place else signed[1] if signed else _keys_of(request)  # Vertex: tokens come and go
         scope = hashlib.sha256(known.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         region = place[1] if place else signed[2] if signed else ""
         return Space(self._served_by(request, family), model, scope, region)
@@ -245,6 +240,13 @@ class SimulatedCaches:
         answered = _told(ask, outcome)
         silenced = isinstance(calling, dict) and _mode(calling) == "NONE"
         return Pending(answered._replace(says=replace(ask.says, calls=())) if silenced else answered)
+
+
+def _keys_of(request: Request) -> str:
+    """Whatever authenticates a request, in whichever place it stands."""
+    asked = _QUERY_KEY.search(request.query)
+    told = [request.headers.get(name, "").removeprefix("Bearer ") for name in _KEYS]
+    return "\n".join(filter(None, [asked[1] if asked else "", *told]))
 
 
 def owner_of(space: Space) -> str:

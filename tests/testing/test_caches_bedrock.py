@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -110,3 +111,18 @@ def test_regions_share_nothing(client: Any, metered: Metered) -> None:
     usage = converse(other, user(said(1_500, "q"), POINT))()["usage"]
     assert (usage["cacheReadInputTokens"], usage["cacheWriteInputTokens"]) == (0, 1_500)
     other.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_claude_invoked_in_its_own_format_has_the_same_cache(client: Any, metered: Metered, stream: bool) -> None:
+    block = {"type": "text", "text": text(1_500, "q"), "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": [user(block)]}
+
+    def call() -> Any:
+        asked = {"modelId": SONNET, "body": json.dumps(body)}
+        if stream:
+            return list(client.invoke_model_with_response_stream(**asked)["body"])
+        return client.invoke_model(**asked)["body"].read()
+
+    assert metered.of(call) == (0, {"1h": 1_500}, 0)
+    assert metered.of(call) == (1_500, {}, 0)

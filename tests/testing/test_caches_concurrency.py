@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -110,6 +111,15 @@ def test_many_threads_get_sums_that_fit() -> None:
     assert sum(written > 0 for _, written in found) >= 5
 
 
+def status_of(request: urllib.request.Request) -> int:
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -125,10 +135,5 @@ def test_requests_of_odd_shapes_are_answered_and_cache_nothing(odd: bytes, path:
     caches = SimulatedCaches(clock=Clock())
     with FakeProvider(caches=caches) as provider:
         for _ in range(2):
-            try:
-                with urllib.request.urlopen(urllib.request.Request(provider.base_url + path, odd), timeout=30) as got:
-                    assert got.status == 200
-            except urllib.error.HTTPError as error:
-                assert error.code == 400
-                error.close()
+            assert status_of(urllib.request.Request(provider.base_url + path, odd)) in {200, 400}
     assert all(outcome.read == 0 for outcome in caches.outcomes)

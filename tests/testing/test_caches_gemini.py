@@ -285,3 +285,15 @@ def test_an_odd_request_for_a_handle_is_400(metered: Metered) -> None:
         assert caught.value.code == 400
     assert isinstance(metered.caches, SimulatedCaches)
     assert not metered.caches.handles.held
+
+
+def test_a_handle_is_read_through_the_openai_format_too(metered: Metered) -> None:
+    openai = pytest.importorskip("openai")
+    handle = create(made(metered))
+    with openai.OpenAI(base_url=f"{metered.provider.gemini_url}/v1beta/openai/", api_key="none") as client:
+        usage = client.chat.completions.create(
+            model=FLASH,
+            messages=[{"role": "user", "content": text(15, "q")}],
+            extra_body={"cached_content": handle.name},
+        ).usage
+    assert (usage.prompt_tokens, usage.prompt_tokens_details.cached_tokens) == (7_036, 7_021)
