@@ -522,6 +522,6 @@ def test_a_state_is_bounded(monkeypatch):
     vllm = Provider("vllm", "any")
     for moment in range(30):
         vllm.send([user(f"{moment} {number}") for number in range(5)], moment)
-    assert len(vllm.state.entries) == 50
+    assert 45 <= len(vllm.state.entries) <= 50
     assert math.isinf(min(entry.expires for entry in vllm.state.entries.values()))
     assert vllm.look([user(f"29 {number}") for number in range(5)], 31).read == 496

@@ -147,11 +147,13 @@ def _joined(held: Entry | None, entry: Entry, moment: float) -> Entry:
 
 def _bounded(entries: dict[bytes, Entry], capacity: int | None) -> Mapping[bytes, Entry]:
     """Evict what was not used for longest, of one prefix the end first."""
-    held = math.inf if capacity is None else sum(entry.size for entry in entries.values())
-    if len(entries) <= _ENTRIES and (capacity is None or held <= capacity):
+    held = 0.0 if capacity is None else sum(entry.size for entry in entries.values())
+    most = math.inf if capacity is None else capacity
+    if len(entries) <= _ENTRIES and held <= most:
         return entries
+    room = _ENTRIES if len(entries) <= _ENTRIES else _ENTRIES * 9 // 10  # not again with the next request
     for name in sorted(entries, key=lambda name: (entries[name].used, -entries[name].tokens)):
-        if len(entries) <= _ENTRIES and (capacity is None or held <= capacity):
+        if len(entries) <= room and held <= most:
             break
         held -= entries.pop(name).size
     return entries
