@@ -20,6 +20,9 @@ from ctxkit.errors import ConfigurationError
 
 __all__ = ["Policy"]
 
+_WAITS = {"observe": 0.0}  # seconds, where nothing is said
+_WAIT = 5.0  # a cold prefix of 50,000 tokens is computed by then; who waits longer is better off paying for it
+
 _LATER = {"cache": "provider caches", "lossless": "lossless tidying", "prune": "pruning"}
 
 
@@ -51,6 +54,10 @@ class Policy(BaseModel):
     cache_rules: Path | None = None
     """A TOML file of the user's own rows on how providers cache (see docs/how-to/cache-rules.md)."""
 
+    cold_start_wait: float | None = Field(default=None, ge=0, le=600)
+    """Seconds a request may wait at most while another one writes the cold prefix they share (see
+    docs/how-to/cold-starts.md); 0: never. Unset: never in ``observe``, else 5."""
+
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
     """Currency of reports; anything but USD needs ``usd_rate``."""
 
@@ -81,6 +88,11 @@ class Policy(BaseModel):
         if self.currency != "USD" and self.usd_rate is None:
             raise ValueError(f"currency {self.currency} needs usd_rate: how much of it one US dollar is")
         return self
+
+    @property
+    def longest_wait(self) -> float:
+        """``cold_start_wait``, or what holds in this mode when nothing is said."""
+        return _WAITS.get(self.mode, _WAIT) if self.cold_start_wait is None else self.cold_start_wait
 
     @classmethod
     def load(cls, folder: str | Path | None = None, **values: Any) -> Policy:

@@ -16,7 +16,7 @@ from ctxkit.metering.settling import record_of
 from ctxkit.model import Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ctxkit.metering.prices import Card
@@ -100,6 +100,11 @@ class Meter:
     ) -> tuple[list[float], str]:
         """Tokens of each message by itself, and the family whose measure that is; remembered from the estimate."""
         return self._counter.weights(conversation, digests, platform=platform, model=model)
+
+    def rates(self, plan: Plan) -> Mapping[str, int] | None:
+        """Pico-dollars per token by bucket, for a request of this length; ``None`` where no price is known."""
+        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        return card.rates(plan.estimate.input_tokens if plan.estimate else 0) if card else None
 
     def record(self, plan: Plan, answer: Answer | None, http_status: int | None, timing: Timing | None) -> Record:
         """The record of an attempt that ended; see :func:`ctxkit.metering.settling.record_of`."""
