@@ -157,7 +157,7 @@ class Kit:
     def _upkeep(self) -> Upkeep:
         from ctxkit.upkeep import Upkeep
 
-        return Upkeep(self.policy, self.store, self._hasher, self._meter, self.faults)
+        return Upkeep(self.policy, self.store, self._hasher, self._meter, self.faults, self.timer)
 
     # ------------------------------------------------------------------ plan
 
@@ -307,6 +307,32 @@ class Kit:
         model = plan.model or conversation.model
         return self._meter.uncounted(conversation, digests, platform=plan.platform, model=model) > _COUNT_INLINE
 
+    # ------------------------------------------------------------------ cold starts
+
+    def hold(self, plan: Plan) -> Plan:
+        """Wait while another request of this process writes the cold prefix that both share, where that pays.
+
+        Call it between ``plan`` and sending, and ``began`` when the answer begins; doors do. Waits no longer than the
+        policy's ``cold_start_wait``, and gives the plan, forecast anew when it waited for something.
+        """
+        try:
+            return self._upkeep.hold(plan)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("hold", error, "Please report it; the request went out at once.")
+            return plan
+
+    async def ahold(self, plan: Plan) -> Plan:
+        """``hold`` for event loops: only the task waits."""
+        try:
+            return await self._upkeep.ahold(plan)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("hold", error, "Please report it; the request went out at once.")
+            return plan
+
+    def began(self, plan: Plan) -> None:
+        """The answer begins: what the request wrote can be read, and those that wait for it go."""
+        self._upkeep.cold_starts.began(plan.attempt)
+
     # ------------------------------------------------------------------ sent
 
     def sent(self, plan: Plan) -> None:
@@ -334,6 +360,7 @@ class Kit:
         entry = opening(plan)
         stranded = self._attempts.begin(plan, entry)
         if stranded is not None:
+            self._upkeep.cold_starts.ended(stranded.attempt, failed=True)
             self.ledger.append(replace(stranded, status="failed"))
         if plan.thread:
             self._threads.commit(plan.prefix, plan.thread)

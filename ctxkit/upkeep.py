@@ -14,6 +14,8 @@ from ctxkit import dialects
 from ctxkit.cacheable import Forecast
 from ctxkit.caching import rules
 from ctxkit.caching.believed import Believed
+from ctxkit.caching.coldprefix import start_of
+from ctxkit.caching.coldstarts import ColdStarts
 from ctxkit.caching.forecast import Foreseen, foresee
 from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.reconcile import reconciled
@@ -21,8 +23,10 @@ from ctxkit.forks import on_fork
 from ctxkit.lazily import lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from ctxkit.caching.coldprefix import Start
+    from ctxkit.caching.coldstarts import Held
     from ctxkit.caching.layout import Layout
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.caching.rules import Rule
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Upkeep"]
 
+_ANSWERED = ("settled", "unverified")  # to the end
+
 
 class Upkeep:
     """What the kit knows of providers' caches; one per kit, for all threads.
@@ -44,15 +50,19 @@ class Upkeep:
         hasher: keyed hashes.
         meter: weighs messages.
         faults: told of what goes wrong.
+        timer: monotonic seconds.
     """
 
-    def __init__(self, policy: Policy, store: Store, hasher: Hasher, meter: Meter, faults: Faults) -> None:
+    def __init__(
+        self, policy: Policy, store: Store, hasher: Hasher, meter: Meter, faults: Faults, timer: Callable[[], float]
+    ) -> None:
         self.policy = policy
         self.store = store
         self.hasher = hasher
         self.meter = meter
         self.faults = faults
         self.believed = Believed(store)
+        self.cold_starts = ColdStarts(timer)
         self._layouts = Layouts()
         self._renew()
         on_fork(self, "_renew")
@@ -117,11 +127,45 @@ class Upkeep:
         return replace(plan, layout=foreseen, forecast=foreseen.forecast)
 
     def _forecast(self, rule: Rule, layout: Layout, now: float) -> Foreseen:
-        alive = self.believed.alive(now)
-        foreseen = foresee(rule, layout, alive)
+        alive, readable = self.believed.alive(now), self.cold_starts.readable
+        foreseen = foresee(rule, layout, readable(alive))
         if foreseen.matched.entry is None and not alive.heard:  # unknown in this process: perhaps another one knows
-            foreseen = foresee(rule, layout, self.believed.alive(now, shared=True))
+            foreseen = foresee(rule, layout, readable(self.believed.alive(now, shared=True)))
         return foreseen
+
+    # ------------------------------------------------------------------ between plan and send
+
+    def hold(self, plan: Plan) -> Plan:
+        """Wait while another request writes what this one would read, if that pays; the plan, forecast anew."""
+        start = self._start(plan)
+        return plan if start is None else self._told(plan, self.cold_starts.hold(start, self.policy.longest_wait))
+
+    async def ahold(self, plan: Plan) -> Plan:
+        """``hold`` for event loops."""
+        start = self._start(plan)
+        return plan if start is None else self._told(plan, await self.cold_starts.ahold(start, self.policy.longest_wait))
+
+    def _start(self, plan: Plan) -> Start | None:
+        foreseen = plan.layout
+        if not self.policy.longest_wait or not isinstance(foreseen, Foreseen):
+            return None
+        return start_of(
+            foreseen.rule,
+            foreseen.layout,
+            self.believed.alive(plan.created),
+            attempt=plan.attempt,
+            now=plan.created,
+            pace=(plan.platform, plan.model, plan.stream, round(foreseen.layout.total).bit_length()),
+            rates=self.meter.rates(plan),
+            probability=foreseen.forecast.hit_probability,
+        )
+
+    def _told(self, plan: Plan, held: Held) -> Plan:
+        foreseen = plan.layout
+        if not held.reads or not isinstance(foreseen, Foreseen):
+            return plan
+        foreseen = self._forecast(foreseen.rule, foreseen.layout, plan.created)
+        return replace(plan, layout=foreseen, forecast=foreseen.forecast)
 
     # ------------------------------------------------------------------ after
 
@@ -132,6 +176,8 @@ class Upkeep:
         except Exception as error:  # noqa: BLE001 - the record stands
             self.faults.note("caches: settle", error, "Please report it; the record is complete.")
             return record
+        finally:
+            self.cold_starts.ended(plan.attempt, failed=record.status not in _ANSWERED)
 
     def _settled(self, plan: Plan, record: Record) -> Record:
         foreseen = plan.layout

@@ -100,7 +100,7 @@ class _Middleware:
         with guard(self.kit, "door: request"):
             body = self._body(request)
             if body is not None:
-                plan = self.kit.plan(body, **self._options)
+                plan = self.kit.hold(self.kit.plan(body, **self._options))
                 request = _with_body(request, plan, body)
                 exchange = Exchange(self.kit, plan)
                 exchange.sent()
@@ -123,7 +123,7 @@ class _Middleware:
         with guard(self.kit, "door: request"):
             body = self._body(request)
             if body is not None:
-                plan = await self.kit.aplan(body, **self._options)
+                plan = await self.kit.ahold(await self.kit.aplan(body, **self._options))
                 request = _with_body(request, plan, body)
                 exchange = Exchange(self.kit, plan)
                 await exchange.asent()

@@ -82,6 +82,7 @@ class _Door:
                 stream="Stream" in model.name,
                 region=self._region,
             )
+            plan = self._kit.hold(plan)
             exchange = context[self._key] = Exchange(self._kit, plan)
             exchange.sent()
             return None if plan.body is body else put(plan.body)

@@ -156,7 +156,7 @@ class Exchange:
         hidden = False
         try:
             if self._first_chunk is None:
-                self._first_chunk = self.kit.timer()
+                self._begins()
             hidden = see(item)
             if self._first_content is None and self.reader is not None and self.reader.content:
                 self._first_content = self.kit.timer()
@@ -175,7 +175,7 @@ class Exchange:
             return raw
         try:
             if self._first_chunk is None:
-                self._first_chunk = self.kit.timer()
+                self._begins()
             shown = body.feed(raw)
             if self._first_content is None and body.content:
                 self._first_content = self.kit.timer()
@@ -188,6 +188,11 @@ class Exchange:
             broken, body.error = body.error, None
             self._note(broken)
         return shown
+
+    def _begins(self) -> None:
+        """The first piece is here. Headers say less: some servers send them before they have read the prompt."""
+        self._first_chunk = self.kit.timer()
+        self.kit.began(self.plan)
 
     def _blind(self, error: Exception) -> None:
         """Stop reading: the bytes pass on as they come, and what was seen so far is all there is."""

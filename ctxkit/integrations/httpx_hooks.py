@@ -60,7 +60,7 @@ class Hooks:
         with _passable(), guard(self.kit, "door: request"):
             call = self._call(request)
             if call is not None:
-                plan = self.kit.plan(call.body, **self._options(call.route))
+                plan = self.kit.hold(self.kit.plan(call.body, **self._options(call.route)))
                 probing = self._rewrite(request, call, plan)
                 exchange = Exchange(self.kit, plan, adds_usage=probing)
                 exchange.sent()
@@ -71,7 +71,7 @@ class Hooks:
         with _passable(), guard(self.kit, "door: request"):
             call = self._call(request)
             if call is not None:
-                plan = await self.kit.aplan(call.body, **self._options(call.route))
+                plan = await self.kit.ahold(await self.kit.aplan(call.body, **self._options(call.route)))
                 probing = self._rewrite(request, call, plan)
                 exchange = Exchange(self.kit, plan, adds_usage=probing)
                 await exchange.asent()

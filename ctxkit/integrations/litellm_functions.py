@@ -137,7 +137,7 @@ class _Door:
             with guard(self._kit, "door: request"):
                 asked = self._asked(args, kwargs)
                 if asked is not None:
-                    plan = self._kit.plan(asked, **self._options(asked, kwargs))
+                    plan = self._kit.hold(self._kit.plan(asked, **self._options(asked, kwargs)))
                     probing = self._probes(plan)
                     exchange = Exchange(self._kit, plan, adds_usage=probing)
                     exchange.sent()
@@ -163,7 +163,7 @@ class _Door:
             with guard(self._kit, "door: request"):
                 asked = self._asked(args, kwargs)
                 if asked is not None:
-                    plan = await self._kit.aplan(asked, **self._options(asked, kwargs))
+                    plan = await self._kit.ahold(await self._kit.aplan(asked, **self._options(asked, kwargs)))
                     probing = self._probes(plan)
                     exchange = Exchange(self._kit, plan, adds_usage=probing)
                     await exchange.asent()
