@@ -88,7 +88,8 @@ class Rule:
         read: price of a read, as a multiple of the input price.
         storage: entries cost rent by time.
         isolation: what entries are kept apart by (``"organisation"``, ``"workspace"``, ``"region"``, ``"key"``,
-            ``"server"``, ``"project"``, ``"location"``, ``"user"``, ``"account"``, ``"subscription"``).
+            ``"server"``, ``"project"``, ``"location"``, ``"user"``, ``"account"``, ``"subscription"``, ``"model"``,
+            ``"speed"``).
         guaranteed: a hit is promised while the entry lives.
         certain: hits are near-certain while the entry lives, so that a forecast may be more than an upper bound.
         key_field: wire field that routes or separates (``"prompt_cache_key"``, ``"session_id"``, ``"cache_salt"``).
