@@ -194,7 +194,7 @@ class SimulatedCaches:
 
         def begins() -> None:
             at[0] = self.clock()
-            if rule.visible == "begins":
+            if rule.visible in ("starts", "begins"):
                 self._commit(outcome, rule, at)
 
         def ends() -> None:
