@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from ctxkit.caching.coldstarts import Tally
     from ctxkit.dialects.base import Dialect
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
@@ -328,6 +329,11 @@ class Kit:
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("hold", error, "Please report it; the request went out at once.")
             return plan
+
+    @property
+    def cold_starts(self) -> Tally:
+        """How many cold starts of this process went first, waited or waited in vain, and for how long."""
+        return self._upkeep.cold_starts.tally
 
     def began(self, plan: Plan) -> None:
         """The answer begins: what the request wrote can be read, and those that wait for it go."""
