@@ -91,15 +91,17 @@ class Wish:
         marker: wire field that marks (``"cache_control"``, ``"cachePoint"``, ``"prompt_cache_breakpoint"``).
         mode: ``"implicit"`` or ``"explicit"``, where the request is to say.
         ttl: time to live for the whole request.
+        retention: older form of the time to live.
         key: what routes or separates its entries, to stand in ``key_field`` (dots lead into objects).
         key_field: wire field of ``key``.
-        reasons: of ``mode``, ``ttl`` and ``key``, by their names.
+        reasons: of ``mode``, ``ttl``, ``retention`` and ``key``, by their names.
     """
 
     breakpoints: tuple[Breakpoint, ...] = ()
     marker: str = ""
     mode: Literal["implicit", "explicit"] | None = None
     ttl: str | None = None
+    retention: str | None = None
     key: str | None = None
     key_field: str | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -181,7 +183,10 @@ class Forecast:
 
     Attributes:
         rule: id of the rules it goes by (``"anthropic.direct"``); ``""`` where none are known.
-        cached_tokens: what will be read, at most; 0 when nothing is, ``None`` when it cannot be told.
+        cached_tokens: what will be read if the entry still lives: to the token where a cache matches at markers; for
+            caches that do as best they can an upper bound by the rules, until settlements taught how much less (or
+            more) they report. 0 when nothing is, ``None`` when it cannot be told.
+        bound_tokens: what will be read at most, by the rules alone.
         written: tokens that will be written by time to live.
         fresh: the rest of the prompt.
         misses: what could have been read and will not be, with reasons.
@@ -193,6 +198,7 @@ class Forecast:
 
     rule: str = ""
     cached_tokens: int | None = None
+    bound_tokens: int | None = None
     written: Mapping[str, int] = field(default_factory=dict)
     fresh: int | None = None
     misses: tuple[Miss, ...] = ()

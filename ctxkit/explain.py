@@ -25,6 +25,8 @@ def explain_plan(plan: Plan) -> str:
     if plan.estimate is not None:
         lines += _estimate_lines(plan.estimate)
     lines += [f"edit at {'.'.join(map(str, edit.path))}: {edit.reason}" for edit in plan.edits]
+    lines += [f"header {name}: {value}" for name, value in plan.headers.items()]
+    lines += plan.notes
     if not plan.edits:
         lines.append("sent byte for byte as it came")
     return "\n".join(lines)

@@ -370,6 +370,7 @@ class Kit:
             self.ledger.append(replace(stranded, status="failed"))
         if plan.thread:
             self._threads.commit(plan.prefix, plan.thread)
+        self._upkeep.sent(plan)
         self.ledger.append(entry)
 
     # ------------------------------------------------------------------ settle

@@ -351,6 +351,7 @@ class Plan:
         forecast: what the provider's cache will do with it, as far as is known; ``None`` where nothing is cached.
         layout: the request as its cache reads it, for settling; not for users.
         headers: HTTP headers that a door is to add, where the request has none of that name.
+        notes: what was decided beside the edits, and why; for people.
     """
 
     body: Json
@@ -377,6 +378,7 @@ class Plan:
     forecast: Forecast | None = None
     layout: object = field(default=None, repr=False, compare=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def explain(self) -> str:
         """The plan as a person would want it told."""

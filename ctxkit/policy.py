@@ -23,7 +23,7 @@ __all__ = ["Policy"]
 _WAITS = {"observe": 0.0}  # seconds, where nothing is said
 _WAIT = 5.0  # a cold prefix of 50,000 tokens is computed by then; who waits longer is better off paying for it
 
-_LATER = {"cache": "provider caches", "lossless": "lossless tidying", "prune": "pruning"}
+_LATER = {"lossless": "lossless tidying", "prune": "pruning"}
 
 
 class Policy(BaseModel):
@@ -39,11 +39,22 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    mode: Literal["observe"] = "observe"
-    """``observe``: meter everything, change nothing."""
+    mode: Literal["observe", "cache"] = "observe"
+    """``observe``: meter everything, change nothing. ``cache``: also say to the provider's cache what pays (markers,
+    their lives, keys); no content is changed."""
 
     usage_probe: bool = False
-    """Ask streamed OpenAI-format chats for ``include_usage`` and hide the chunk that only this asked for."""
+    """Ask streamed OpenAI-format chats for ``include_usage`` and hide the chunk that only this asked for. Unset: off in
+    ``observe``, else on."""
+
+    cache_ttl: Literal["auto", "5m", "30m", "1h", "12h", "24h"] = "auto"
+    """Time to live of what is cached, in mode ``cache``. ``auto``: by price and the gaps that were seen. Another one is
+    used where the provider sells it. ``24h`` is the older retention of OpenAI, which is never chosen unasked: it keeps
+    prompts on disk."""
+
+    cache_isolation: bool = False
+    """Keep the entries of different ``scope`` apart where a key does so (vLLM ``cache_salt``, OpenAI from 5.6 on
+    ``prompt_cache_key``), in mode ``cache``: nothing is shared between them any more."""
 
     scope: str | None = None
     """Organisation, workspace or tenant whose provider caches and threads these are."""
@@ -71,6 +82,8 @@ class Policy(BaseModel):
     """Messages whose token counts are remembered per process."""
 
     def __init__(self, **values: Any) -> None:
+        if values.get("usage_probe") is None:
+            values["usage_probe"] = values.get("mode", "observe") != "observe"
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -80,7 +93,7 @@ class Policy(BaseModel):
     @classmethod
     def _known_mode(cls, mode: object) -> object:
         if isinstance(mode, str) and mode in _LATER:
-            raise ValueError(f"mode {mode!r} ({_LATER[mode]}) is not part of this version; use 'observe'")
+            raise ValueError(f"mode {mode!r} ({_LATER[mode]}) is not part of this version; use 'observe' or 'cache'")
         return mode
 
     @model_validator(mode="after")

@@ -18,9 +18,11 @@ from ctxkit.caching.coldprefix import start_of
 from ctxkit.caching.coldstarts import ColdStarts
 from ctxkit.caching.forecast import Foreseen, foresee
 from ctxkit.caching.layout import Layouts, Space, lay_out
+from ctxkit.caching.marking import Marking
 from ctxkit.caching.reconcile import reconciled
 from ctxkit.forks import on_fork
 from ctxkit.lazily import lazily
+from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,11 +30,12 @@ if TYPE_CHECKING:
     from ctxkit.caching.coldprefix import Start
     from ctxkit.caching.coldstarts import Held
     from ctxkit.caching.layout import Layout
+    from ctxkit.caching.placement import Placement
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.caching.rules import Rule
     from ctxkit.faults import Faults
     from ctxkit.metering.meter import Meter
-    from ctxkit.model import Conversation, Plan, Record
+    from ctxkit.model import Conversation, Edit, Plan, Record
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
 
@@ -64,6 +67,8 @@ class Upkeep:
         self.believed = Believed(store)
         self.cold_starts = ColdStarts(timer)
         self._layouts = Layouts()
+        active = policy.mode != "observe"
+        self._marking = Marking(hasher, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
         self._renew()
         on_fork(self, "_renew")
 
@@ -124,7 +129,55 @@ class Upkeep:
         if rule is None:
             return replace(plan, layout=layout, forecast=Forecast(unsupported=_unsupported(plan)))
         foreseen = self._forecast(rule, layout, plan.created)
-        return replace(plan, layout=foreseen, forecast=foreseen.forecast)
+        plan = replace(plan, layout=foreseen, forecast=foreseen.forecast)
+        return plan if self._marking is None else self._marked(plan, conversation, foreseen)
+
+    def _marked(self, plan: Plan, conversation: Conversation, foreseen: Foreseen) -> Plan:
+        """The plan with what is said to the provider's cache: its user's call, when something of it fails."""
+        try:
+            return self._mark(plan, conversation, foreseen)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("markers", error, "Please report it; the request goes out as it was.")
+            return plan
+
+    def _mark(self, plan: Plan, conversation: Conversation, foreseen: Foreseen) -> Plan:
+        wire, dialect = dialects.caches(plan.dialect), dialects.get(plan.dialect)
+        if self._marking is None or wire is None or dialect is None:
+            return plan
+        layout, rule = foreseen.layout, foreseen.rule
+        marked = self._marking.decide(
+            layout,
+            rule,
+            self._explicit(plan, rule),
+            lambda index: wire.blocks(conversation.messages[index]),
+            alive=self.believed.alive(plan.created, shared=True),
+            rates=self.meter.rates(plan),
+            feature=_habit(plan),
+            thread=plan.thread or "",
+        )
+        placement = marked.placement
+        edits = wire.mark(conversation, marked.wish)
+        plan = replace(plan, notes=(*plan.notes, placement.note), headers={**plan.headers, **marked.headers})
+        again = foreseen if not edits else self._forecast(placement.rule, marked.layout, plan.created)
+        plan = replace(plan, layout=again._replace(choice=placement.choice), forecast=again.forecast)
+        if not edits:
+            return plan
+        edits = _with_saving(edits, placement)
+        ttls = tuple(dict.fromkeys(ttl or placement.rule.ttl for ttl in marked.layout.marks.values()))
+        estimate = self.meter.bounded(plan, conversation, plan.estimate, ttls) if plan.estimate else None
+        return replace(plan, body=dialect.apply(plan.body, edits), edits=(*plan.edits, *edits), estimate=estimate)
+
+    def _explicit(self, plan: Plan, rule: Rule) -> Rule | None:
+        """How the cache works for a request that marks for itself, where that is another rule."""
+        find = rules.find(plan.platform, plan.model, dialect=plan.dialect, mode="explicit", overrides=self.own_rules)
+        return find if find is not None and find.id != rule.id else None
+
+    def sent(self, plan: Plan) -> None:
+        """The request left: what it was tells what is to be expected of the next ones."""
+        foreseen = plan.layout
+        if self._marking is None or plan.number > 1 or not isinstance(foreseen, Foreseen) or foreseen.choice is None:
+            return
+        self._marking.sent(_habit(plan), foreseen.layout, plan.created, foreseen.choice)
 
     def _forecast(self, rule: Rule, layout: Layout, now: float) -> Foreseen:
         alive, readable = self.believed.alive(now), self.cold_starts.readable
@@ -143,7 +196,9 @@ class Upkeep:
     async def ahold(self, plan: Plan) -> Plan:
         """``hold`` for event loops."""
         start = self._start(plan)
-        return plan if start is None else self._told(plan, await self.cold_starts.ahold(start, self.policy.longest_wait))
+        return (
+            plan if start is None else self._told(plan, await self.cold_starts.ahold(start, self.policy.longest_wait))
+        )
 
     def _start(self, plan: Plan) -> Start | None:
         foreseen = plan.layout
@@ -164,8 +219,8 @@ class Upkeep:
         foreseen = plan.layout
         if not held.reads or not isinstance(foreseen, Foreseen):
             return plan
-        foreseen = self._forecast(foreseen.rule, foreseen.layout, plan.created)
-        return replace(plan, layout=foreseen, forecast=foreseen.forecast)
+        again = self._forecast(foreseen.rule, foreseen.layout, plan.created)._replace(choice=foreseen.choice)
+        return replace(plan, layout=again, forecast=again.forecast)
 
     # ------------------------------------------------------------------ after
 
@@ -187,6 +242,19 @@ class Upkeep:
         self.believed.drop(gone, plan.created)
         self.believed.keep(entries)
         return replace(record, forecast_read=foreseen.forecast.cached_tokens)
+
+
+def _habit(plan: Plan) -> str:
+    """Whose habits count: conversations of one feature with one model."""
+    return f"{plan.feature or ''}\0{plan.platform}\0{plan.model}"
+
+
+def _with_saving(edits: tuple[Edit, ...], placement: Placement) -> tuple[Edit, ...]:
+    """What all of them are expected to save stands at the first one."""
+    if not placement.priced:
+        return edits
+    with_them, without = placement.expected
+    return (replace(edits[0], predicted_saving=usd_of(round(without - with_them))), *edits[1:])
 
 
 def _unsupported(plan: Plan) -> str:

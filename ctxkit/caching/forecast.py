@@ -9,18 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.cacheable import Forecast, Miss
+from ctxkit.caching.experience import Known
 from ctxkit.caching.simulator.breakpoints import breakpoints
 from ctxkit.caching.simulator.matching import match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ctxkit.caching.experience import Experience
+    from ctxkit.caching.habits import Choice
     from ctxkit.caching.layout import Layout
     from ctxkit.caching.rules.rule import Rule
     from ctxkit.caching.simulator.entries import Alive, Matched
 
-__all__ = ["FIRST", "NEWEST", "Foreseen", "foresee"]
+__all__ = ["EXACT", "FIRST", "NEWEST", "Foreseen", "foresee"]
 
+EXACT = ("marks", "endings", "handle")
+"""Ways of matching in which what is read ends where something was marked, to the token."""
 FIRST, NEWEST = 16, 48  # positions from the begin and from the end of a prompt
 _ODD = (0.25, 4.0)  # a reported prefix that is further from its estimate says that one of them is not what it seems
 
@@ -34,6 +39,8 @@ class Foreseen(NamedTuple):
         matched: what is read and written, by position.
         forecast: the same for people.
         tokens: turns the estimated tokens of a prefix into those the provider would count.
+        choice: what ctxkit said to the cache, where it decides.
+        known: what the expected read goes by, where a cache does as best it can; ``None``: nothing is expected.
     """
 
     rule: Rule
@@ -41,37 +48,52 @@ class Foreseen(NamedTuple):
     matched: Matched
     forecast: Forecast
     tokens: Callable[[float], float]
+    choice: Choice | None = None
+    known: Known | None = None
 
 
-def foresee(rule: Rule, layout: Layout, alive: Alive, probability: float | None = None) -> Foreseen:
+def foresee(rule: Rule, layout: Layout, alive: Alive, experience: Experience | None = None) -> Foreseen:
     """Forecast a request.
 
     Args:
         rule: how the provider's cache works.
         layout: the request.
         alive: the entries believed alive.
-        probability: share of such forecasts that came true so far; ``None``: unknown.
+        experience: what settlements taught of this rule and model.
     """
     matched = match(rule, layout, alive, among=_telling(len(layout.positions)))
     tokens = _measure(layout, matched)
     whole = max(round(tokens(layout.total)), matched.tokens)
+    known = _known(rule, layout, matched, whole)
+    model, probability = layout.space.model, None
+    if known is not None and experience is not None:
+        read = experience.tokens(rule.id, model, known) if rule.match not in EXACT else known.bound
+        read = read if read >= (rule.minimum or 0) else 0
+        matched = matched._replace(tokens=read, most=max(read, matched.most))
+        probability = experience.probability(rule.id, model)
     written = _written(rule, layout, matched, tokens, whole)
-    return Foreseen(
-        rule,
-        layout,
-        matched,
-        Forecast(
-            rule=rule.id,
-            cached_tokens=matched.most,
-            written=written,
-            fresh=max(whole - matched.tokens - sum(written.values()), 0),
-            misses=tuple(_expected_misses(rule, layout, matched, tokens)),
-            guaranteed=rule.guaranteed,
-            hit_probability=probability if matched.tokens else None,
-            expires=matched.entry.expires if matched.entry is not None else None,
-        ),
-        tokens,
+    forecast = Forecast(
+        rule=rule.id,
+        cached_tokens=matched.tokens,
+        bound_tokens=matched.most,
+        written=written,
+        fresh=max(whole - matched.tokens - sum(written.values()), 0),
+        misses=tuple(_expected_misses(rule, layout, matched, tokens)),
+        guaranteed=rule.guaranteed,
+        hit_probability=probability,
+        expires=matched.entry.expires if matched.entry is not None else None,
     )
+    return Foreseen(rule, layout, matched, forecast, tokens, known=known)
+
+
+def _known(rule: Rule, layout: Layout, matched: Matched, whole: int) -> Known | None:
+    entry = matched.entry
+    if entry is None or matched.read < 0:
+        return None
+    follows = layout.positions[matched.read + 1].role if matched.read + 1 < len(layout.positions) else ""
+    answer = entry.answer if follows == "assistant" else 0.0
+    again = entry.again if entry.again >= 0 else None
+    return Known(matched.tokens, entry.tokens, answer, again, rule.granularity, max(whole - 1, 0))
 
 
 def _telling(count: int) -> Sequence[int]:

@@ -80,6 +80,7 @@ class Outlook(NamedTuple):
         per_minute: requests with this opening a minute.
         previous: what was chosen for the request that this one continues.
         begun: this is the first request of its conversation.
+        told: requests of this kind from which that was learned.
     """
 
     goes_on: float = _SINGLE
@@ -94,6 +95,7 @@ class Outlook(NamedTuple):
     per_minute: float = 0.0
     previous: Choice | None = None
     begun: bool = True
+    told: int = 0
 
 
 class _Asked:
@@ -186,6 +188,7 @@ class Habits:
                 per_minute=_per_minute(opening),
                 previous=before.choice if before is not None and not begun else None,
                 begun=begun,
+                told=sum(asked.begun is begun for asked in held.aged),
             )
 
     def note(self, feature: str, layout: Layout, now: float, choice: Choice) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import threading
 from bisect import bisect_left
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -108,6 +108,12 @@ class Layout:
         """Index in the request of the message that holds this position."""
         number = self.positions[index].message
         return number if self.sources is None else self.sources[number]
+
+    def keyed(self, hasher: Hasher, rule: Rule, key: str) -> Layout:
+        """The same request with a key of its own, which may separate its entries from others."""
+        ask = replace(self.ask, key=key)
+        sways = self.positions[-1].sways if self.positions else frozenset()
+        return replace(self, ask=ask, keys=_keys(hasher, self.space, ask, rule, sways))
 
     def entry(self, index: int) -> bytes:
         """Name of the cache entry that would end at this position."""

@@ -32,6 +32,7 @@ __all__ = ["Placement", "Point", "place"]
 
 _CLEARLY = 0.05  # by which share another choice has to be cheaper than the one that holds
 _WORTH = 0.001  # and any choice than to change nothing
+_TOLD = 8  # requests that have to be known before a provider is asked not to write by itself
 _SEARCHED = 24  # positions before the last known one where its entry may stand
 
 
@@ -60,7 +61,8 @@ class Placement:
         ttl: time to live for the whole request; ``None``: not to be said.
         choice: the same in short, to be remembered.
         note: what was found, in one sentence.
-        expected: of this request and the next, in the unit of the rates: with what was chosen, and with nothing.
+        expected: cost of this request and of those after it, with what was chosen and with nothing said.
+        priced: it is in the unit of the rates that were given (else in thousandths of an input token).
     """
 
     rule: Rule
@@ -70,6 +72,7 @@ class Placement:
     choice: Choice = Choice()  # noqa: RUF009 - a constant
     note: str = ""
     expected: tuple[float, float] = (0.0, 0.0)
+    priced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,8 @@ def place(
     if held and held[0][0] <= cost * (1 + _CLEARLY) and held[0][0] < nothing * (1 - _WORTH):
         cost, plan = held[0]
     note = _note(case, plan, cost, nothing)
-    return Placement(plan.rule, plan.points, plan.mode, plan.ttl, plan.choice, note, (cost, nothing))
+    by_card = rates is not None and known[rule.id].items() >= rates.items()
+    return Placement(plan.rule, plan.points, plan.mode, plan.ttl, plan.choice, note, (cost, nothing), by_card)
 
 
 def _idle(layout: Layout, rule: Rule, explicit: Rule | None) -> str:
@@ -148,9 +152,17 @@ def _idle(layout: Layout, rule: Rule, explicit: Rule | None) -> str:
 def _rates(rule: Rule, explicit: Rule, rates: Mapping[str, int] | None) -> dict[str, Mapping[str, int]] | None:
     """Rates by rule: one price card holds for both where they multiply alike."""
     if rates is not None and {"fresh", "read"} <= rates.keys() and rule.read == explicit.read:
-        return {rule.id: rates, explicit.id: rates}
+        return {rule.id: _completed(rates, rule), explicit.id: _completed(rates, explicit)}
     one, other = relative_rates(rule), relative_rates(explicit)
     return {rule.id: one, explicit.id: other} if one and other else None
+
+
+def _completed(rates: Mapping[str, int], rule: Rule) -> dict[str, int]:
+    """Writes that the card does not tell apart are priced by the multipliers of the rule."""
+    written = {f"written.{ttl}": round(rates["fresh"] * price) for ttl, price in rule.write.items()}
+    if "written" in rates:
+        written[f"written.{rule.ttl}"] = rates["written"]
+    return {**written, **rates}
 
 
 def _ttls(rule: Rule, rates: Mapping[str, int], asked: str) -> tuple[str, ...]:
@@ -186,8 +198,12 @@ def _by_marks(case: _Case, rule: Rule) -> Iterator[_Plan]:
 
 
 def _beside_endings(case: _Case, rule: Rule, explicit: Rule | None) -> Iterator[_Plan]:
-    """Where the provider marks the last ending by itself: another life for it, a marker beside it, or none of it."""
-    switch = explicit if case.layout.ask.mode is None and not case.layout.marks else None
+    """Where the provider marks the last ending by itself: another life for it, a marker beside it, or none of it.
+
+    It is asked not to write by itself only once it is known how such conversations go.
+    """
+    told = case.outlook.told >= _TOLD or case.outlook.lost
+    switch = explicit if told and case.layout.ask.mode is None and not case.layout.marks else None
     if switch is not None:
         yield _Plan(switch, Choice(mode="explicit"), mode="explicit")
     opening, tail = _opening(case, rule), _tail(case, rule)

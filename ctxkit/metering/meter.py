@@ -5,6 +5,7 @@ Counting, learned corrections and prices need one another in this order and no o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctxkit.metering import prices, tokens
@@ -100,6 +101,20 @@ class Meter:
     ) -> tuple[list[float], str]:
         """Tokens of each message by itself, and the family whose measure that is; remembered from the estimate."""
         return self._counter.weights(conversation, digests, platform=platform, model=model)
+
+    def bounded(self, plan: Plan, conversation: Conversation, estimate: Estimate, ttls: tuple[str, ...]) -> Estimate:
+        """The estimate of a request that was given markers of these lives."""
+        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        cost = cost_range(
+            card,
+            estimate.input_low,
+            estimate.usage,
+            estimate.input_high,
+            ttls=ttls,
+            max_output=conversation.max_output,
+            choices=conversation.choices,
+        )
+        return replace(estimate, cost=cost)
 
     def rates(self, plan: Plan) -> Mapping[str, int] | None:
         """Pico-dollars per token by bucket, for a request of this length; ``None`` where no price is known."""

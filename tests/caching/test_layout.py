@@ -50,7 +50,7 @@ def text(words, **more):
 
 TEXTS = st.text("ab", max_size=3)
 BLOCKS = st.one_of(
-    st.builds(lambda t: text(t), TEXTS),
+    st.builds(text, TEXTS),
     st.builds(lambda t: text(t, **MARK), TEXTS),
     st.builds(lambda t: {"type": "thinking", "thinking": t, "signature": "s"}, TEXTS),
     st.builds(lambda t: {"type": "tool_use", "id": t, "name": "n", "input": {"k": t}, **LONG}, TEXTS),
@@ -183,7 +183,7 @@ def test_memory_is_bounded():
     for number in range(200):
         laid({"messages": [user(text(str(number))), user(text("b"))]}, memory=memory)
     assert memory._held <= 50
-    assert sum(len(found) + 1 for found in memory._known.values()) == memory._held
+    assert sum(cost for cost, _ in memory._known.values()) == memory._held
 
 
 def test_a_parameter_counts_for_its_tier_and_those_behind_it():

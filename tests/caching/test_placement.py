@@ -173,11 +173,11 @@ def test_what_is_volatile_at_the_end_is_left_out():
 
 
 def test_the_choice_before_holds_until_another_is_clearly_cheaper():
-    differ = []
+    differ, messages = [], [tool("t", 300), system("s", 300), user("q", 9000)]
     for share in range(60):
         gaps = GOING_ON._replace(gaps=Within((10.0,) * (60 - share) + (900.0,) * share))
-        short = placed(ANTHROPIC, LONG, gaps._replace(previous=Choice("5m", "5m")))[1].choice
-        long = placed(ANTHROPIC, LONG, gaps._replace(previous=Choice("1h", "1h")))[1].choice
+        short = placed(ANTHROPIC, messages, gaps._replace(previous=Choice("5m", "5m")))[1].choice
+        long = placed(ANTHROPIC, messages, gaps._replace(previous=Choice("1h", "1h")))[1].choice
         differ.append(short != long)
     assert any(differ)
     assert not differ[0]
@@ -205,14 +205,16 @@ def test_where_nothing_is_known_of_entries_free_slots_look_further_back():
 
 def test_openai_is_asked_to_write_nothing_where_nobody_reads_it():
     messages = [developer("s", 600), user("q", 3000)]
-    _, placement = placed(OPENAI, messages, Outlook(opening=0))
+    _, placement = placed(OPENAI, messages, Outlook(opening=0, told=20))
     assert (placement.mode, placement.points) == ("explicit", ())
+    _, placement = placed(OPENAI, messages, Outlook(opening=0))
+    assert placement.mode is None, "not before it is known"
 
 
 def test_openai_keeps_the_mode_that_the_user_chose():
     messages = [developer("s", 600), user("q", 3000)]
     for mode in ("implicit", "explicit"):
-        _, placement = placed(OPENAI, messages, Outlook(opening=0), Ask(mode=mode))
+        _, placement = placed(OPENAI, messages, Outlook(opening=0, told=20), Ask(mode=mode))
         assert placement.mode is None
 
 

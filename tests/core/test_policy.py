@@ -47,7 +47,13 @@ def test_unknown_options_list_the_known_ones():
         Policy(usageprobe=True)
 
 
-@pytest.mark.parametrize("mode", ["cache", "lossless", "prune"])
+def test_the_probe_is_on_from_mode_cache_upwards():
+    assert Policy(mode="cache").usage_probe is True
+    assert Policy(mode="cache", usage_probe=False).usage_probe is False
+    assert Policy(mode="observe").usage_probe is False
+
+
+@pytest.mark.parametrize("mode", ["lossless", "prune"])
 def test_modes_of_later_versions_say_so(mode):
     with pytest.raises(ConfigurationError, match="not part of this version"):
         Policy(mode=mode)

@@ -128,6 +128,8 @@ def option_edits(options: Mapping[str, Json], wish: Wish) -> Iterator[Edit]:
         why = " ".join(filter(None, (wish.reasons.get(name) for name in asked)))
         value = {**mapped(options.get("prompt_cache_options")), **asked}
         yield Edit("replace", ("prompt_cache_options",), why, value)
+    if wish.retention:
+        yield Edit("replace", ("prompt_cache_retention",), wish.reasons.get("retention", ""), wish.retention)
     if wish.key and wish.key_field:
         field, *inner = wish.key_field.split(".")
         yield Edit("replace", (field,), wish.reasons.get("key", ""), _within(options.get(field), inner, wish.key))

@@ -1,0 +1,135 @@
+"""From a request as its user wrote it to what is said to the provider's cache: markers, mode, life, key.
+
+Joins what was learned of a feature (``habits``), where markers pay (``placement``) and which key routes (``keys``).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import replace
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from ctxkit.cacheable import Breakpoint, Wish
+from ctxkit.caching.habits import Choice, Habits
+from ctxkit.caching.keys import key_of
+from ctxkit.caching.placement import Placement, place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ctxkit.cacheable import Block
+    from ctxkit.caching.keys import Key
+    from ctxkit.caching.layout import Layout
+    from ctxkit.caching.placement import Point
+    from ctxkit.caching.prefixes import Hasher
+    from ctxkit.caching.rules.rule import Rule
+    from ctxkit.caching.simulator.entries import Alive
+
+__all__ = ["Marked", "Marking"]
+
+_RETAINED = "24h"
+
+
+class Marked(NamedTuple):
+    """What is to be said of a request.
+
+    Attributes:
+        wish: for the dialect to write.
+        headers: HTTP headers beside it.
+        layout: the request as its cache will read it then.
+        placement: how it was chosen.
+    """
+
+    wish: Wish
+    headers: Mapping[str, str]
+    layout: Layout
+    placement: Placement
+
+
+class Marking:
+    """Decides for one kit; for all threads.
+
+    Args:
+        hasher: keyed hashes.
+        ttl: time to live to be used, ``"auto"``: chosen.
+        isolate: keep scopes apart where a key does so.
+    """
+
+    def __init__(self, hasher: Hasher, *, ttl: str = "auto", isolate: bool = False) -> None:
+        self._hasher, self._ttl, self._isolate = hasher, ttl, isolate
+        self._habits = Habits()
+
+    def decide(
+        self,
+        layout: Layout,
+        rule: Rule,
+        explicit: Rule | None,
+        blocks: Callable[[int], Sequence[Block]],
+        *,
+        alive: Alive,
+        rates: Mapping[str, int] | None,
+        feature: str,
+        thread: str,
+    ) -> Marked:
+        """What to say of a request; changes nothing.
+
+        Args:
+            layout: the request.
+            rule: how the cache works, as the request stands.
+            explicit: how it works for a request that marks for itself, where that is another rule.
+            blocks: takes the message of this index apart.
+            alive: the live entry of a name, as far as is believed.
+            rates: pico-dollars per token by bucket, where prices are known.
+            feature: whose habits count.
+            thread: id of the conversation.
+        """
+        outlook = self._habits.outlook(feature, layout)
+        scope = layout.space.scope
+        key = key_of(rule, layout, outlook, self._hasher, thread=thread, scope=scope, isolate=self._isolate)
+        if key is not None:
+            layout = layout.keyed(self._hasher, rule, key.value)
+        placement = place(layout, rule, alive=alive, outlook=outlook, rates=rates, explicit=explicit, ttl=self._ttl)
+        wish = self._wish(layout, placement, key, blocks)
+        headers = {key.header: key.value} if key is not None and key.header else {}
+        return Marked(wish, headers, _as_said(layout, placement, wish), placement)
+
+    def _wish(
+        self, layout: Layout, placement: Placement, key: Key | None, blocks: Callable[[int], Sequence[Block]]
+    ) -> Wish:
+        kept = self._ttl == _RETAINED and _RETAINED in placement.rule.lives and not layout.ask.retention
+        reasons = {"mode": "only what is marked is to be written", "ttl": f"keeps what is written for {placement.ttl}"}
+        return Wish(
+            breakpoints=tuple(_addressed(layout, point, blocks) for point in placement.points),
+            marker=placement.rule.marker or "",
+            mode=placement.mode,
+            ttl=placement.ttl,
+            retention=_RETAINED if kept and placement.rule.match == "intervals" else None,
+            key=key.value if key is not None and key.field else None,
+            key_field=key.field if key is not None else None,
+            reasons={**reasons, "key": key.reason if key else "", "retention": "as the policy's cache_ttl says"},
+        )
+
+    def sent(self, feature: str, layout: Layout, now: float, choice: Choice) -> None:
+        """A request left with what was chosen for it."""
+        self._habits.note(feature, layout, now, choice)
+
+
+def _addressed(layout: Layout, point: Point, blocks: Callable[[int], Sequence[Block]]) -> Breakpoint:
+    """The marker by the path of its block in the request at hand."""
+    number = layout.positions[point.at].message
+    first = bisect_left(layout.positions, number, key=attrgetter("message"))
+    found = [block for block in blocks(layout.source(point.at)) if block.kind != "marker"]
+    return Breakpoint(found[point.at - first].path, point.ttl, point.reason)
+
+
+def _as_said(layout: Layout, placement: Placement, wish: Wish) -> Layout:
+    """The request as its cache will read it."""
+    marks = {**layout.marks, **{point.at: point.ttl for point in placement.points}}
+    ask = replace(
+        layout.ask,
+        mode=wish.mode or layout.ask.mode,
+        ttl=wish.ttl or layout.ask.ttl,
+        retention=wish.retention or layout.ask.retention,
+    )
+    return replace(layout, marks=marks, ask=ask)
