@@ -171,28 +171,32 @@ def test_a19_the_first_divergence_is_told_to_who_asks(
     client: Any, metered: Metered, change: dict[str, Any], expected: Any, stream: bool
 ) -> None:
     first = {"system": [marked(600, "s")]}
-    told = asking(client, plain(50, "q"), **first, diagnostics={"previous_message_id": None}, stream=stream)()
-    assert told.diagnostics is None
-    assert "diagnostics" in told.model_fields_set
+    told = asking(client, plain(50, "q"), **first, **comparing(None), stream=stream)()
+    assert told.to_dict()["diagnostics"] is None
     messages = [user(plain(50, "q")), {"role": "assistant", "content": "Fine."}, user(plain(10, "r"))]
-    again = {**first, "messages": messages, **change, "diagnostics": {"previous_message_id": told.id}}
-    found = asking(client, **again, stream=stream)().diagnostics
+    again = {**first, "messages": messages, **change, **comparing(told.id)}
+    found = asking(client, **again, stream=stream)().to_dict()["diagnostics"]
     if expected is None:
         assert found is None
         return
-    reason = found.cache_miss_reason
-    assert (reason.type, getattr(reason, "cache_missed_input_tokens", None)) == expected
+    reason = found["cache_miss_reason"]
+    assert (reason["type"], reason.get("cache_missed_input_tokens")) == expected
+
+
+def comparing(earlier: str | None) -> dict[str, Any]:
+    """Older clients know no argument for it."""
+    return {"extra_body": {"diagnostics": {"previous_message_id": earlier}}}
 
 
 def test_a19_not_asked_for_not_told_and_unknown_ids_are_not_found(client: Any) -> None:
-    assert "diagnostics" not in asking(client, plain(50, "q"))().model_fields_set
-    found = asking(client, plain(50, "q"), diagnostics={"previous_message_id": "msg_never"})().diagnostics
-    assert found.cache_miss_reason.type == "previous_message_not_found"
+    assert "diagnostics" not in asking(client, plain(50, "q"))().to_dict()
+    found = asking(client, plain(50, "q"), **comparing("msg_never"))().to_dict()["diagnostics"]
+    assert found == {"cache_miss_reason": {"type": "previous_message_not_found"}}
 
 
 def test_ctxkit_reads_the_diagnosis(client: Any) -> None:
     earlier = asking(client, plain(50, "q"))()
-    later = asking(client, plain(60, "r"), diagnostics={"previous_message_id": earlier.id})()
+    later = asking(client, plain(60, "r"), **comparing(earlier.id))()
     dialect = dialects.get("anthropic.messages")
     assert dialect is not None
     found = dialect.answer(later.to_dict(), "anthropic").diagnosis

@@ -107,12 +107,9 @@ def test_o17_writes_are_told_by_time_to_live(client: Any, metered: Metered, stre
     answers = []
     call = respond(client, marked(2_000, "a", ttl="12h"), user(1_000, "b"), stream=stream)
     assert metered.of(lambda: answers.append(call())) == (0, {"12h": 2_000, "30m": 1_000}, 0)
-    details = answers[0].usage.input_tokens_details
-    assert details.cache_write_tokens == 3_000
-    assert (details.cache_write_tokens_details.ttl_30m_tokens, details.cache_write_tokens_details.ttl_12h_tokens) == (
-        1_000,
-        2_000,
-    )
+    details = answers[0].to_dict()["usage"]["input_tokens_details"]
+    assert details["cache_write_tokens"] == 3_000
+    assert details["cache_write_tokens_details"] == {"ttl_30m_tokens": 1_000, "ttl_12h_tokens": 2_000}
 
 
 def test_o18_a_marker_on_an_unsupported_block_is_400(client: Any, metered: Metered) -> None:
@@ -141,19 +138,20 @@ def test_the_first_divergence_is_told_to_who_asks(
     client: Any, change: dict[str, Any], expected: Any, stream: bool
 ) -> None:
     first = respond(client, user(2_000, "a"), stream=stream)()
-    assert first.prompt_cache_diagnostics is None
-    assert (first.prompt_cache_options.mode, first.prompt_cache_options.ttl) == ("implicit", "30m")
+    told = first.to_dict()
+    assert "prompt_cache_diagnostics" not in told
+    assert told["prompt_cache_options"] == {"mode": "implicit", "ttl": "30m"}
     asked = {**change, "prompt_cache_options": {"comparison_response_id": first.id}}
-    later = respond(client, user(2_000, "a"), user(10, "b"), stream=stream, **asked)()
-    found = later.prompt_cache_diagnostics
+    later = respond(client, user(2_000, "a"), user(10, "b"), stream=stream, **asked)().to_dict()
+    found = later["prompt_cache_diagnostics"]
     names = ("type", "reason", "cache_missed_tokens", "comparison_reusable_tokens")
-    assert tuple(getattr(found, name, None) for name in names) == expected
-    assert later.prompt_cache_options.comparison_response_id == first.id
+    assert tuple(found.get(name) for name in names) == expected
+    assert later["prompt_cache_options"]["comparison_response_id"] == first.id
 
 
 def test_an_unknown_response_cannot_be_compared(client: Any) -> None:
     later = respond(client, user(10, "a"), prompt_cache_options={"comparison_response_id": "resp_never"})()
-    assert later.prompt_cache_diagnostics.type == "comparison_response_not_found"
+    assert later.to_dict()["prompt_cache_diagnostics"] == {"type": "comparison_response_not_found"}
 
 
 def test_ctxkit_reads_the_diagnosis(client: Any) -> None:
