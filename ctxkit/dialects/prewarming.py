@@ -9,24 +9,27 @@ OpenAI takes ``prompt_cache_options.prewarm`` on the Responses API (developers.o
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ctxkit import dialects
+from ctxkit.cacheable import Breakpoint, Wish
 from ctxkit.dialects.blocks import mapped
 from ctxkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ctxkit.cacheable import Tier
-    from ctxkit.model import Json
+    from ctxkit.cacheable import Block, Tier
+    from ctxkit.dialects.base import Caches, Dialect
+    from ctxkit.model import Conversation, Json
 
 __all__ = ["prewarmed"]
 
 _FORCED = frozenset({"any", "tool"})
 
 
-def prewarmed(body: Json, dialect: str, form: str | None, *, early: bool | None = None) -> Json:
+def prewarmed(body: Json, dialect: str, form: str | None, *, early: bool | None = None, marks: bool = False) -> Json:
     """``body`` as a request that is to be cached and not answered; the caller's own stays as it is.
 
     Args:
@@ -34,12 +37,13 @@ def prewarmed(body: Json, dialect: str, form: str | None, *, early: bool | None 
         dialect: its wire format.
         form: what the rules of its provider name as ``prewarm``; ``None``: it has no such form.
         early: thinking changes tools and system, too, and not only messages; ``None``: perhaps.
+        marks: where no marker stands, put one on the last block of tools and system.
 
     Raises:
         ConfigurationError: it cannot be prewarmed; the message says what to do.
     """
     if (dialect, form) == ("anthropic.messages", "max_tokens"):
-        return _unanswered(body, early=early)
+        return _unanswered(body, early=early, marks=marks)
     if (dialect, form) == ("openai.responses", "prewarm"):
         options = {**mapped(body.get("prompt_cache_options")), "prewarm": True}
         return {**body, "prompt_cache_options": options}
@@ -49,12 +53,15 @@ def prewarmed(body: Json, dialect: str, form: str | None, *, early: bool | None 
     )
 
 
-def _unanswered(body: Json, *, early: bool | None) -> Json:
+def _unanswered(body: Json, *, early: bool | None, marks: bool) -> Json:
     deepest = _deepest_mark(body)
+    if deepest is None and marks:
+        body = _marked(body)
+        deepest = _deepest_mark(body)
     if deepest is None:
         raise ConfigurationError(
             "prewarm: nothing would be cached, for no cache_control stands in the request; put one on the last block "
-            "that all requests share (or use Policy(mode='cache'), which does)"
+            "that all requests share (with Policy(mode='cache') ctxkit marks the end of tools and system)"
         )
     left_out = {"stream"}
     for field, what, harmless in _conflicts(body, early=early):
@@ -82,16 +89,28 @@ def _conflicts(body: Json, *, early: bool | None) -> Iterator[tuple[str, str, bo
 
 def _deepest_mark(body: Json) -> Tier | None:
     """The last tier in which a marker stands."""
+    _, caches, conversation = _read(body)
+    if caches.ask(conversation).automatic is not None:
+        return "messages"
+    return next((block.tier for block in _blocks_from_the_end(body) if block.mark is not None), None)
+
+
+def _marked(body: Json) -> Json:
+    """A marker on the last block that stands before the messages, if there is one."""
+    dialect, caches, conversation = _read(body)
+    shared = (block for block in _blocks_from_the_end(body) if block.tier != "messages" and block.markable)
+    points = tuple(Breakpoint(block.path, reason="shared by all requests") for block in islice(shared, 1))
+    return dialect.apply(body, caches.mark(conversation, Wish(points, marker="cache_control")))
+
+
+def _blocks_from_the_end(body: Json) -> Iterator[Block]:
+    _, caches, conversation = _read(body)
+    for message in reversed(conversation.messages):
+        yield from reversed(caches.blocks(message))
+
+
+def _read(body: Json) -> tuple[Dialect, Caches, Conversation]:
     dialect, caches = dialects.get("anthropic.messages"), dialects.caches("anthropic.messages")
     assert dialect is not None
     assert caches is not None
-    conversation = dialect.view(body)
-    if caches.ask(conversation).automatic is not None:
-        return "messages"
-    marked = (
-        block.tier
-        for message in reversed(conversation.messages)
-        for block in caches.blocks(message)
-        if block.mark is not None
-    )
-    return next(marked, None)
+    return dialect, caches, dialect.view(body)

@@ -57,6 +57,12 @@ def claude(question: str, **more: Any) -> dict[str, Any]:
     return {"model": "claude-opus-5", "max_tokens": 50, "system": system, "messages": messages, **more}
 
 
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(LONG):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in threads that know no event of ours
+            await asyncio.sleep(0.01)
+
+
 def drained(stream: Any) -> None:
     for _ in stream:
         pass
@@ -230,12 +236,10 @@ async def test_when_the_first_is_cancelled_another_goes_first(kit, provider):
         client = kit.wrap(plain)
         with capture(kit) as seen:
             first = asyncio.create_task(client.messages.create(**claude("question 0")))
-            while not provider.requests:
-                await asyncio.sleep(0.01)
+            await until(lambda: provider.requests)
             provider.behave(delay=0)
             others = [asyncio.create_task(client.messages.create(**claude(f"question {n}"))) for n in range(1, NUMBER)]
-            while kit._upkeep.cold_starts._waiting < NUMBER - 1:
-                await asyncio.sleep(0.01)
+            await until(lambda: kit._upkeep.cold_starts._waiting == NUMBER - 1)
             first.cancel()
             await asyncio.gather(*others)
             with pytest.raises(asyncio.CancelledError):

@@ -70,6 +70,21 @@ def test_without_a_marker_nothing_would_be_cached():
         claude(system="Be brief.")
 
 
+def test_where_markers_are_ours_the_end_of_what_all_share_is_marked():
+    warm = prewarmed({**REQUEST, "system": "Be brief."}, "anthropic.messages", "max_tokens", marks=True)
+    assert warm["system"] == SYSTEM
+    assert warm["messages"] == REQUEST["messages"]
+    tools = [{"name": name, "input_schema": {"type": "object"}} for name in ("look", "take")]
+    bare = {**REQUEST, "tools": tools}
+    del bare["system"]
+    warm = prewarmed(bare, "anthropic.messages", "max_tokens", marks=True)
+    assert warm["tools"] == [tools[0], {**tools[1], "cache_control": MARK}]
+    assert prewarmed(REQUEST, "anthropic.messages", "max_tokens", marks=True)["system"] == SYSTEM
+    del bare["tools"]
+    with pytest.raises(ConfigurationError, match="nothing would be cached"):
+        prewarmed(bare, "anthropic.messages", "max_tokens", marks=True)
+
+
 def test_o16_openai_has_a_word_for_it():
     body = {"model": "gpt-5.6-sol", "input": "Hi", "prompt_cache_options": {"ttl": "12h"}}
     options = prewarmed(body, "openai.responses", "prewarm")["prompt_cache_options"]
