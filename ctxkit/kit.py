@@ -339,6 +339,29 @@ class Kit:
         """The answer begins: what the request wrote can be read, and those that wait for it go."""
         self._upkeep.cold_starts.began(plan.attempt)
 
+    def prewarm(
+        self, body: Json, *, dialect: str, platform: str = "", model: str | None = None, **options: Any
+    ) -> Plan:
+        """A plan that fills the provider's cache with what ``body`` shares with later requests, and asks for no answer.
+
+        Send it as any request, through a wrapped client: ``client.messages.create(**plan.body)``; it is metered as
+        any is. Nothing is ever sent by itself.
+
+        Args:
+            body: a real request; Anthropic wants ``max_tokens: 0`` instead of streaming, a forced tool, thinking or a
+                format, which are left out where that changes nothing of what is cached.
+            dialect: ``"anthropic.messages"`` or ``"openai.responses"``; no other wire has a form for it.
+            platform: who serves it.
+            model: where the wire does not carry it in the body.
+            options: what ``plan`` takes.
+
+        Raises:
+            ConfigurationError: the provider has no form for it, or would cache nothing that real requests read; the
+                message says what to do.
+        """
+        warm = self._upkeep.prewarmed(body, dialect, platform, model)
+        return self.plan(warm, dialect=dialect, platform=platform, model=model, **options)
+
     # ------------------------------------------------------------------ sent
 
     def sent(self, plan: Plan) -> None:

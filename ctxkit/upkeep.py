@@ -20,6 +20,8 @@ from ctxkit.caching.forecast import Foreseen, foresee
 from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
 from ctxkit.caching.reconcile import reconciled
+from ctxkit.dialects.prewarming import prewarmed
+from ctxkit.errors import ConfigurationError, ProviderShapeError
 from ctxkit.forks import on_fork
 from ctxkit.lazily import lazily
 from ctxkit.money import usd_of
@@ -186,6 +188,23 @@ class Upkeep:
             foreseen = foresee(rule, layout, readable(self.believed.alive(now, shared=True)))
         return foreseen
 
+    def prewarmed(self, body: Json, dialect: str, platform: str, model: str | None) -> Json:
+        """``body`` as a request that fills the cache and asks for no answer.
+
+        Raises:
+            ConfigurationError: it cannot be prewarmed; the message says what to do.
+        """
+        named = dialects.get(dialect)
+        try:
+            name = model or (named.view(body).model if named is not None else "")
+        except ProviderShapeError as error:
+            raise ConfigurationError(f"prewarm: {error}") from None
+        rule = rules.find(platform, name, dialect=dialect, overrides=self.own_rules)
+        if rule is None:
+            raise ConfigurationError(f"prewarm: {_unknown(platform, name)}")
+        marks = self.policy.mode != "observe"
+        return prewarmed(body, dialect, rule.prewarm, early=rule.parameters_break_all, marks=marks)
+
     # ------------------------------------------------------------------ between plan and send
 
     def hold(self, plan: Plan) -> Plan:
@@ -258,4 +277,8 @@ def _with_saving(edits: tuple[Edit, ...], placement: Placement) -> tuple[Edit, .
 
 
 def _unsupported(plan: Plan) -> str:
-    return f"nobody has described how {plan.platform or 'an unknown platform'} caches {plan.model or 'this model'}"
+    return _unknown(plan.platform, plan.model)
+
+
+def _unknown(platform: str, model: str) -> str:
+    return f"nobody has described how {platform or 'an unknown platform'} caches {model or 'this model'}"
