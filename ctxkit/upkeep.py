@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ctxkit.caching.rules import Rule
     from ctxkit.faults import Faults
     from ctxkit.metering.meter import Meter
-    from ctxkit.model import Conversation, Edit, Plan, Record
+    from ctxkit.model import Conversation, Edit, Json, Plan, Record
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
 
