@@ -195,8 +195,10 @@ class Upkeep:
             ConfigurationError: it cannot be prewarmed; the message says what to do.
         """
         named = dialects.get(dialect)
+        if named is None:
+            return body  # the plan says what dialects there are
         try:
-            name = model or (named.view(body).model if named is not None else "")
+            name = model or named.view(body).model
         except ProviderShapeError as error:
             raise ConfigurationError(f"prewarm: {error}") from None
         rule = rules.find(platform, name, dialect=dialect, overrides=self.own_rules)
