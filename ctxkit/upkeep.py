@@ -16,7 +16,8 @@ from ctxkit.caching import rules
 from ctxkit.caching.believed import Believed
 from ctxkit.caching.coldprefix import start_of
 from ctxkit.caching.coldstarts import ColdStarts
-from ctxkit.caching.forecast import Foreseen, foresee
+from ctxkit.caching.experience import Experience
+from ctxkit.caching.forecast import EXACT, Foreseen, foresee
 from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
 from ctxkit.caching.reconcile import reconciled
@@ -37,11 +38,15 @@ if TYPE_CHECKING:
     from ctxkit.caching.rules import Rule
     from ctxkit.faults import Faults
     from ctxkit.metering.meter import Meter
-    from ctxkit.model import Conversation, Edit, Json, Plan, Record
+    from ctxkit.model import Conversation, Edit, Json, Plan, Record, Usage
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
 
 __all__ = ["Upkeep"]
+
+_EXPERIENCE = b"experience"
+_NOTED = 50  # settlements between two notes of what was learned
+_LOWERED = 500
 
 _ANSWERED = ("settled", "unverified")  # to the end
 
@@ -69,6 +74,8 @@ class Upkeep:
         self.believed = Believed(store)
         self.cold_starts = ColdStarts(timer)
         self._layouts = Layouts()
+        self._lowered: dict[tuple[str, int, int], Rule] = {}
+        self._noted = 0
         active = policy.mode != "observe"
         self._marking = Marking(hasher, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
         self._renew()
@@ -132,7 +139,7 @@ class Upkeep:
             return replace(plan, layout=layout, forecast=Forecast(unsupported=_unsupported(plan)))
         foreseen = self._forecast(rule, layout, plan.created)
         plan = replace(plan, layout=foreseen, forecast=foreseen.forecast)
-        return plan if self._marking is None else self._marked(plan, conversation, foreseen)
+        return plan if self._marking is None or plan.fixed else self._marked(plan, conversation, foreseen)
 
     def _marked(self, plan: Plan, conversation: Conversation, foreseen: Foreseen) -> Plan:
         """The plan with what is said to the provider's cache: its user's call, when something of it fails."""
@@ -182,11 +189,38 @@ class Upkeep:
         self._marking.sent(_habit(plan), foreseen.layout, plan.created, foreseen.choice)
 
     def _forecast(self, rule: Rule, layout: Layout, now: float) -> Foreseen:
+        rule = self._as_seen(rule, layout.space.model)
         alive, readable = self.believed.alive(now), self.cold_starts.readable
-        foreseen = foresee(rule, layout, readable(alive))
+        foreseen = foresee(rule, layout, readable(alive), self.experience)
         if foreseen.matched.entry is None and not alive.heard:  # unknown in this process: perhaps another one knows
-            foreseen = foresee(rule, layout, readable(self.believed.alive(now, shared=True)))
-        return foreseen
+            foreseen = foresee(rule, layout, readable(self.believed.alive(now, shared=True)), self.experience)
+        return self._doubting(foreseen) if foreseen.known is not None else foreseen
+
+    @lazily
+    def experience(self) -> Experience:
+        """What settlements taught of rules and models."""
+        return Experience(self.store.get(_EXPERIENCE))
+
+    def _as_seen(self, rule: Rule, model: str) -> Rule:
+        """The rule with the least minimum that was ever observed, where a forecast is an upper bound."""
+        if rule.match in EXACT or rule.minimum is None:
+            return rule
+        seen = [least for least in (rule.floor, self.experience.least(rule.id, model)) if least is not None]
+        least = min([rule.minimum, *seen])
+        if least == rule.minimum:
+            return rule
+        if len(self._lowered) > _LOWERED:
+            self._lowered.clear()
+        return self._lowered.setdefault((rule.id, rule.minimum, least), replace(rule, minimum=least))
+
+    def _doubting(self, foreseen: Foreseen) -> Foreseen:
+        """Say so, and rely on it no more, where a rule keeps promising reads that do not come."""
+        rule, model = foreseen.rule.id, foreseen.layout.space.model
+        if not self.experience.doubted(rule, model):
+            return foreseen
+        doubt = f"by the rules of {rule} reads were expected of {model} that did not come"
+        self.faults.warn("caches: rules doubted", f"{doubt}; a row of your own helps (docs/how-to/cache-rules.md)")
+        return foreseen._replace(forecast=replace(foreseen.forecast, cached_tokens=None, unsupported=doubt))
 
     def prewarmed(self, body: Json, dialect: str, platform: str, model: str | None) -> Json:
         """``body`` as a request that fills the cache and asks for no answer.
@@ -262,7 +296,17 @@ class Upkeep:
         entries, gone = reconciled(foreseen, record.usage, plan.created)
         self.believed.drop(gone, plan.created)
         self.believed.keep(entries)
+        self._learn(foreseen, record.usage)
         return replace(record, forecast_read=foreseen.forecast.cached_tokens)
+
+    def _learn(self, foreseen: Foreseen, usage: Usage) -> None:
+        total, read = usage.input_total, usage.read
+        if read is None or total is None or not 0 <= read <= total:
+            return  # what was not reported, or cannot be, teaches nothing
+        self.experience.note(foreseen.rule.id, foreseen.layout.space.model, foreseen.known, read)
+        self._noted += 1
+        if self._noted % _NOTED == 0:
+            self.store.put(_EXPERIENCE, self.experience.dump())
 
 
 def _habit(plan: Plan) -> str:

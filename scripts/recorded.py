@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Conversation
 
-__all__ = ["DATA", "Sample", "digests_of", "fold_of", "project_of", "samples"]
+__all__ = ["DATA", "DIALECTS", "PLATFORMS", "Sample", "digests_of", "fold_of", "project_of", "samples"]
 
 DATA = Path(os.environ.get("CTXKIT_DATA") or Path(__file__).parent.parent / ".." / "shared" / "data").resolve()
 
-_DIALECTS = {
+DIALECTS = {
     "chat": "openai.chat",
     "cohere_chat": "openai.chat",
     "ollama_chat": "openai.chat",
@@ -44,7 +44,7 @@ _DIALECTS = {
 }
 """Endpoints of the recordings and the wire format that reads them (Cohere's and Ollama's chats are OpenAI-shaped)."""
 
-_PLATFORMS = {"google-gla": "google", "google-vertex": "vertex", "vercel-gw": "vercel", "chatgpt.com": "openai"}
+PLATFORMS = {"google-gla": "google", "google-vertex": "vertex", "vercel-gw": "vercel", "chatgpt.com": "openai"}
 
 _JAPANESE = re.compile("[\u3040-\u30ff]")
 _EMBEDDINGS = re.compile("embed|rerank")
@@ -95,7 +95,7 @@ def samples(folder: Path = DATA) -> Iterator[Sample]:
 
 def _sample(record: Mapping[str, Any]) -> Sample | None:
     total = (record["n"] or {}).get("total_input")
-    name = _DIALECTS.get(record["endpoint"])
+    name = DIALECTS.get(record["endpoint"])
     model = record["model"] or ""
     dialect = dialects.get(name) if name else None
     if not total or dialect is None or _EMBEDDINGS.search(model):
@@ -108,7 +108,7 @@ def _sample(record: Mapping[str, Any]) -> Sample | None:
     provider = str(record["provider"])
     return Sample(
         id=record["id"],
-        platform=_PLATFORMS.get(provider, provider),
+        platform=PLATFORMS.get(provider, provider),
         model=model,
         endpoint=record["endpoint"],
         repo=record["repo"],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Believed", "Living", "Memory"]
 
 _PREFIX = b"e"
-_FIGURES = struct.Struct(">dddd?")
+_FIGURES = struct.Struct(">dddddi??")
 _ASKED = 24  # look-ups in the shared store per request: what a conversation appends is found after a few
 
 
@@ -130,12 +130,15 @@ class Living:
 
 
 def _packed(entry: Entry) -> bytes:
-    figures = _FIGURES.pack(entry.tokens, entry.used, entry.expires, entry.visible, entry.whole)
+    figures = _FIGURES.pack(
+        entry.tokens, entry.used, entry.expires, entry.visible, entry.answer, entry.again, entry.whole, entry.seen
+    )
     return figures + entry.ttl.encode("ascii", "replace")
 
 
 def _unpacked(stored: bytes) -> Entry | None:
     if len(stored) < _FIGURES.size:
         return None
-    tokens, used, expires, visible, whole = _FIGURES.unpack_from(stored)
-    return Entry(tokens, stored[_FIGURES.size :].decode("ascii", "replace"), used, expires, visible, 0.0, whole)
+    tokens, used, expires, visible, answer, again, whole, seen = _FIGURES.unpack_from(stored)
+    ttl = stored[_FIGURES.size :].decode("ascii", "replace")
+    return Entry(tokens, ttl, used, expires, visible, 0.0, whole, answer, again, seen)

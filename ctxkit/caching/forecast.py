@@ -6,6 +6,7 @@ so everything behind it is measured from there, in the proportion in which the e
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.cacheable import Forecast, Miss
@@ -64,6 +65,9 @@ def foresee(rule: Rule, layout: Layout, alive: Alive, experience: Experience | N
     matched = match(rule, layout, alive, among=_telling(len(layout.positions)))
     tokens = _measure(layout, matched)
     whole = max(round(tokens(layout.total)), matched.tokens)
+    if matched.entry is not None and matched.entry.tokens >= layout.total:
+        # The estimate is too low: a prefix cannot have more tokens than the whole.
+        matched = match(rule, replace(layout, total=whole), alive, among=_telling(len(layout.positions)))
     known = _known(rule, layout, matched, whole)
     model, probability = layout.space.model, None
     if known is not None and experience is not None:
@@ -83,7 +87,7 @@ def foresee(rule: Rule, layout: Layout, alive: Alive, experience: Experience | N
         hit_probability=probability,
         expires=matched.entry.expires if matched.entry is not None else None,
     )
-    return Foreseen(rule, layout, matched, forecast, tokens, known=known)
+    return Foreseen(rule, layout, matched, forecast, tokens, known=known if matched.tokens else None)
 
 
 def _known(rule: Rule, layout: Layout, matched: Matched, whole: int) -> Known | None:
@@ -108,7 +112,7 @@ def _measure(layout: Layout, matched: Matched) -> Callable[[float], float]:
     ratio = known / estimated if estimated else 1.0
     if not _ODD[0] < ratio < _ODD[1]:
         ratio = 1.0
-    return lambda tokens: known + (tokens - estimated) * ratio
+    return lambda estimate: known + (estimate - estimated) * ratio
 
 
 def _written(
@@ -135,6 +139,6 @@ def _expected_misses(rule: Rule, layout: Layout, matched: Matched, tokens: Calla
         return (
             [Miss("not_marked", whole, detail="no cache marker in the request")] if whole >= (rule.minimum or 0) else []
         )
-    if rule.minimum and matched.tokens == 0 and not matched.writes and whole < rule.minimum:
+    if rule.minimum and matched.tokens == 0 and whole < rule.minimum:
         return [Miss("below_minimum", whole, detail=f"{whole:,} tokens, {rule.minimum:,} are the least")]
     return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ctxkit.caching.forecast import FIRST, NEWEST
+from ctxkit.caching.forecast import EXACT, FIRST, NEWEST
 from ctxkit.caching.simulator.breakpoints import names
 from ctxkit.caching.simulator.entries import Entry
 
@@ -31,17 +31,17 @@ def reconciled(foreseen: Foreseen, usage: Usage, began: float) -> tuple[dict[byt
     if total is None or usage.read is None or total <= 0 or usage.read > total:
         return {}, []
     gone = list(_gone(foreseen, usage.read))
-    if foreseen.rule.match in ("marks", "endings"):
-        return dict(_marked(foreseen, usage, began)), gone
     if foreseen.rule.match == "handle":
         return {}, []
-    return dict(_passed(foreseen, total, began)), gone
+    passed = _marked if foreseen.rule.match in EXACT else _passed
+    return dict(passed(foreseen, usage, began)), gone
 
 
 def _gone(foreseen: Foreseen, read: int) -> Iterator[bytes]:
     """What was to be read and was not."""
     matched = foreseen.matched
-    if matched.read >= 0 and read < matched.least:
+    best_effort = foreseen.rule.match not in EXACT
+    if matched.read >= 0 and (read == 0 if best_effort else read < matched.least):
         yield names(foreseen.rule, foreseen.layout)(matched.read)
 
 
@@ -58,21 +58,26 @@ def _marked(foreseen: Foreseen, usage: Usage, began: float) -> Iterator[tuple[by
         yield name(matched.read), matched.entry._replace(used=began, expires=max(end, matched.entry.expires))
     last = layout.positions[matched.writes[-1].at].tokens if matched.writes else 0.0
     for index, ttl in matched.writes:
-        share = layout.positions[index].tokens / last if last else 1.0
-        yield name(index), Entry(cached * share, ttl, began, _end(rule, ttl, began), began)
+        estimated = layout.positions[index].tokens
+        # Where the provider ran tools, it read and wrote several times, and the sums are no length of any prefix.
+        tokens = estimated if usage.calls or not last else cached * estimated / last
+        yield name(index), Entry(tokens, ttl, began, _end(rule, ttl, began), began, seen=True)
 
 
-def _passed(foreseen: Foreseen, total: int, began: float) -> Iterator[tuple[bytes, Entry]]:
+def _passed(foreseen: Foreseen, usage: Usage, began: float) -> Iterator[tuple[bytes, Entry]]:
     """Anywhere: the whole prompt is in the cache now, and each position by its share of what was reported."""
     rule, layout = foreseen.rule, foreseen.layout
-    name, positions = names(rule, layout), layout.positions
+    name, positions, total = names(rule, layout), layout.positions, usage.input_total or 0
     scale = total / layout.total if layout.total else 1.0
     end = _end(rule, rule.ttl, began)
+    read = usage.read or 0
+    answer = float((usage.output or 0) - (usage.reasoning or 0))
     for index in _news(foreseen):
         last = index == len(positions) - 1
         whole = rule.match != "units" or last or index == foreseen.matched.noticed
         tokens = float(total) if last else positions[index].tokens * scale
-        yield name(index), Entry(tokens, rule.ttl, began, end, began, 0.0, whole)
+        entry = Entry(tokens, rule.ttl, began, end, began, 0.0, whole, seen=read > 0 or usage.written_total > 0)
+        yield name(index), entry._replace(answer=answer, again=read) if last else entry
 
 
 def _news(foreseen: Foreseen) -> Iterator[int]:

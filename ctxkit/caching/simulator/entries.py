@@ -23,6 +23,10 @@ class Entry(NamedTuple):
         visible: from when on it can be read; infinite while nobody has said so.
         size: tokens it adds to the entry before it: what an engine's memory is counted in.
         whole: a read may end here (else it was only passed on the way, by which common prefixes are noticed).
+        answer: visible tokens of the answer to the request that ends here; 0 where nobody knows. Like ``again`` and
+            ``seen`` this is for forecasts, and a simulated cache leaves it alone.
+        again: tokens that this request read itself; -1 where nobody knows.
+        seen: the provider reported that this request read or wrote something: its cache is at work here.
     """
 
     tokens: float
@@ -32,6 +36,9 @@ class Entry(NamedTuple):
     visible: float = -math.inf
     size: float = 0.0
     whole: bool = True
+    answer: float = 0.0
+    again: int = -1
+    seen: bool = False
 
 
 if TYPE_CHECKING:
