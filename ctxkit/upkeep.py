@@ -25,6 +25,7 @@ from ctxkit.dialects.prewarming import prewarmed
 from ctxkit.errors import ConfigurationError, ProviderShapeError
 from ctxkit.forks import on_fork
 from ctxkit.lazily import lazily
+from ctxkit.metering.count import Count
 from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Upkeep:
             ask,
             Space(plan.platform, plan.model, plan.scope or "", plan.region or ""),
             rule,
-            total=plan.estimate.input_tokens if plan.estimate else 0,
+            total=plan.count.tokens if isinstance(plan.count, Count) else 0,
             chain=chain,
             marked=marked,
             memory=self._layouts,
@@ -137,7 +138,7 @@ class Upkeep:
         )
         if rule is None:
             return replace(plan, layout=layout, forecast=Forecast(unsupported=_unsupported(plan)))
-        foreseen = self._forecast(rule, layout, plan.created)
+        foreseen = self._forecast(rule, layout, plan)
         plan = replace(plan, layout=foreseen, forecast=foreseen.forecast)
         return plan if self._marking is None or plan.fixed else self._marked(plan, conversation, foreseen)
 
@@ -167,7 +168,7 @@ class Upkeep:
         placement = marked.placement
         edits = wire.mark(conversation, marked.wish)
         plan = replace(plan, notes=(*plan.notes, placement.note), headers={**plan.headers, **marked.headers})
-        again = foreseen if not edits else self._forecast(placement.rule, marked.layout, plan.created)
+        again = foreseen if not edits else self._forecast(placement.rule, marked.layout, plan)
         plan = replace(plan, layout=again._replace(choice=placement.choice), forecast=again.forecast)
         if not edits:
             return plan
@@ -188,12 +189,19 @@ class Upkeep:
             return
         self._marking.sent(_habit(plan), foreseen.layout, plan.created, foreseen.choice)
 
-    def _forecast(self, rule: Rule, layout: Layout, now: float) -> Foreseen:
+    def _forecast(self, rule: Rule, layout: Layout, plan: Plan) -> Foreseen:
+        now, correction = plan.created, _correction(plan)
         rule = self._as_seen(rule, layout.space.model)
         alive, readable = self.believed.alive(now), self.cold_starts.readable
-        foreseen = foresee(rule, layout, readable(alive), self.experience)
+        foreseen = foresee(rule, layout, readable(alive), self.experience, correction=correction)
         if foreseen.matched.entry is None and not alive.heard:  # unknown in this process: perhaps another one knows
-            foreseen = foresee(rule, layout, readable(self.believed.alive(now, shared=True)), self.experience)
+            foreseen = foresee(
+                rule,
+                layout,
+                readable(self.believed.alive(now, shared=True)),
+                self.experience,
+                correction=correction,
+            )
         return self._doubting(foreseen) if foreseen.known is not None else foreseen
 
     @lazily
@@ -274,7 +282,7 @@ class Upkeep:
         foreseen = plan.layout
         if not held.reads or not isinstance(foreseen, Foreseen):
             return plan
-        again = self._forecast(foreseen.rule, foreseen.layout, plan.created)._replace(choice=foreseen.choice)
+        again = self._forecast(foreseen.rule, foreseen.layout, plan)._replace(choice=foreseen.choice)
         return replace(plan, layout=again, forecast=again.forecast)
 
     # ------------------------------------------------------------------ after
@@ -307,6 +315,13 @@ class Upkeep:
         self._noted += 1
         if self._noted % _NOTED == 0:
             self.store.put(_EXPERIENCE, self.experience.dump())
+
+
+def _correction(plan: Plan) -> float:
+    """By which the weights of messages are off for this feature, as far as was learned."""
+    if plan.estimate is None or not isinstance(plan.count, Count) or not plan.count.tokens:
+        return 1.0
+    return plan.estimate.input_tokens / plan.count.tokens
 
 
 def _habit(plan: Plan) -> str:

@@ -53,7 +53,9 @@ class Foreseen(NamedTuple):
     known: Known | None = None
 
 
-def foresee(rule: Rule, layout: Layout, alive: Alive, experience: Experience | None = None) -> Foreseen:
+def foresee(
+    rule: Rule, layout: Layout, alive: Alive, experience: Experience | None = None, *, correction: float = 1.0
+) -> Foreseen:
     """Forecast a request.
 
     Args:
@@ -61,9 +63,10 @@ def foresee(rule: Rule, layout: Layout, alive: Alive, experience: Experience | N
         layout: the request.
         alive: the entries believed alive.
         experience: what settlements taught of this rule and model.
+        correction: by which the tokens of the layout are off on the average, where no entry tells.
     """
     matched = match(rule, layout, alive, among=_telling(len(layout.positions)))
-    tokens = _measure(layout, matched)
+    tokens = _measure(layout, matched, correction)
     whole = max(round(tokens(layout.total)), matched.tokens)
     if matched.entry is not None and matched.entry.tokens >= layout.total:
         # The estimate is too low: a prefix cannot have more tokens than the whole.
@@ -105,9 +108,9 @@ def _telling(count: int) -> Sequence[int]:
     return range(count) if count <= FIRST + NEWEST else (*range(FIRST), *range(count - NEWEST, count))
 
 
-def _measure(layout: Layout, matched: Matched) -> Callable[[float], float]:
+def _measure(layout: Layout, matched: Matched, correction: float) -> Callable[[float], float]:
     if matched.entry is None:
-        return float
+        return lambda estimate: estimate * correction
     known, estimated = matched.entry.tokens, layout.positions[matched.read].tokens if matched.read >= 0 else 0.0
     ratio = known / estimated if estimated else 1.0
     if not _ODD[0] < ratio < _ODD[1]:
