@@ -175,6 +175,7 @@ class Kit:
         thread: str | None = None,
         scope: str | None = None,
         region: str | None = None,
+        fixed: bool = False,
         now: float | None = None,
     ) -> Plan:
         """What should be sent and what it will cost; changes nothing.
@@ -192,6 +193,7 @@ class Kit:
             thread: the conversation; found by its prefix when not given.
             scope: organisation, workspace or tenant whose provider cache this is.
             region: of the platform, where prices differ by it.
+            fixed: nothing may be changed any more, whatever the policy: the request is signed already.
             now: unix time in seconds; default: the kit's clock.
 
         Raises:
@@ -208,6 +210,7 @@ class Kit:
             labels=labels,
             scope=scope,
             region=region,
+            fixed=fixed,
             now=now,
         )
         return self._plan(blank, named, thread)

@@ -352,6 +352,7 @@ class Plan:
         layout: the request as its cache reads it, for settling; not for users.
         headers: HTTP headers that a door is to add, where the request has none of that name.
         notes: what was decided beside the edits, and why; for people.
+        fixed: nothing of it may be changed any more (a request that is signed already).
     """
 
     body: Json
@@ -379,6 +380,7 @@ class Plan:
     layout: object = field(default=None, repr=False, compare=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    fixed: bool = False
 
     def explain(self) -> str:
         """The plan as a person would want it told."""

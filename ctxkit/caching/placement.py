@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Placement", "Point", "place"]
 
 _CLEARLY = 0.05  # by which share another choice has to be cheaper than the one that holds
-_WORTH = 0.001  # and any choice than to change nothing
+_WORTH = 0.001  # share of an uncached prompt's price that has to be won to change anything
 _TOLD = 8  # requests that have to be known before a provider is asked not to write by itself
 _SEARCHED = 24  # positions before the last known one where its entry may stand
 
@@ -122,15 +122,22 @@ def place(
     known = None if reason else _rates(rule, explicit or rule, rates)
     if known is None:
         return Placement(rule, note=reason or "nothing marked: what a cached token costs there is not known")
-    case = _Case(layout, alive, known, outlook, _ttls(explicit or rule, known[(explicit or rule).id], ttl))
+    case = _Case(
+        layout,
+        _measured(layout, rule, alive, outlook),
+        known,
+        outlook,
+        _ttls(explicit or rule, known[(explicit or rule).id], ttl),
+    )
     plain = _Plan(rule)
     priced = [(_cost(case, plan), plan) for plan in (plain, *_alternatives(case, rule, explicit))]
     nothing = priced[0][0]
     cost, plan = min(priced, key=lambda pair: pair[0])
-    if cost >= nothing * (1 - _WORTH):
+    worth = nothing - _WORTH * layout.total * known[rule.id]["fresh"]
+    if cost >= worth:
         cost, plan = priced[0]
     held = [pair for pair in priced if pair[1].choice == outlook.previous]
-    if held and held[0][0] <= cost * (1 + _CLEARLY) and held[0][0] < nothing * (1 - _WORTH):
+    if held and held[0][0] <= cost * (1 + _CLEARLY) and held[0][0] < worth:
         cost, plan = held[0]
     note = _note(case, plan, cost, nothing)
     by_card = rates is not None and known[rule.id].items() >= rates.items()
@@ -147,6 +154,18 @@ def _idle(layout: Layout, rule: Rule, explicit: Rule | None) -> str:
     if not layout.positions or layout.total < least:
         return f"nothing marked: about {layout.total:,.0f} tokens of {least:,} that are cached at least"
     return ""
+
+
+def _measured(layout: Layout, rule: Rule, alive: Alive, outlook: Outlook) -> Alive:
+    """Entries are counted as the provider reported them, the request by estimate: they are brought to one measure."""
+    name, positions = names(rule, layout), layout.positions
+    near = range(outlook.known, max(outlook.known - _SEARCHED, -1), -1)
+    for index in (*near, *([outlook.opening] if outlook.opening >= 0 else [])):
+        entry = alive(name(index))
+        if entry is not None and positions[index].tokens > 0:
+            ratio = entry.tokens / positions[index].tokens or 1.0
+            return lambda one: (found := alive(one)) and found._replace(tokens=found.tokens / ratio)
+    return alive
 
 
 def _rates(rule: Rule, explicit: Rule, rates: Mapping[str, int] | None) -> dict[str, Mapping[str, int]] | None:

@@ -60,7 +60,7 @@ class Hooks:
         with _passable(), guard(self.kit, "door: request"):
             call = self._call(request)
             if call is not None:
-                plan = self.kit.hold(self.kit.plan(call.body, **self._options(call.route)))
+                plan = self.kit.hold(self.kit.plan(call.body, **self._options(request, call.route)))
                 probing = self._rewrite(request, call, plan)
                 exchange = Exchange(self.kit, plan, adds_usage=probing)
                 exchange.sent()
@@ -71,7 +71,7 @@ class Hooks:
         with _passable(), guard(self.kit, "door: request"):
             call = self._call(request)
             if call is not None:
-                plan = await self.kit.ahold(await self.kit.aplan(call.body, **self._options(call.route)))
+                plan = await self.kit.ahold(await self.kit.aplan(call.body, **self._options(request, call.route)))
                 probing = self._rewrite(request, call, plan)
                 exchange = Exchange(self.kit, plan, adds_usage=probing)
                 await exchange.asent()
@@ -123,13 +123,14 @@ class Hooks:
     def _named(self, platform: str) -> str:
         return self._platform or (self._otherwise if platform == platforms.UNKNOWN.name else platform)
 
-    def _options(self, route: routing.Route) -> Mapping[str, Any]:
+    def _options(self, request: Any, route: routing.Route) -> Mapping[str, Any]:
         return {
             "dialect": route.dialect,
             "platform": self._named(route.platform),
             "model": route.model,
             "stream": route.stream,
             "region": route.region,
+            "fixed": _signed(request),
         }
 
     def _rewrite(self, request: Any, call: Call, plan: Plan) -> bool:
@@ -138,9 +139,11 @@ class Hooks:
         probing = request.url.host not in self._refused and usage_probe.wanted(self.kit, plan)
         if probing:
             raw = usage_probe.ask(raw, plan.body)
+        for name, value in plan.headers.items():
+            request.headers.setdefault(name, value)
         if raw is call.raw:
             return False
-        if request.headers.get("authorization", "").startswith(SIGNED):
+        if _signed(request):
             self.kit.faults.warn("door: signed request", "it is metered, and sent as it is: a change would break it")
             return False
         _put_body(request, raw)
@@ -171,6 +174,10 @@ class Hooks:
         # an answer that is dropped unread would never settle.
         response.request.extensions.pop(self._key, None)
         return bool(response.is_closed)
+
+
+def _signed(request: Any) -> bool:
+    return bool(request.headers.get("authorization", "").startswith(SIGNED))
 
 
 def _put_body(request: Any, raw: bytes) -> None:

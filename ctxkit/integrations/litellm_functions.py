@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ctxkit.kit import Kit
-    from ctxkit.model import Json
+    from ctxkit.model import Json, Plan
 
 __all__ = ["wrap"]
 
@@ -145,7 +145,7 @@ class _Door:
                 return function(*args, **kwargs)
             try:
                 with nested():
-                    response = function(*args, **self._changed(kwargs, exchange))
+                    response = function(*self._placed(args, exchange.plan), **self._changed(args, kwargs, exchange))
             except BaseException as error:
                 exchange.status = _status_of(error)
                 exchange.settle(ended=False)
@@ -171,7 +171,9 @@ class _Door:
                 return await function(*args, **kwargs)
             try:
                 with nested():
-                    response = await function(*args, **self._changed(kwargs, exchange))
+                    response = await function(
+                        *self._placed(args, exchange.plan), **self._changed(args, kwargs, exchange)
+                    )
             except BaseException as error:
                 exchange.status = _status_of(error)
                 await exchange.asettle(ended=False)
@@ -242,10 +244,34 @@ class _Door:
     def _probes(self, plan: Any) -> bool:
         return plan.platform not in _REPORT_ALWAYS and usage_probe.wanted(self._kit, plan)
 
-    def _changed(self, kwargs: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
-        if not exchange.adds_usage:
-            return kwargs
-        return {**kwargs, "stream_options": {**(kwargs.get("stream_options") or {}), "include_usage": True}}
+    def _placed(self, args: tuple[Any, ...], plan: Plan) -> tuple[Any, ...]:
+        """The arguments that were given by their place, as the plan has them."""
+        touched = _touched(plan)
+        named = zip(self._names, args, strict=False)
+        changed = [plan.body[name] if name in touched else value for name, value in named]
+        return (*changed, *args[len(changed) :])
+
+    def _changed(self, args: tuple[Any, ...], kwargs: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
+        """The arguments that were given by name, as the plan has them; the same object when nothing changes."""
+        plan, new = exchange.plan, dict[str, Any]()
+        placed, beyond = self._names[: len(args)], dict[str, Any]()
+        for name in _touched(plan):
+            if name in self._names and name not in placed:
+                new[name] = plan.body[name]
+            elif name not in placed:  # LiteLLM has no argument for it and hands it on as it is
+                beyond[name] = plan.body[name]
+        if beyond:
+            new["extra_body"] = {**beyond, **(kwargs.get("extra_body") or {})}
+        if plan.headers:
+            new["extra_headers"] = {**plan.headers, **(kwargs.get("extra_headers") or {})}
+        if exchange.adds_usage:
+            new["stream_options"] = {**(kwargs.get("stream_options") or {}), "include_usage": True}
+        return {**kwargs, **new} if new else kwargs
+
+
+def _touched(plan: Plan) -> set[str]:
+    """Top-level fields that the plan changed."""
+    return {str(edit.path[0]) for edit in plan.edits if edit.path}
 
 
 def _plain(message: Any) -> Any:
