@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from ctxkit.caching.advice import Advice
     from ctxkit.caching.coldstarts import Tally
     from ctxkit.dialects.base import Dialect
     from ctxkit.metering.ledger import Ledger
@@ -64,6 +65,7 @@ Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answe
 _COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
 _LONGEST_NAME = 256  # characters of a model or tier: they are keys of memories and columns of the ledger
 _WARMING = 10.0  # seconds a fork waits for vocabulary and prices; they take less than one
+_ADVISED = 200_000  # requests that advice looks at
 _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
@@ -567,6 +569,20 @@ class Kit:
 
         money = {"currency": self.policy.currency, "rate": self.policy.usd_rate}
         return report(self.ledger, by=by, since=since, now=self.clock(), **{**money, **options})
+
+    def advice(self, since: str | None = "7d") -> tuple[Advice, ...]:
+        """What pings, another time to live, waiting or prewarming would have saved or cost since then, in hindsight.
+
+        Largest saving first, with its sign; nothing is sent or changed. Looks at 200,000 requests at most.
+
+        Raises:
+            StoreError: the ledger cannot be read.
+        """
+        from ctxkit.metering.report.period import moment, zone_of
+
+        now = self.clock()
+        begin = moment(since, now=now, zone=zone_of(None))
+        return self._upkeep.advice(self.ledger.records(begin, now, limit=_ADVISED), now)
 
     def flush(self) -> None:
         """Write down everything that waits, learned corrections included.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ctxkit import dialects
 from ctxkit.cacheable import Forecast
 from ctxkit.caching import rules
+from ctxkit.caching.advice import Case, advise, turn_of
 from ctxkit.caching.believed import Believed
 from ctxkit.caching.coldprefix import start_of
 from ctxkit.caching.coldstarts import ColdStarts
@@ -29,8 +30,9 @@ from ctxkit.metering.count import Count
 from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from ctxkit.caching.advice import Advice
     from ctxkit.caching.coldprefix import Start
     from ctxkit.caching.coldstarts import Held
     from ctxkit.caching.layout import Layout
@@ -248,6 +250,17 @@ class Upkeep:
             raise ConfigurationError(f"prewarm: {_unknown(platform, name)}")
         marks = self.policy.mode != "observe"
         return prewarmed(body, dialect, rule.prewarm, early=rule.parameters_break_all, marks=marks)
+
+    def advice(self, records: Iterable[Record], now: float) -> tuple[Advice, ...]:
+        """What would have been cheaper over these requests, in hindsight; at the rates of ``now``."""
+        from ctxkit.model import Plan
+
+        def case(platform: str, model: str, dialect: str) -> Case | None:
+            rule = rules.find(platform, model, dialect=dialect, overrides=self.own_rules)
+            rates = self.meter.rates(Plan(None, platform=platform, model=model, created=now))
+            return Case(rule, rates) if rule is not None and rates else None
+
+        return advise(filter(None, map(turn_of, records)), case, until=now)
 
     # ------------------------------------------------------------------ between plan and send
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
+    from ctxkit.caching.advice import Advice
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import Report
 
@@ -19,7 +21,8 @@ _EXAMPLE = """examples:
   ctxkit report                                  by feature, all time
   ctxkit report --by feature,model --since 7d
   ctxkit report --by day --since 2026-11-01 --timezone Europe/Berlin
-  ctxkit report --by label:team --json | jq .total.cost"""
+  ctxkit report --by label:team --json | jq .total.cost
+  ctxkit report --since 7d --advice              what pings, other lives or waiting would have saved"""
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -42,6 +45,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--since", metavar="TIME", help="7d, 24h, today, 2026-11-01, 2026-11-01T14:00")
     parser.add_argument("--until", metavar="TIME", help="the same; a day is included")
     parser.add_argument("--timezone", metavar="ZONE", help="whose days and hours (default: local time)")
+    parser.add_argument("--advice", action="store_true", help="what pings, other lives or waiting would have saved")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object")
     form.add_argument("--csv", action="store_true", help="one line per row")
@@ -52,6 +56,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Print the report; 0, or 2 when there is no ledger."""
     from ctxkit.defaults import home
+    from ctxkit.kit import Kit
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import report
     from ctxkit.policy import Policy
@@ -72,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
             currency=policy.currency,
             rate=policy.usd_rate,
         )
-    _show(found, args)
+        advice = Kit(policy, ledger=ledger).advice(args.since) if args.advice else ()
+    _show(found, advice, args)
     return 0
 
 
@@ -88,12 +94,17 @@ def _complaint(ledger: Ledger) -> str | None:
     return None
 
 
-def _show(report: Report, args: argparse.Namespace) -> None:
+def _show(report: Report, advice: Sequence[Advice], args: argparse.Namespace) -> None:
     if args.json:
-        print(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        told = {"advice": [one.to_dict() for one in advice]} if args.advice else {}
+        print(json.dumps({**report.to_dict(), **told}, indent=2, ensure_ascii=False))
     elif args.csv:
         print(report.to_csv(), end="")
     else:
         from rich.console import Console
 
         Console().print(report)
+        for one in advice:
+            print(f"{one.feature or '(unattributed)'}, {one.model} on {one.platform}: {one.text}")
+        if args.advice and not advice:
+            print("no advice: too little was cached, or nobody knows the prices")
