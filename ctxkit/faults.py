@@ -8,10 +8,10 @@ import threading
 import traceback
 from collections import Counter
 
-from ctxkit.errors import CtxkitError
+from ctxkit.errors import CtxkitError, StoreError
 from ctxkit.forks import on_fork
 
-__all__ = ["Faults"]
+__all__ = ["Faults", "advice_for"]
 
 _log = logging.getLogger("ctxkit")
 
@@ -54,6 +54,11 @@ class Faults:
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""
         self._lock = threading.Lock()
+
+
+def advice_for(error: Exception) -> str:
+    """What to do about a fault: a full disk is nobody's to report."""
+    return "" if isinstance(error, StoreError) else "Please report it."
 
 
 def _say(key: str, message: str, error: BaseException | None = None) -> None:

@@ -15,9 +15,7 @@ Rules of the hall:
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import contextvars
 import functools
 import secrets
 import threading
@@ -26,12 +24,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ctxkit import dialects
+from ctxkit.aside import aside
 from ctxkit.attempts import Attempts, blank_plan
 from ctxkit.caching.prefixes import Hasher, Threads
 from ctxkit.dialects.markers import lifetimes
 from ctxkit.dialects.raw import read as read_answer
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
-from ctxkit.faults import Faults
+from ctxkit.faults import Faults, advice_for
 from ctxkit.forks import on_fork
 from ctxkit.lazily import lazily
 from ctxkit.metering.settling import opening, record_of, unmetered_record
@@ -57,7 +56,6 @@ if TYPE_CHECKING:
 __all__ = ["Kit"]
 
 C = TypeVar("C")
-T = TypeVar("T")
 
 Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answer | Usage | None"
 """What may be settled."""
@@ -226,7 +224,7 @@ class Kit:
                 look = self._look(body, named)
                 long = self._takes_long(blank, look)
         work = functools.partial(self._plan, blank, named, thread, look)
-        return await _aside(work) if long else work()
+        return await aside(work) if long else work()
 
     def _begin(
         self,
@@ -376,13 +374,13 @@ class Kit:
         try:
             self._commit(plan)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
-            self.faults.note("sent", error, _advice_for(error))
+            self.faults.note("sent", error, advice_for(error))
 
     async def asent(self, plan: Plan) -> None:
         """``sent`` for event loops."""
         if self.ledger.sync == "full":
             # The thread has a context of its own: what it noted there is brought back.
-            self._attempts.resume(await _aside(functools.partial(self._sent_in_thread, plan)))
+            self._attempts.resume(await aside(functools.partial(self._sent_in_thread, plan)))
         else:
             self.sent(plan)
 
@@ -440,7 +438,7 @@ class Kit:
     ) -> Record:
         """``settle`` for event loops: a commit that waits for the disk (``sync="full"``) waits in a thread."""
         if self.ledger.sync == "full":
-            return await _aside(functools.partial(self.settle, plan, response, **options))
+            return await aside(functools.partial(self.settle, plan, response, **options))
         return self.settle(plan, response, **options)
 
     def _answer(self, plan: Plan, response: Any, status: int | None) -> Answer | None:
@@ -467,7 +465,7 @@ class Kit:
         try:
             self.ledger.append(record)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
-            self.faults.note("ledger", error, _advice_for(error))
+            self.faults.note("ledger", error, advice_for(error))
         if news:
             self._learn(plan, record)
         self._tell(record)
@@ -502,7 +500,7 @@ class Kit:
             record = unmetered_record(plan, endpoint)
             self.ledger.append(record)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
-            self.faults.note("unmetered", error, _advice_for(error))
+            self.faults.note("unmetered", error, advice_for(error))
         else:
             self._tell(record)
 
@@ -601,24 +599,8 @@ class Kit:
             try:
                 step()
             except Exception as error:  # noqa: BLE001 - who closes has nothing left to do about it
-                self.faults.note("close", error, _advice_for(error))
+                self.faults.note("close", error, advice_for(error))
 
     def _keep_learned(self) -> None:
         if "_meter" in self.__dict__:
             self.store.put(_LEARNED_KEY, self._meter.dump())
-
-
-async def _aside(work: Callable[[], T]) -> T:
-    """``asyncio.to_thread``, but here and now when the loop has no threads any more, because all is ending."""
-    context = contextvars.copy_context()
-    try:
-        waiting = asyncio.get_running_loop().run_in_executor(None, functools.partial(context.run, work))
-    except RuntimeError:
-        return work()
-    return await waiting
-
-
-def _advice_for(error: Exception) -> str:
-    from ctxkit.errors import StoreError
-
-    return "" if isinstance(error, StoreError) else "Please report it."

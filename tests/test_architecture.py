@@ -13,6 +13,7 @@ ROOMS = {"dialects", "hygiene", "caching", "metering", "stores"}
 ABOVE = {"cli", "testing", "integrations", "replay", "pytest_plugin"}
 GROUND = {"cacheable", "errors", "folders", "forks", "model", "money"}  # what every room may stand on
 LEAVES = {
+    "aside": set(),
     "cacheable": {"model"},
     "errors": set(),
     "folders": set(),
