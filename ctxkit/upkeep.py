@@ -142,7 +142,23 @@ class Upkeep:
             return replace(plan, layout=layout, forecast=Forecast(unsupported=_unsupported(plan)))
         foreseen = self._forecast(rule, layout, plan)
         plan = replace(plan, layout=foreseen, forecast=foreseen.forecast)
-        return plan if self._marking is None or plan.fixed else self._marked(plan, conversation, foreseen)
+        if self._marking is not None and not plan.fixed:
+            plan = self._marked(plan, conversation, foreseen)
+        return self._priced(plan)
+
+    def _priced(self, plan: Plan) -> Plan:
+        """The estimate as the forecast has it, where that knows more than the shares that were learned."""
+        foreseen, estimate = plan.layout, plan.estimate
+        if estimate is None or not isinstance(foreseen, Foreseen):
+            return plan
+        certain = foreseen.rule.match in EXACT
+        forecast = foreseen.forecast
+        if forecast.cached_tokens is None or not (certain or foreseen.known):
+            return plan
+        share = 1.0 if certain or forecast.hit_probability is None else forecast.hit_probability
+        read = min(round(forecast.cached_tokens * share), estimate.input_tokens)
+        written = forecast.written if read + sum(forecast.written.values()) <= estimate.input_tokens else {}
+        return replace(plan, estimate=self.meter.foreseen(plan, estimate, read, written))
 
     def _marked(self, plan: Plan, conversation: Conversation, foreseen: Foreseen) -> Plan:
         """The plan with what is said to the provider's cache: its user's call, when something of it fails."""

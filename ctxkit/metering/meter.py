@@ -13,8 +13,10 @@ from ctxkit.metering.count import Count, Counter
 from ctxkit.metering.learning import Learned
 from ctxkit.metering.prices import Prices
 from ctxkit.metering.prices.bounds import cost_range, expected_usage
+from ctxkit.metering.prices.card import charge
 from ctxkit.metering.settling import record_of
 from ctxkit.model import Estimate
+from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,6 +97,15 @@ class Meter:
         return count, Estimate(
             corrected.tokens, corrected.low, corrected.high, usage, cost, corrected.method, corrected.family
         )
+
+    def foreseen(self, plan: Plan, estimate: Estimate, read: int, written: Mapping[str, int]) -> Estimate:
+        """The estimate with the buckets that a forecast of the cache expects, and what they are expected to cost."""
+        fresh = max(estimate.input_tokens - read - sum(written.values()), 0)
+        usage = replace(estimate.usage, fresh=fresh, read=read, written=dict(written))
+        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        if card is None:
+            return replace(estimate, usage=usage)
+        return replace(estimate, usage=usage, cost=replace(estimate.cost, expected=usd_of(charge(card, usage))))
 
     def weights(
         self, conversation: Conversation, digests: Sequence[bytes], *, platform: str, model: str

@@ -147,3 +147,13 @@ def test_the_fresh_rest_is_measured_from_what_was_reported(kit):
     ratio = 4_800 / estimated.forecast.written["5m"]
     assert math.isclose(plan.forecast.fresh, behind * ratio, rel_tol=0.05)
     plain.close()
+
+
+def test_the_expected_cost_goes_by_the_forecast(kit):
+    cold = claude(kit, [user()])
+    kit.settle(cold, Usage(12, 0, {"5m": 2_777}, 5))
+    warm = claude(kit, [user(), said(), user("More")])
+    assert cold.estimate.usage.written == cold.forecast.written
+    assert warm.estimate.usage.read == 2_777
+    assert warm.estimate.usage.input_total == warm.estimate.input_tokens
+    assert warm.estimate.cost.expected < cold.estimate.cost.expected / 5
