@@ -63,7 +63,6 @@ Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answe
 _COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
 _LONGEST_NAME = 256  # characters of a model or tier: they are keys of memories and columns of the ledger
 _WARMING = 10.0  # seconds a fork waits for vocabulary and prices; they take less than one
-_ADVISED = 200_000  # requests that advice looks at
 _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
@@ -319,19 +318,11 @@ class Kit:
         Call it between ``plan`` and sending, and ``began`` when the answer begins; doors do. Waits no longer than the
         policy's ``cold_start_wait``, and gives the plan, forecast anew when it waited for something.
         """
-        try:
-            return self._upkeep.hold(plan)
-        except Exception as error:  # noqa: BLE001 - the user's call is sacred
-            self.faults.note("hold", error, "Please report it; the request went out at once.")
-            return plan
+        return self._upkeep.hold(plan)
 
     async def ahold(self, plan: Plan) -> Plan:
         """``hold`` for event loops: only the task waits."""
-        try:
-            return await self._upkeep.ahold(plan)
-        except Exception as error:  # noqa: BLE001 - the user's call is sacred
-            self.faults.note("hold", error, "Please report it; the request went out at once.")
-            return plan
+        return await self._upkeep.ahold(plan)
 
     @property
     def cold_starts(self) -> Tally:
@@ -576,11 +567,7 @@ class Kit:
         Raises:
             StoreError: the ledger cannot be read.
         """
-        from ctxkit.metering.report.period import moment, zone_of
-
-        now = self.clock()
-        begin = moment(since, now=now, zone=zone_of(None))
-        return self._upkeep.advice(self.ledger.records(begin, now, limit=_ADVISED), now)
+        return self._upkeep.advice(self.ledger, since, self.clock())
 
     def flush(self) -> None:
         """Write down everything that waits, learned corrections included.

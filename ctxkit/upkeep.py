@@ -30,7 +30,7 @@ from ctxkit.metering.count import Count
 from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from ctxkit.caching.advice import Advice
     from ctxkit.caching.coldprefix import Start
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.caching.rules import Rule
     from ctxkit.faults import Faults
+    from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Conversation, Edit, Json, Plan, Record, Usage
     from ctxkit.policy import Policy
@@ -52,6 +53,8 @@ _NOTED = 50  # settlements between two notes of what was learned
 _LOWERED = 500
 
 _ANSWERED = ("settled", "unverified")  # to the end
+_ADVISED = 200_000  # requests that advice looks at
+_AT_ONCE = "Please report it; the request went out at once."
 
 
 class Upkeep:
@@ -267,8 +270,9 @@ class Upkeep:
         marks = self.policy.mode != "observe"
         return prewarmed(body, dialect, rule.prewarm, early=rule.parameters_break_all, marks=marks)
 
-    def advice(self, records: Iterable[Record], now: float) -> tuple[Advice, ...]:
-        """What would have been cheaper over these requests, in hindsight; at the rates of ``now``."""
+    def advice(self, ledger: Ledger, since: str | None, now: float) -> tuple[Advice, ...]:
+        """What would have been cheaper over the requests since then, in hindsight; at the rates of ``now``."""
+        from ctxkit.metering.report.period import moment, zone_of
         from ctxkit.model import Plan
 
         def case(platform: str, model: str, dialect: str) -> Case | None:
@@ -276,21 +280,29 @@ class Upkeep:
             rates = self.meter.rates(Plan(None, platform=platform, model=model, created=now))
             return Case(rule, rates) if rule is not None and rates else None
 
-        return advise(filter(None, map(turn_of, records)), case, until=now)
+        begin = moment(since, now=now, zone=zone_of(None))
+        return advise(filter(None, map(turn_of, ledger.records(begin, now, limit=_ADVISED))), case, until=now)
 
     # ------------------------------------------------------------------ between plan and send
 
     def hold(self, plan: Plan) -> Plan:
         """Wait while another request writes what this one would read, if that pays; the plan, forecast anew."""
-        start = self._start(plan)
-        return plan if start is None else self._told(plan, self.cold_starts.hold(start, self.policy.longest_wait))
+        try:
+            start = self._start(plan)
+            return plan if start is None else self._told(plan, self.cold_starts.hold(start, self.policy.longest_wait))
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("hold", error, _AT_ONCE)
+            return plan
 
     async def ahold(self, plan: Plan) -> Plan:
         """``hold`` for event loops."""
-        start = self._start(plan)
-        return (
-            plan if start is None else self._told(plan, await self.cold_starts.ahold(start, self.policy.longest_wait))
-        )
+        try:
+            start = self._start(plan)
+            bound = self.policy.longest_wait
+            return plan if start is None else self._told(plan, await self.cold_starts.ahold(start, bound))
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("hold", error, _AT_ONCE)
+            return plan
 
     def _start(self, plan: Plan) -> Start | None:
         foreseen = plan.layout
