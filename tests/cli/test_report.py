@@ -147,3 +147,33 @@ def test_an_output_that_has_no_letter_for_a_name_shows_its_number(kept, form):
     told = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True)
     assert b"\\u691c\\u7d22 \\u20ac" in told.stdout
     assert told.stderr == b""
+
+
+def idle_thread(ledger, feature, gap):
+    """Six requests of one thread, so far apart, each of which wrote its prompt anew."""
+    for number in range(6):
+        ledger.append(
+            Record(
+                f"{feature}{number}", f"{feature}{number}", 1, "settled", 200, 1_795_000_000.0 + gap * number,
+                "anthropic.messages", "anthropic", "claude-opus-5", feature=feature, thread=feature,
+                usage=Usage(100, 0, {"5m": 10_000}, 10), cost=Decimal("0.06"), cost_source="card",
+            )
+        )  # fmt: skip
+
+
+def test_advice_is_told_where_it_is_asked_for(ctxkit, home):
+    with Ledger(home / "ledger.db") as ledger:
+        idle_thread(ledger, "agent", 1_200)
+    assert "pings" not in ctxkit()[1]
+    code, out, _ = ctxkit("--advice")
+    assert code == 0
+    assert "agent, claude-opus-5 on anthropic: marking with 1h instead of 5m would have saved $" in out
+    assert "up to " in out
+    told = json.loads(ctxkit("--advice", "--json")[1])
+    assert {advice["kind"] for advice in told["advice"]} == {"ttl", "keep_alive"}
+    assert all(Decimal(advice["saving_usd"]).is_finite() for advice in told["advice"])
+    assert "advice" not in json.loads(ctxkit("--json")[1])
+
+
+def test_where_there_is_no_advice_that_is_said(ctxkit, kept):
+    assert "no advice: too little was cached" in ctxkit("--advice")[1]
