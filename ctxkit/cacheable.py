@@ -193,6 +193,8 @@ class Forecast:
         guaranteed: the provider promises such a hit (else it is an upper bound).
         hit_probability: share of such forecasts that came true so far; ``None`` while too few were settled.
         expires: unix time at which the entry that will be read ends, as far as is known.
+        pings: reads that may keep an idle entry alive before they cost more than writing it again; ``None``: nobody
+            promises that they do, or writes are not billed.
         unsupported: why nothing is forecast (unknown model or platform, a cache that nobody described).
     """
 
@@ -205,4 +207,5 @@ class Forecast:
     guaranteed: bool = False
     hit_probability: float | None = None
     expires: float | None = None
+    pings: int | None = None
     unsupported: str | None = None

@@ -27,6 +27,10 @@ def explain_plan(plan: Plan) -> str:
     lines += [f"edit at {'.'.join(map(str, edit.path))}: {edit.reason}" for edit in plan.edits]
     lines += [f"header {name}: {value}" for name, value in plan.headers.items()]
     lines += plan.notes
+    if plan.forecast is not None and plan.forecast.pings:
+        lines.append(
+            f"an idle entry is worth {plan.forecast.pings} reads that keep it alive; more cost more than writing it again"
+        )
     if not plan.edits:
         lines.append("sent byte for byte as it came")
     return "\n".join(lines)

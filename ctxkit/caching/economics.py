@@ -11,6 +11,7 @@ The statements named in the tests (P6, O14, O15) are the vendors' own examples.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from math import ceil, floor
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -31,6 +32,7 @@ __all__ = [
     "life_spend",
     "lives_by_spend",
     "most_pings",
+    "pings_worth",
     "prewarm_saving",
     "requests_to_expand",
     "storage_rent",
@@ -135,6 +137,12 @@ def most_pings(write: Rate, read: Rate) -> int | None:
     if read <= 0:
         return None
     return max(0, ceil(Fraction(write - read) / Fraction(read)) - 1)
+
+
+@cache
+def pings_worth(write: float, read: float) -> int | None:
+    """:func:`most_pings` by the multiples of a rule, as they are written down."""
+    return most_pings(Fraction(str(write)), Fraction(str(read)))
 
 
 def kept_alive(life: Life, read: Rate, gap: Seconds, *, early: Seconds = 0) -> KeptAlive:

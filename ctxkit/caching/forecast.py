@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.cacheable import Forecast, Miss
 from ctxkit.caching.experience import Known
+from ctxkit.caching.economics import pings_worth
 from ctxkit.caching.simulator.breakpoints import breakpoints
 from ctxkit.caching.simulator.matching import match
 
@@ -88,6 +89,7 @@ def foresee(
         misses=tuple(_expected_misses(rule, layout, matched, tokens)),
         guaranteed=rule.guaranteed,
         hit_probability=probability,
+        pings=_pings(rule, matched),
         expires=matched.entry.expires if matched.entry is not None else None,
     )
     return Foreseen(rule, layout, matched, forecast, tokens, known=known if matched.tokens else None)
@@ -106,6 +108,14 @@ def _known(rule: Rule, layout: Layout, matched: Matched, whole: int) -> Known | 
 def _telling(count: int) -> Sequence[int]:
     """Positions looked at where a prefix may end anywhere: what others may share, and what a conversation goes on from."""
     return range(count) if count <= FIRST + NEWEST else (*range(FIRST), *range(count - NEWEST, count))
+
+
+def _pings(rule: Rule, matched: Matched) -> int | None:
+    ttl = matched.writes[0].ttl if matched.writes else matched.entry.ttl if matched.entry is not None else ""
+    write = rule.write.get(ttl or rule.ttl)
+    if write is None or not rule.read or not rule.refresh or not (rule.certain or rule.guaranteed):
+        return None
+    return pings_worth(write, rule.read)
 
 
 def _measure(layout: Layout, matched: Matched, correction: float) -> Callable[[float], float]:

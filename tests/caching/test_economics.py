@@ -18,6 +18,7 @@ from ctxkit.caching.economics import (
     life_spend,
     lives_by_spend,
     most_pings,
+    pings_worth,
     prewarm_saving,
     requests_to_expand,
     storage_rent,
@@ -72,6 +73,8 @@ def test_the_requests_that_expand_are_the_first_whose_limit_is_passed(length, mi
 @pytest.mark.parametrize(("read", "pings"), [("0.1", 11), ("0.05", 23), ("0.025", 48)])
 def test_pings_that_beat_one_rewrite(read, pings):
     assert most_pings(Fraction("1.25"), Fraction(read)) == pings
+    assert pings_worth(1.25, float(read)) == pings
+    assert most_pings(Fraction("1.25"), 0) is None
 
 
 def test_eleven_pings_are_fifty_five_minutes():
