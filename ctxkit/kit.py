@@ -27,7 +27,6 @@ from ctxkit import dialects
 from ctxkit.aside import aside
 from ctxkit.attempts import Attempts, blank_plan
 from ctxkit.caching.prefixes import Hasher, Threads
-from ctxkit.dialects.markers import lifetimes
 from ctxkit.dialects.raw import read as read_answer
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults, advice_for
@@ -48,7 +47,8 @@ if TYPE_CHECKING:
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.metering.report import Report
-    from ctxkit.model import Conversation, Json, Timing
+    from ctxkit.model import Json, Timing
+    from ctxkit.planning import Look, Planning
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
     from ctxkit.upkeep import Upkeep
@@ -60,14 +60,9 @@ C = TypeVar("C")
 Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answer | Usage | None"
 """What may be settled."""
 
-_COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
-_LONGEST_NAME = 256  # characters of a model or tier: they are keys of memories and columns of the ledger
 _WARMING = 10.0  # seconds a fork waits for vocabulary and prices; they take less than one
 _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
-
-
-_Look: TypeAlias = "tuple[Conversation, list[bytes], list[int]]"
 
 
 class Kit:
@@ -159,6 +154,12 @@ class Kit:
 
         return Upkeep(self.policy, self.store, self._hasher, self._meter, self.faults, self.timer)
 
+    @lazily
+    def _planning(self) -> Planning:
+        from ctxkit.planning import Planning
+
+        return Planning(self._hasher, self._threads, self._meter, self._upkeep, self._attempts)
+
     # ------------------------------------------------------------------ plan
 
     def plan(
@@ -220,8 +221,8 @@ class Kit:
         look, long = None, False
         if named is not None:
             with contextlib.suppress(Exception):  # whatever it is, ``_plan`` meets it again and says so
-                look = self._look(body, named)
-                long = self._takes_long(blank, look)
+                look = self._planning.look(body, named)
+                long = self._planning.takes_long(blank, look)
         work = functools.partial(self._plan, blank, named, thread, look)
         return await aside(work) if long else work()
 
@@ -254,11 +255,11 @@ class Kit:
         )
         return blank, named
 
-    def _plan(self, blank: Plan, named: Dialect | None, thread: str | None, look: _Look | None = None) -> Plan:
+    def _plan(self, blank: Plan, named: Dialect | None, thread: str | None, look: Look | None = None) -> Plan:
         if named is None:
             return replace(blank, unmetered="no wire format known for it")
         try:
-            return self._weigh(blank, *(look or self._look(blank.body, named)), thread=thread)
+            return self._planning.weigh(blank, *(look or self._planning.look(blank.body, named)), thread=thread)
         except (BudgetExceeded, ConfigurationError):
             raise
         except ProviderShapeError as error:
@@ -267,48 +268,6 @@ class Kit:
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("plan", error, "Please report it; the request went out as it was.")
             return replace(blank, dialect="", unmetered=f"internal fault: {type(error).__name__}")
-
-    def _look(self, body: Json, dialect: Dialect) -> _Look:
-        """The request through its dialect, a hash per message, and which messages carry cache markers."""
-        conversation = dialect.view(body)
-        return conversation, *self._hasher.digests(conversation.messages, dialect.identity)
-
-    def _weigh(
-        self, plan: Plan, conversation: Conversation, digests: list[bytes], marked: list[int], *, thread: str | None
-    ) -> Plan:
-        plan = replace(
-            plan,
-            model=(plan.model or conversation.model)[:_LONGEST_NAME],
-            stream=plan.stream or conversation.stream,
-            tier=conversation.tier and conversation.tier[:_LONGEST_NAME],
-        )
-        chain = self._hasher.chain(digests, f"{plan.dialect}\0{plan.scope or ''}")
-        fingerprint = self._hasher.digest((chain[-1:], plan.model, plan.platform, dict(conversation.options)))
-        ttls = lifetimes(conversation.messages[index].value for index in marked) if marked else ()
-        count, estimate = self._meter.estimate(plan, conversation, digests, ttls=ttls)
-        operation, number = self._attempts.operation(plan, fingerprint)
-        plan = replace(
-            plan,
-            estimate=estimate,
-            operation=operation,
-            number=number,
-            thread=thread or self._thread(conversation, chain),
-            prefix=tuple(chain),
-            count=count,
-            fingerprint=fingerprint,
-        )
-        return self._upkeep.foresee(plan, conversation, digests, chain, marked)
-
-    def _thread(self, conversation: Conversation, chain: list[bytes]) -> str:
-        if conversation.server_history:
-            history = self._hasher.digest(conversation.server_history)
-            return self._threads.find([history]) or history.hex()
-        return self._threads.find(chain) or (chain[-1].hex() if chain else "")
-
-    def _takes_long(self, plan: Plan, look: _Look) -> bool:
-        conversation, digests, _ = look
-        model = plan.model or conversation.model
-        return self._meter.uncounted(conversation, digests, platform=plan.platform, model=model) > _COUNT_INLINE
 
     # ------------------------------------------------------------------ cold starts
 
