@@ -181,13 +181,16 @@ class Upkeep:
             rule,
             self._explicit(plan, rule),
             lambda index: wire.blocks(conversation.messages[index]),
-            alive=self.believed.alive(plan.created, shared=True),
+            alive=self.cold_starts.readable(self.believed.alive(plan.created)),
+            shared=self.cold_starts.readable(self.believed.alive(plan.created, shared=True)),
             rates=self.meter.rates(plan),
             feature=_habit(plan),
             thread=plan.thread or "",
         )
         placement = marked.placement
         edits = wire.mark(conversation, marked.wish)
+        if edits and self._marking.refusals.refused(_addition(plan, edits)):
+            return replace(plan, notes=(*plan.notes, "nothing marked: this server refused such a request"))
         plan = replace(plan, notes=(*plan.notes, placement.note), headers={**plan.headers, **marked.headers})
         again = foreseen if not edits else self._forecast(placement.rule, marked.layout, plan)
         plan = replace(plan, layout=again._replace(choice=placement.choice), forecast=again.forecast)
@@ -336,7 +339,15 @@ class Upkeep:
             self.faults.note("caches: settle", error, "Please report it; the record is complete.")
             return record
         finally:
+            self._answered(plan, record.http_status)
             self.cold_starts.ended(plan.attempt, failed=record.status not in _ANSWERED)
+
+    def _answered(self, plan: Plan, status: int | None) -> None:
+        if self._marking is None or not plan.edits:
+            return
+        if self._marking.refusals.answered(_addition(plan, plan.edits), status):
+            where = f"{plan.platform} {plan.model}"
+            self.faults.warn("markers refused", f"{where} answered {status} to a request with what mode 'cache' adds")
 
     def _settled(self, plan: Plan, record: Record) -> Record:
         foreseen = plan.layout
@@ -368,6 +379,12 @@ def _correction(plan: Plan) -> float:
 def _habit(plan: Plan) -> str:
     """Whose habits count: conversations of one feature with one model."""
     return f"{plan.feature or ''}\0{plan.platform}\0{plan.model}"
+
+
+def _addition(plan: Plan, edits: Sequence[Edit]) -> tuple[object, ...]:
+    """What was added to a request, and to whose: what a server takes once it takes again."""
+    fields = {str(edit.path[0]) if len(edit.path) == 1 else "markers" for edit in edits}
+    return (plan.platform, plan.dialect, plan.model, plan.scope, frozenset(fields))
 
 
 def _with_saving(edits: tuple[Edit, ...], placement: Placement) -> tuple[Edit, ...]:

@@ -14,6 +14,7 @@ from ctxkit.cacheable import Breakpoint, Wish
 from ctxkit.caching.habits import Choice, Habits
 from ctxkit.caching.keys import key_of
 from ctxkit.caching.placement import Placement, place
+from ctxkit.caching.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,11 +55,15 @@ class Marking:
         hasher: keyed hashes.
         ttl: time to live to be used, ``"auto"``: chosen.
         isolate: keep scopes apart where a key does so.
+
+    Attributes:
+        refusals: what servers did not take.
     """
 
     def __init__(self, hasher: Hasher, *, ttl: str = "auto", isolate: bool = False) -> None:
         self._hasher, self._ttl, self._isolate = hasher, ttl, isolate
         self._habits = Habits()
+        self.refusals = Refusals()
 
     def decide(
         self,
@@ -68,6 +73,7 @@ class Marking:
         blocks: Callable[[int], Sequence[Block]],
         *,
         alive: Alive,
+        shared: Alive,
         rates: Mapping[str, int] | None,
         feature: str,
         thread: str,
@@ -79,7 +85,8 @@ class Marking:
             rule: how the cache works, as the request stands.
             explicit: how it works for a request that marks for itself, where that is another rule.
             blocks: takes the message of this index apart.
-            alive: the live entry of a name, as far as is believed.
+            alive: the live entry of a name, as far as is believed in this process.
+            shared: the same, others asked too: for what this process has never sent.
             rates: pico-dollars per token by bucket, where prices are known.
             feature: whose habits count.
             thread: id of the conversation.
@@ -89,7 +96,8 @@ class Marking:
         key = key_of(rule, layout, outlook, self._hasher, thread=thread, scope=scope, isolate=self._isolate)
         if key is not None:
             layout = layout.keyed(self._hasher, rule, key.value)
-        placement = place(layout, rule, alive=alive, outlook=outlook, rates=rates, explicit=explicit, ttl=self._ttl)
+        held = shared if outlook.known < 0 else alive
+        placement = place(layout, rule, alive=held, outlook=outlook, rates=rates, explicit=explicit, ttl=self._ttl)
         wish = self._wish(layout, placement, key, blocks)
         headers = {key.header: key.value} if key is not None and key.header else {}
         return Marked(wish, headers, _as_said(layout, placement, wish), placement)

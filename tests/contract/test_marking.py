@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import count
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -210,6 +211,31 @@ def test_a_history_that_the_provider_holds_is_never_edited(kit, provider, record
         client.responses.create(model="gpt-6-sol", input=LONG, previous_response_id="resp_1")
     assert bodies(provider) == [{"input": LONG, "model": "gpt-6-sol", "previous_response_id": "resp_1"}]
     assert not records[0].edits.get("n")
+
+
+def test_a_server_that_refuses_what_is_added_is_not_asked_again(provider, caplog):
+    """A 400 before anything like it was taken; afterwards one is the application's own."""
+    sdk = pytest.importorskip("anthropic")
+    kit = Kit(Policy(mode="cache", cold_start_wait=0))
+    body = claude([{"role": "user", "content": "hello"}])
+    with (
+        sdk.Anthropic(base_url=provider.anthropic_url, api_key="none", max_retries=0) as plain,
+        capture(kit) as records,
+    ):
+        client = kit.wrap(plain)
+        for model, status in (
+            ("opus-5", 400),
+            ("opus-5", 200),
+            ("opus-5-5", 200),
+            ("opus-5-5", 400),
+            ("opus-5-5", 200),
+        ):
+            provider.behave(status=status)
+            with pytest.raises(sdk.BadRequestError) if status == 400 else nullcontext():
+                client.messages.create(**{**body, "model": f"claude-{model}"})
+    kit.close()
+    assert [bool(record.edits.get("n")) for record in records] == [True, False, True, True, True]
+    assert "markers refused" in caplog.text
 
 
 def test_older_models_get_a_key_that_routes(kit, provider, records):
