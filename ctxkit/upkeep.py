@@ -316,6 +316,7 @@ class Upkeep:
             foreseen.layout,
             self.believed.alive(plan.created),
             attempt=plan.attempt,
+            operation=plan.operation,
             now=plan.created,
             pace=(plan.platform, plan.model, plan.stream, round(foreseen.layout.total).bit_length()),
             rates=self.meter.rates(plan),

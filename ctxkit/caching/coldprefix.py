@@ -27,6 +27,7 @@ class Start(NamedTuple):
 
     Attributes:
         attempt: its id.
+        operation: id of the call, shared by its retries, which wait no longer together than one may alone.
         pace: what requests whose answers begin after about the same time have in common.
         at_end: what it writes can be read when its answer ends (else: when it begins).
         life: seconds for which that can be read at least.
@@ -37,6 +38,7 @@ class Start(NamedTuple):
     """
 
     attempt: str
+    operation: str
     pace: Hashable
     at_end: bool
     life: float
@@ -52,6 +54,7 @@ def start_of(
     alive: Alive,
     *,
     attempt: str,
+    operation: str = "",
     now: float = 0.0,
     pace: Hashable = None,
     rates: Mapping[str, int] | None = None,
@@ -69,6 +72,7 @@ def start_of(
         layout: the request.
         alive: the entries that can be read already.
         attempt: its id.
+        operation: see :class:`Start`; default: the attempt.
         now: unix time in seconds.
         pace: see :class:`Start`.
         rates: pico-dollars per token by bucket, as a price card has them; ``None``: only the rule's multiples.
@@ -86,7 +90,7 @@ def start_of(
         return None
     life = min(entry.expires for entry in writes.values()) - now
     reads = partial(_reads, rule, layout, alive)
-    return Start(attempt, pace, rule.visible == "ends", life, found.tokens, writes, reads, least)
+    return Start(attempt, operation or attempt, pace, rule.visible == "ends", life, found.tokens, writes, reads, least)
 
 
 def _writes(rule: Rule, layout: Layout, found: Matched, now: float) -> dict[bytes, Entry]:

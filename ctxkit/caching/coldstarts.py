@@ -49,6 +49,7 @@ _ROUNDS = 3  # requests that one waits for, one after the other
 _MOST_UNDER_WAY = 1_000
 _MOST_OPENED = 100_000  # entries
 _MOST_PACES = 1_000
+_MOST_CALLS = 10_000  # whose waits are remembered, for their retries
 _REMEMBERED = 15  # answers of one pace
 _GRACE = 1.0  # seconds in which those who were woken look at what a request that is over has written
 
@@ -156,6 +157,7 @@ class ColdStarts:
         self._flights: OrderedDict[str, _Flight] = OrderedDict()
         self._writers: dict[bytes, _Flight] = {}
         self._opened: OrderedDict[bytes, _Opened] = OrderedDict()
+        self._waited: OrderedDict[str, float] = OrderedDict()
         self._waiting = 0
         self.tally = Tally()
 
@@ -166,7 +168,7 @@ class ColdStarts:
 
         Say :meth:`began` when its answer begins and :meth:`ended` when it is over, whatever became of it.
         """
-        visit = _Visit(start, self._timer(), bound, _Owner(_thread()))
+        visit = self._visit(start, bound, _Owner(_thread()))
         while True:
             event = threading.Event()
             flight = self._enter(visit, event.set)
@@ -181,7 +183,7 @@ class ColdStarts:
     async def ahold(self, start: Start, bound: float) -> Held:
         """``hold`` for tasks of asyncio; one that is cancelled leaves nothing behind. Other loops never wait."""
         loop, task = _running()
-        visit = _Visit(start, self._timer(), bound, _Owner(_thread(), task))
+        visit = self._visit(start, bound, _Owner(_thread(), task))
         if loop is None:
             visit.give_up()
         while True:
@@ -195,6 +197,9 @@ class ColdStarts:
                     visit.give_up()
             finally:
                 self._leave(visit, flight)
+
+    def _visit(self, start: Start, bound: float, owner: _Owner) -> _Visit:
+        return _Visit(start, self._timer(), bound - self._waited.get(start.operation, 0.0), owner)
 
     def _left(self, visit: _Visit) -> float:
         return max(visit.since + visit.bound - self._timer(), 0.0)
@@ -218,7 +223,7 @@ class ColdStarts:
 
     def _in_front(self, visit: _Visit) -> _Flight | None:
         start, writers = visit.start, self._writers
-        if not writers and not self._opened:
+        if not writers and not self._opened and not visit.rounds:
             return None
         visit.found, _ = start.reads(self._open_entry)
         if visit.rounds >= _ROUNDS or self._waiting >= self._most_waiting:
@@ -259,6 +264,8 @@ class ColdStarts:
         waited = max(self._timer() - visit.since, 0.0) if visit.rounds else 0.0
         with self._lock:
             tally = self.tally
+            if waited:
+                _remember(self._waited, visit.start.operation, waited + self._waited.get(visit.start.operation, 0.0))
             if not visit.rounds:
                 self.tally = tally._replace(first=tally.first + 1)
             elif visit.found > visit.start.already:
@@ -333,6 +340,12 @@ class ColdStarts:
     def _open_entry(self, name: bytes) -> Entry | None:
         opened = self._opened.get(name)
         return opened.entry if opened is not None and opened.until > self._timer() else None
+
+
+def _remember(waited: OrderedDict[str, float], operation: str, seconds: float) -> None:
+    waited[operation] = seconds
+    while len(waited) > _MOST_CALLS:
+        waited.popitem(last=False)
 
 
 def _coming(writers: Mapping[bytes, _Flight], name: bytes) -> Entry | None:

@@ -266,6 +266,15 @@ def test_nobody_waits_longer_than_he_may(gate):
     assert gate._waiting == 0
 
 
+def test_a_call_and_its_retries_wait_no_longer_together_than_one_may(gate):
+    Caller(gate, cold("a")).goes()
+    assert Caller(gate, cold("b", operation="call"), 0.05).goes()
+    again = Caller(gate, cold("b again", operation="call"), 0.05)
+    assert again.goes()
+    assert again.held.waited == 0
+    assert (gate.tally.first, gate.tally.vain) == (2, 1)
+
+
 def test_a_bound_of_nothing_waits_for_nobody(gate):
     Caller(gate, cold("a"), 0).goes()
     assert Caller(gate, cold("b"), 0).goes()
