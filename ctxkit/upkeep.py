@@ -191,15 +191,22 @@ class Upkeep:
         edits = wire.mark(conversation, marked.wish)
         if edits and self._marking.refusals.refused(_addition(plan, edits)):
             return replace(plan, notes=(*plan.notes, "nothing marked: this server refused such a request"))
-        plan = replace(plan, notes=(*plan.notes, placement.note), headers={**plan.headers, **marked.headers})
-        again = foreseen if not edits else self._forecast(placement.rule, marked.layout, plan)
-        plan = replace(plan, layout=again._replace(choice=placement.choice), forecast=again.forecast)
+        notes, headers = (*plan.notes, placement.note), {**plan.headers, **marked.headers}
         if not edits:
-            return plan
+            return replace(plan, layout=foreseen._replace(choice=placement.choice), notes=notes, headers=headers)
+        again = self._forecast(placement.rule, marked.layout, plan)
         edits = _with_saving(edits, placement)
         ttls = tuple(dict.fromkeys(ttl or placement.rule.ttl for ttl in marked.layout.marks.values()))
-        estimate = self.meter.bounded(plan, conversation, plan.estimate, ttls) if plan.estimate else None
-        return replace(plan, body=dialect.apply(plan.body, edits), edits=(*plan.edits, *edits), estimate=estimate)
+        return replace(
+            plan,
+            body=dialect.apply(plan.body, edits),
+            edits=(*plan.edits, *edits),
+            estimate=self.meter.bounded(plan, conversation, plan.estimate, ttls) if plan.estimate else None,
+            layout=again._replace(choice=placement.choice),
+            forecast=again.forecast,
+            notes=notes,
+            headers=headers,
+        )
 
     def _explicit(self, plan: Plan, rule: Rule) -> Rule | None:
         """How the cache works for a request that marks for itself, where that is another rule."""

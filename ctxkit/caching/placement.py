@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.caching.expected import expected_cost, relative_rates
 from ctxkit.caching.habits import Choice
+from ctxkit.caching.layout import Layout
 from ctxkit.caching.simulator import names, refusal
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from ctxkit.caching.habits import Outlook
-    from ctxkit.caching.layout import Layout
     from ctxkit.caching.rules.rule import Rule
     from ctxkit.caching.simulator.entries import Alive
 
@@ -92,6 +92,7 @@ class _Case:
 
     layout: Layout
     alive: Alive
+    entry: int
     rates: Mapping[str, Mapping[str, int]]
     outlook: Outlook
     ttls: Sequence[str]
@@ -122,13 +123,9 @@ def place(
     known = None if reason else _rates(rule, explicit or rule, rates)
     if known is None:
         return Placement(rule, note=reason or "nothing marked: what a cached token costs there is not known")
-    case = _Case(
-        layout,
-        _measured(layout, rule, alive, outlook),
-        known,
-        outlook,
-        _ttls(explicit or rule, known[(explicit or rule).id], ttl),
-    )
+    entry = _nearest(layout, rule, alive, outlook)
+    measured = _measured(layout, rule, alive, entry if entry >= 0 else outlook.opening)
+    case = _Case(layout, measured, entry, known, outlook, _ttls(explicit or rule, known[(explicit or rule).id], ttl))
     plain = _Plan(rule)
     priced = [(_cost(case, plan), plan) for plan in (plain, *_alternatives(case, rule, explicit))]
     nothing = priced[0][0]
@@ -156,16 +153,20 @@ def _idle(layout: Layout, rule: Rule, explicit: Rule | None) -> str:
     return ""
 
 
-def _measured(layout: Layout, rule: Rule, alive: Alive, outlook: Outlook) -> Alive:
-    """Entries are counted as the provider reported them, the request by estimate: they are brought to one measure."""
-    name, positions = names(rule, layout), layout.positions
+def _nearest(layout: Layout, rule: Rule, alive: Alive, outlook: Outlook) -> int:
+    """The live entry that ends last, looked for near the last position that was sent before; -1: none."""
+    name = names(rule, layout)
     near = range(outlook.known, max(outlook.known - _SEARCHED, -1), -1)
-    for index in (*near, *([outlook.opening] if outlook.opening >= 0 else [])):
-        entry = alive(name(index))
-        if entry is not None and positions[index].tokens > 0:
-            ratio = entry.tokens / positions[index].tokens or 1.0
-            return lambda one: (found := alive(one)) and found._replace(tokens=found.tokens / ratio)
-    return alive
+    return next((index for index in near if alive(name(index)) is not None), -1)
+
+
+def _measured(layout: Layout, rule: Rule, alive: Alive, index: int) -> Alive:
+    """Entries are counted as the provider reported them, the request by estimate: they are brought to one measure."""
+    entry = alive(names(rule, layout)(index)) if index >= 0 else None
+    if entry is None or not entry.tokens or not layout.positions[index].tokens:
+        return alive
+    ratio = entry.tokens / layout.positions[index].tokens
+    return lambda one: (found := alive(one)) and found._replace(tokens=found.tokens / ratio)
 
 
 def _rates(rule: Rule, explicit: Rule, rates: Mapping[str, int] | None) -> dict[str, Mapping[str, int]] | None:
@@ -303,12 +304,11 @@ def _anchors(case: _Case, rule: Rule, tail: int, marked: set[int]) -> Iterator[i
     reach = 1 if rule.match == "endings" and not rule.automatic else rule.lookback
     if reach is None:
         return
-    known = case.outlook.known
-    if known < 0:  # another process may have written: look further back, as far as slots go
+    if case.outlook.known < 0:  # another process may have written: look further back, as far as slots go
         steps = range(tail - reach + 1, case.outlook.opening, 1 - reach) if reach > 1 else ()
         yield from (at for at in steps if at not in marked and _able(case.layout, rule, at))
         return
-    entry = _last_entry(case, rule, known)
+    entry = case.entry
     if entry < 0 or any(entry <= mark < entry + reach for mark in marked):
         return
     near = range(entry, min(entry + reach, tail))
@@ -320,23 +320,18 @@ def _able(layout: Layout, rule: Rule, at: int) -> bool:
     return position.markable and position.tier in rule.tiers and position.tokens >= (rule.minimum or 0)
 
 
-def _last_entry(case: _Case, rule: Rule, known: int) -> int:
-    """The live entry that ends last; looked for near the last position that was sent before."""
-    name = names(rule, case.layout)
-    for index in range(known, max(known - _SEARCHED, -1), -1):
-        if case.alive(name(index)) is not None:
-            return index
-    return -1
-
-
 # ---- What they cost ---------------------------------------------------------------------------------------------------
 
 
 def _as_marked(layout: Layout, plan: _Plan) -> Layout:
     """The request as it would be sent."""
-    marks = {**layout.marks, **{point.at: point.ttl for point in plan.points}}
-    ask = replace(layout.ask, mode=plan.mode or layout.ask.mode, ttl=plan.ttl or layout.ask.ttl)
-    return replace(layout, marks=marks, ask=ask)
+    marks, ask = layout.marks, layout.ask
+    if plan.points:
+        marks = {**marks, **{point.at: point.ttl for point in plan.points}}
+    if plan.mode or plan.ttl:
+        ask = replace(ask, mode=plan.mode or ask.mode, ttl=plan.ttl or ask.ttl)
+    # Not ``replace``: six of them are made for each request.
+    return Layout(layout.space, layout.positions, marks, ask, layout.keys, layout.total, layout.sources)
 
 
 def _cost(case: _Case, plan: _Plan) -> float:
