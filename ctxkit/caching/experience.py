@@ -9,26 +9,31 @@ settled that is the bound itself.
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import OrderedDict, deque
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["Experience", "Known", "Way"]
+__all__ = ["CERTAIN", "WAYS", "Experience", "Known", "Way"]
 
 Way: TypeAlias = Literal["rule", "short", "again", "answer", "answer_short"]
 """How a read is foreseen: by the ``rule`` alone; the rule less what usually was missing (``short``); what the request
 before read (``again``); with that request's answer (``answer``), and that less what usually was missing."""
 
-_WAYS: tuple[Way, ...] = ("rule", "short", "again", "answer", "answer_short")
+WAYS: tuple[Way, ...] = ("rule", "short", "again", "answer", "answer_short")
+CERTAIN: tuple[Way, ...] = ("rule", "answer")
+"""For caches that keep what they should, an engine of one's own: only whether answers are sent back as they came differs."""
+
 _LATELY = 16  # errors that decide which way is believed
 _SHORTFALLS = 32
 _CAME = 64  # expected reads that the probability is made of
+_READS = 16  # different reads, of which the step is learned
 _LEAST = 3  # settlements before anything is concluded
 _DOUBT = 30  # expected reads of which next to none came, after which a rule is relied upon no more
 _DOUBTED = 0.05
@@ -44,6 +49,7 @@ class Known(NamedTuple):
         again: tokens that the request which sent that prefix read itself; ``None``: unknown.
         step: reads are a multiple of it.
         most: no more than this can be read: the prompt less its last token.
+        stepped: the step is that of the rule's own, or was learned: errors tell of the way and not of the step.
     """
 
     bound: int
@@ -52,18 +58,24 @@ class Known(NamedTuple):
     again: int | None
     step: int
     most: int
+    stepped: bool = True
 
 
 class _Model:
     """What was learned of one rule and model."""
 
-    __slots__ = ("came", "errors", "least", "shortfalls")
+    __slots__ = ("came", "errors", "least", "reads", "shortfalls")
 
     def __init__(self) -> None:
-        self.errors: dict[Way, deque[float]] = {way: deque(maxlen=_LATELY) for way in _WAYS}
+        self.errors: dict[Way, deque[float]] = {way: deque(maxlen=_LATELY) for way in WAYS}
         self.shortfalls: dict[Way, deque[float]] = {way: deque(maxlen=_SHORTFALLS) for way in ("rule", "answer")}
         self.came: deque[bool] = deque(maxlen=_CAME)
         self.least: int | None = None
+        self.reads: deque[int] = deque(maxlen=_READS)  # different ones
+
+    def step(self) -> int | None:
+        """What all reads are a multiple of; ``None`` before enough different ones were seen."""
+        return math.gcd(*self.reads) if len(self.reads) >= _LEAST else None
 
     def foreseen(self, way: Way, known: Known) -> int:
         if way == "rule" or (way == "again" and not known.again):
@@ -80,12 +92,17 @@ class _Model:
         seen = self.shortfalls[way]
         return max(median(seen) - (step / 2 if step > 1 else 0), 0.0) if len(seen) >= _LEAST else 0.0
 
-    def best(self) -> Way:
+    def best(self, ways: Sequence[Way]) -> Way:
         """The way that erred least lately; of equals, the simplest."""
-        return min(_WAYS, key=lambda way: median(self.errors[way]) if len(self.errors[way]) >= _LEAST else 0.0)
+        return min(ways, key=self._error)
+
+    def _error(self, way: Way) -> tuple[float, float]:
+        """The median, because what is foreseen is wrong by much at times; where that is the same, the mean."""
+        seen = self.errors[way]
+        return (median(seen), fmean(seen)) if len(seen) >= _LEAST else (0.0, 0.0)
 
     def note(self, known: Known, read: int) -> None:
-        for way in _WAYS:
+        for way in WAYS:
             self.errors[way].append(abs(self.foreseen(way, known) - read) / read)
         self.shortfalls["rule"].append(float(known.prompt - read))
         self.shortfalls["answer"].append(float(known.prompt + known.answer - read))
@@ -107,12 +124,12 @@ class Experience:
         if stored:
             self._load(stored)
 
-    def tokens(self, rule: str, model: str, known: Known) -> int:
+    def tokens(self, rule: str, model: str, known: Known, ways: Sequence[Way] = WAYS) -> int:
         """What will be read, if the prefix is alive."""
         held = self._models.get((rule, model))
         if held is None:
             return known.bound
-        return held.foreseen(held.best(), known)
+        return held.foreseen(held.best(ways), known)
 
     def probability(self, rule: str, model: str) -> float | None:
         """Share of expected reads that came; ``None`` while too few were settled."""
@@ -123,6 +140,11 @@ class Experience:
         """So many expected reads did not come that the rule cannot be right."""
         held = self._models.get((rule, model))
         return held is not None and len(held.came) >= _DOUBT and sum(held.came) < _DOUBTED * len(held.came)
+
+    def step(self, rule: str, model: str) -> int | None:
+        """What all reported reads are a multiple of (the blocks of an engine); ``None``: not known yet."""
+        held = self._models.get((rule, model))
+        return held.step() if held is not None else None
 
     def least(self, rule: str, model: str) -> int | None:
         """The smallest read that was reported: a minimum above it does not hold."""
@@ -145,9 +167,11 @@ class Experience:
                 self._models.popitem(last=False)
             if read > 0:
                 held.least = read if held.least is None else min(held.least, read)
+                if read not in held.reads:
+                    held.reads.append(read)
             if known is not None:
                 held.came.append(read > 0)
-                if read > 0:
+                if read > 0 and known.stepped:
                     held.note(known, read)
 
     def dump(self) -> bytes:
@@ -173,6 +197,7 @@ def _plain(model: _Model) -> dict[str, object]:
         "shortfalls": {way: list(seen) for way, seen in model.shortfalls.items()},
         "came": list(model.came),
         "least": model.least,
+        "reads": list(model.reads),
     }
 
 
@@ -183,6 +208,7 @@ def _model(plain: Mapping[str, Mapping[str, list[float]]]) -> _Model:
     for way, shortfalls in model.shortfalls.items():
         shortfalls.extend(float(tokens) for tokens in plain["shortfalls"].get(way, ()))
     model.came.extend(bool(came) for came in plain["came"])
+    model.reads.extend(int(read) for read in plain["reads"])
     least = plain["least"]
     model.least = least if isinstance(least, int) else None
     return model

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.cacheable import Forecast, Miss
-from ctxkit.caching.experience import Known
 from ctxkit.caching.economics import pings_worth
+from ctxkit.caching.experience import CERTAIN, WAYS, Known
 from ctxkit.caching.simulator.breakpoints import breakpoints
 from ctxkit.caching.simulator.matching import match
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from ctxkit.caching.habits import Choice
     from ctxkit.caching.layout import Layout
     from ctxkit.caching.rules.rule import Rule
-    from ctxkit.caching.simulator.entries import Alive, Matched
+    from ctxkit.caching.simulator.entries import Alive, Entry, Matched
 
 __all__ = ["EXACT", "FIRST", "NEWEST", "Foreseen", "foresee"]
 
 EXACT = ("marks", "endings", "handle")
 """Ways of matching in which what is read ends where something was marked, to the token."""
 FIRST, NEWEST = 16, 48  # positions from the begin and from the end of a prompt
+_ALIKE, _FRAME = (0.5, 2.0), 16  # how far an answer may be from its estimate, and the tokens of a message's frame
 _ODD = (0.25, 4.0)  # a reported prefix that is further from its estimate says that one of them is not what it seems
 
 
@@ -72,10 +73,13 @@ def foresee(
     if matched.entry is not None and matched.entry.tokens >= layout.total:
         # The estimate is too low: a prefix cannot have more tokens than the whole.
         matched = match(rule, replace(layout, total=whole), alive, among=_telling(len(layout.positions)))
-    known = _known(rule, layout, matched, whole)
     model, probability = layout.space.model, None
+    step = experience.step(rule.id, model) if experience is not None and rule.match == "prefix" else None
+    known = _known(rule, layout, matched, whole, step, tokens)
     if known is not None and experience is not None:
-        read = experience.tokens(rule.id, model, known) if rule.match not in EXACT else known.bound
+        read = known.bound
+        if rule.match not in EXACT:
+            read = experience.tokens(rule.id, model, known, CERTAIN if rule.certain else WAYS)
         read = read if read >= (rule.minimum or 0) else 0
         matched = matched._replace(tokens=read, most=max(read, matched.most))
         probability = experience.probability(rule.id, model)
@@ -95,14 +99,29 @@ def foresee(
     return Foreseen(rule, layout, matched, forecast, tokens, known=known if matched.tokens else None)
 
 
-def _known(rule: Rule, layout: Layout, matched: Matched, whole: int) -> Known | None:
+def _known(
+    rule: Rule, layout: Layout, matched: Matched, whole: int, step: int | None, tokens: Callable[[float], float]
+) -> Known | None:
     entry = matched.entry
     if entry is None or matched.read < 0:
         return None
-    follows = layout.positions[matched.read + 1].role if matched.read + 1 < len(layout.positions) else ""
-    answer = entry.answer if follows == "assistant" else 0.0
+    answer = _answer(layout, matched, entry, tokens)
     again = entry.again if entry.again >= 0 else None
-    return Known(matched.tokens, entry.tokens, answer, again, rule.granularity, max(whole - 1, 0))
+    most, size = max(whole - 1, 0), step or rule.granularity
+    bound = matched.tokens if rule.match != "prefix" else int(min(entry.tokens, most)) // size * size
+    return Known(bound, entry.tokens, answer, again, size, most, rule.match != "prefix" or step is not None)
+
+
+def _answer(layout: Layout, matched: Matched, entry: Entry, tokens: Callable[[float], float]) -> float:
+    """Tokens of the answer behind what is read, where the next message is about as long: it is sent back."""
+    positions, after = layout.positions, matched.read + 1
+    if after >= len(positions) or positions[after].role != "assistant" or not entry.answer:
+        return 0.0
+    while after + 1 < len(positions) and positions[after + 1].message == positions[after].message:
+        after += 1
+    sent = tokens(positions[after].tokens) - entry.tokens
+    least, most = _ALIKE
+    return entry.answer if least * entry.answer - _FRAME <= sent <= most * entry.answer + _FRAME else 0.0
 
 
 def _telling(count: int) -> Sequence[int]:

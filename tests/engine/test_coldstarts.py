@@ -14,7 +14,7 @@ from tests.engine.test_engine import ENGINE, model  # noqa: F401 - a fixture
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not ENGINE, reason="no engine: set CTXKIT_ENGINE to the URL of a vLLM server"),
+    pytest.mark.skipif(not ENGINE, reason="no engine: set CTXKIT_ENGINE_URL to the URL of a vLLM server"),
 ]
 
 

@@ -1,6 +1,6 @@
 """Against a real inference engine (vLLM): its usage, cache figures and streams, read through the real SDKs.
 
-Set ``CTXKIT_ENGINE`` to the base URL of a vLLM server (``http://127.0.0.1:8127``) started with
+Set ``CTXKIT_ENGINE_URL`` to the base URL of a vLLM server (``http://127.0.0.1:8127``) started with
 ``--enable-prefix-caching --enable-prompt-tokens-details``; skipped where there is none.
 """
 
@@ -13,10 +13,10 @@ import pytest
 from ctxkit import Kit, Policy
 from ctxkit.testing import capture
 
-ENGINE = os.environ.get("CTXKIT_ENGINE")
+ENGINE = os.environ.get("CTXKIT_ENGINE_URL") or os.environ.get("CTXKIT_ENGINE")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not ENGINE, reason="no engine: set CTXKIT_ENGINE to the URL of a vLLM server"),
+    pytest.mark.skipif(not ENGINE, reason="no engine: set CTXKIT_ENGINE_URL to the URL of a vLLM server"),
 ]
 
 
