@@ -11,7 +11,7 @@ The statements named in the tests (P6, O14, O15) are the vendors' own examples.
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache
+from functools import lru_cache
 from math import ceil, floor
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -139,7 +139,7 @@ def most_pings(write: Rate, read: Rate) -> int | None:
     return max(0, ceil(Fraction(write - read) / Fraction(read)) - 1)
 
 
-@cache
+@lru_cache(maxsize=256)
 def pings_worth(write: float, read: float) -> int | None:
     """:func:`most_pings` by the multiples of a rule, as they are written down."""
     return most_pings(Fraction(str(write)), Fraction(str(read)))
