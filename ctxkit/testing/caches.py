@@ -187,14 +187,16 @@ class SimulatedCaches:
             if outcome.error is not None:
                 return Pending(ask, outcome.error)
             told = self._compare(ask, layout, rule, outcome)
+            at = [self.clock()]
+            if rule is not None and rule.visible == "starts":
+                self._commit(outcome, rule, at)
         answered = _told(ask._replace(told=told), outcome)
-        if rule is None:
+        if rule is None or not at:
             return Pending(answered)
-        at = [self.clock()]
 
         def begins() -> None:
             at[0] = self.clock()
-            if rule.visible in ("starts", "begins"):
+            if rule.visible == "begins":
                 self._commit(outcome, rule, at)
 
         def ends() -> None:

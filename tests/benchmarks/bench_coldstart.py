@@ -109,6 +109,8 @@ class Scene:
                 await gate.ahold(one, bound)
         waited = time() - began
         outcome = look(self.state, layout, self.rule, NOW + time())
+        if self.rule.visible == "starts":
+            self.state = commit(self.state, outcome, self.rule, begins=NOW + time(), ends=NOW + time())
         await asyncio.sleep(LATENCY + (outcome.total - outcome.read) / COMPUTED)
         begins = NOW + time()
         first = time() - began

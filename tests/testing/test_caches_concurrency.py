@@ -53,6 +53,14 @@ def test_a9_cold_requests_that_start_together_all_write() -> None:
     assert found == [(0, 600)] * 4
 
 
+def test_an_engine_shares_what_it_is_still_computing() -> None:
+    caches = SimulatedCaches(clock=Clock(), platform="vllm")
+    asked = {"model": "llama-3-8b", "messages": [{"role": "user", "content": text(1_600, "shared")}]}
+    with FakeProvider(caches=caches, delay=0.5, answer=Gate(4)) as provider, ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: call(provider, asked), range(4)))
+    assert sorted(outcome.read for outcome in caches.outcomes) == [0, 1_584, 1_584, 1_584]
+
+
 def test_an_entry_is_there_once_the_answer_begins_while_it_still_streams() -> None:
     caches = SimulatedCaches(clock=Clock())
     with FakeProvider(text="one two three four", caches=caches) as provider:
