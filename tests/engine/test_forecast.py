@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not ENGINE, reason="no engine: set CTXKIT_ENGINE_URL to the URL of a vLLM server"),
 ]
-WORDS = "alpha beta gamma delta cache prefix model token engine block window".split()
+WORDS = ["alpha", "beta", "gamma", "delta", "cache", "prefix", "model", "token", "engine", "block", "window"]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def teach(ask, chance):
     messages = opening(chance)
     seen = set()
     while len(seen) < 8:  # fewer may all be multiples of twice the size by chance
-        messages.append({"role": "user", "content": words(chance, 150)})
+        messages.append({"role": "user", "content": words(chance, chance.randrange(20, 200))})
         _, usage, _ = ask(messages, 1)
         seen.update({usage.read} - {0})
         messages.append({"role": "assistant", "content": words(chance, 20)})
