@@ -17,8 +17,10 @@ from ctxkit.caching.advice import Case, advise, turn_of
 from ctxkit.caching.believed import Believed
 from ctxkit.caching.coldprefix import start_of
 from ctxkit.caching.coldstarts import ColdStarts
+from ctxkit.caching.diagnosing import Diagnosing
 from ctxkit.caching.experience import Experience
-from ctxkit.caching.forecast import EXACT, Foreseen, foresee
+from ctxkit.caching.forecast import EXACT, Foreseen, foresee, told
+from ctxkit.caching.imprint import Seen
 from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
 from ctxkit.caching.reconcile import reconciled
@@ -32,6 +34,7 @@ from ctxkit.money import usd_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ctxkit.cacheable import Diagnosis
     from ctxkit.caching.advice import Advice
     from ctxkit.caching.coldprefix import Start
     from ctxkit.caching.coldstarts import Held
@@ -79,11 +82,12 @@ class Upkeep:
         self.faults = faults
         self.believed = Believed(store)
         self.cold_starts = ColdStarts(timer)
+        self.diagnosing = Diagnosing(store, hasher, self.believed.held)
         self._layouts = Layouts()
         self._lowered: dict[tuple[str, int, int], Rule] = {}
         self._noted = 0
         active = policy.mode != "observe"
-        self._marking = Marking(hasher, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
+        self._marking = Marking(hasher, store, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
         self._renew()
         on_fork(self, "_renew")
 
@@ -147,7 +151,7 @@ class Upkeep:
         plan = replace(plan, layout=foreseen, forecast=foreseen.forecast)
         if self._marking is not None and not plan.fixed:
             plan = self._marked(plan, conversation, foreseen)
-        return self._priced(plan)
+        return self._priced(_with_seen(plan, Seen(conversation.messages, digests, chain)))
 
     def _priced(self, plan: Plan) -> Plan:
         """The estimate as the forecast has it, where that knows more than the shares that were learned."""
@@ -216,6 +220,8 @@ class Upkeep:
     def sent(self, plan: Plan) -> None:
         """The request left: what it was tells what is to be expected of the next ones."""
         foreseen = plan.layout
+        if isinstance(foreseen, Foreseen):
+            self.diagnosing.left(plan.attempt, foreseen, plan.created)
         if self._marking is None or plan.number > 1 or not isinstance(foreseen, Foreseen) or foreseen.choice is None:
             return
         self._marking.sent(_habit(plan), foreseen.layout, plan.created, foreseen.choice)
@@ -334,21 +340,30 @@ class Upkeep:
         foreseen = plan.layout
         if not held.reads or not isinstance(foreseen, Foreseen):
             return plan
-        again = self._forecast(foreseen.rule, foreseen.layout, plan)._replace(choice=foreseen.choice)
+        again = self._forecast(foreseen.rule, foreseen.layout, plan)._replace(
+            choice=foreseen.choice, seen=foreseen.seen
+        )
         return replace(plan, layout=again, forecast=again.forecast)
 
     # ------------------------------------------------------------------ after
 
-    def settled(self, plan: Plan, record: Record) -> Record:
+    def began(self, plan: Plan) -> None:
+        """The answer begins: what the request wrote can be read."""
+        self.cold_starts.began(plan.attempt)
+        if isinstance(plan.layout, Foreseen):
+            self.diagnosing.began(plan.attempt, plan.layout)
+
+    def settled(self, plan: Plan, record: Record, said: Diagnosis | None = None) -> Record:
         """Let what was reported correct what is believed; the record, with why it read less than it might have."""
         try:
-            return self._settled(plan, record)
+            return self._settled(plan, record, said)
         except Exception as error:  # noqa: BLE001 - the record stands
             self.faults.note("caches: settle", error, "Please report it; the record is complete.")
             return record
         finally:
             self._answered(plan, record.http_status)
             self.cold_starts.ended(plan.attempt, failed=record.status not in _ANSWERED)
+            self.diagnosing.ended(plan.attempt)
 
     def _answered(self, plan: Plan, status: int | None) -> None:
         if self._marking is None or not plan.edits:
@@ -357,15 +372,41 @@ class Upkeep:
             where = f"{plan.platform} {plan.model}"
             self.faults.warn("markers refused", f"{where} answered {status} to a request with what mode 'cache' adds")
 
-    def _settled(self, plan: Plan, record: Record) -> Record:
+    def _settled(self, plan: Plan, record: Record, said: Diagnosis | None) -> Record:
         foreseen = plan.layout
+        if plan.forecast is not None:
+            record = replace(record, forecast=told(plan.forecast))
         if not isinstance(foreseen, Foreseen) or record.usage is None or record.status != "settled":
             return record
-        entries, gone = reconciled(foreseen, record.usage, plan.created)
+        usage = record.usage
+        record = self._diagnosed(plan, foreseen, record, usage, said)  # before anything is learned from it
+        entries, gone = reconciled(foreseen, usage, plan.created)
         self.believed.drop(gone, plan.created)
         self.believed.keep(entries)
-        self._learn(foreseen, record.usage)
+        self._learn(foreseen, usage)
         return replace(record, forecast_read=foreseen.forecast.cached_tokens)
+
+    def _diagnosed(
+        self, plan: Plan, foreseen: Foreseen, record: Record, usage: Usage, said: Diagnosis | None
+    ) -> Record:
+        """The record with why it read less than it might have, and what that cost."""
+        try:
+            miss = self.diagnosing.settled(
+                plan.attempt,
+                plan.created,
+                foreseen,
+                usage,
+                thread=plan.thread or "",
+                feature=plan.feature,
+                said=said,
+            )
+        except Exception as error:  # noqa: BLE001 - what was reported is to be learned from all the same
+            self.faults.note("caches: diagnosis", error, "Please report it; the record names no reason of a miss.")
+            return record
+        if miss is None:
+            return record
+        cost = self.meter.missed(plan, usage, miss.tokens)
+        return replace(record, miss_reason=miss.reason, miss_tokens=miss.tokens, miss_cost=cost, miss=miss)
 
     def _learn(self, foreseen: Foreseen, usage: Usage) -> None:
         total, read = usage.input_total, usage.read
@@ -375,6 +416,10 @@ class Upkeep:
         self._noted += 1
         if self._noted % _NOTED == 0:
             self.store.put(_EXPERIENCE, self.experience.dump())
+
+
+def _with_seen(plan: Plan, seen: Seen) -> Plan:
+    return replace(plan, layout=plan.layout._replace(seen=seen)) if isinstance(plan.layout, Foreseen) else plan
 
 
 def _correction(plan: Plan) -> float:

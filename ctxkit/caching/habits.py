@@ -5,20 +5,22 @@ was sent before tells three things apart: the request goes on with a conversatio
 tools and instructions; it is new. What was sent at the end of a request and is not sent again with the next one
 (reminders, the time of day) is volatile, and so is what changes within tools and instructions.
 
-Everything is counted in this process and bounded; nothing of a prompt is kept but keyed hashes.
+Everything is counted in this process and bounded; nothing of a prompt is held but keyed hashes. What was learned of a
+feature, not of its prompts, outlives the process (``dump`` and ``load``).
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict, deque
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ctxkit.caching.layout import Layout, Position
 
@@ -34,6 +36,7 @@ _PATIENCE = 60.0  # seconds after which a request that nobody followed up counts
 _SAMPLES = 64
 _FAR = 10.0  # requests that are looked ahead
 _TAILS = 3  # continuations that have to agree on what is volatile
+_KEPT = 200  # features whose figures are kept
 _LAST_ENDS = 4
 _INSTRUCTIONS = frozenset({"system", "developer"})
 
@@ -101,11 +104,11 @@ class Outlook(NamedTuple):
 class _Asked:
     """One request that was sent."""
 
-    __slots__ = ("aged", "begun", "choice", "count", "followed", "time")
+    __slots__ = ("begun", "choice", "count", "followed", "time")
 
     def __init__(self, time: float, count: int, choice: Choice, *, begun: bool) -> None:
         self.time, self.count, self.choice, self.begun = time, count, choice, begun
-        self.followed = self.aged = False
+        self.followed = False
 
 
 class _Feature:
@@ -119,6 +122,24 @@ class _Feature:
         self.lost: deque[int] = deque(maxlen=_TAILS)
         self.young: deque[_Asked] = deque(maxlen=1_000)
         self.aged: deque[_Asked] = deque(maxlen=_SAMPLES)
+
+    def figures(self) -> dict[str, list[Any]]:
+        """Everything, as JSON has it."""
+        told = [[asked.begun, asked.followed] for asked in (*self.aged, *self.young)]
+        return {"gaps": list(self.gaps), "grown": list(self.grown), "lost": list(self.lost), "told": told}
+
+    @classmethod
+    def of(cls, figures: Mapping[str, Any]) -> _Feature:
+        """From what :meth:`figures` gave."""
+        feature = cls()
+        feature.gaps.extend(map(float, figures["gaps"]))
+        feature.grown.extend(map(float, figures["grown"]))
+        feature.lost.extend(map(int, figures["lost"]))
+        for begun, followed in figures["told"]:
+            asked = _Asked(0.0, 0, Choice(), begun=bool(begun))
+            asked.followed = bool(followed)
+            feature.aged.append(asked)
+        return feature
 
     def goes_on(self, assumed: float, *, begun: bool) -> float:
         """Share of requests that another one followed, first ones and later ones apart."""
@@ -161,6 +182,22 @@ class Habits:
         self._openings: OrderedDict[bytes, _Opening] = OrderedDict()
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
+
+    def dump(self) -> bytes:
+        """What was learned of features, to be kept: figures alone, no hash of a prompt."""
+        with self._lock:
+            last = list(self._features.items())[-_KEPT:]
+            return json.dumps({name: feature.figures() for name, feature in last}).encode()
+
+    def load(self, stored: bytes | None) -> None:
+        """Begin with what was kept; what cannot be read is forgotten."""
+        try:
+            found = json.loads(stored or b"{}")
+            features = {name: _Feature.of(figures) for name, figures in found.items()}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return
+        with self._lock:
+            self._features.update(features)
 
     def outlook(self, feature: str, layout: Layout) -> Outlook:
         """What is to be expected of a request; changes nothing."""

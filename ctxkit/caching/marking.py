@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ctxkit.cacheable import Breakpoint, Wish
 from ctxkit.caching.habits import Choice, Habits
@@ -27,9 +27,21 @@ if TYPE_CHECKING:
     from ctxkit.caching.rules.rule import Rule
     from ctxkit.caching.simulator.entries import Alive
 
-__all__ = ["Marked", "Marking"]
+__all__ = ["Marked", "Marking", "Memory"]
 
 _RETAINED = "24h"
+_HABITS = b"habits"
+_KEPT_EVERY = 50  # requests between two notes of what was learned
+
+
+class Memory(Protocol):
+    """What is needed of a store."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or ``None``."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep a value; may be written later."""
 
 
 class Marked(NamedTuple):
@@ -53,6 +65,7 @@ class Marking:
 
     Args:
         hasher: keyed hashes.
+        store: what was learned of features outlives the process there.
         ttl: time to live to be used, ``"auto"``: chosen.
         isolate: keep scopes apart where a key does so.
 
@@ -60,9 +73,11 @@ class Marking:
         refusals: what servers did not take.
     """
 
-    def __init__(self, hasher: Hasher, *, ttl: str = "auto", isolate: bool = False) -> None:
+    def __init__(self, hasher: Hasher, store: Memory, *, ttl: str = "auto", isolate: bool = False) -> None:
         self._hasher, self._ttl, self._isolate = hasher, ttl, isolate
+        self._store, self._sent = store, 0
         self._habits = Habits()
+        self._habits.load(store.get(_HABITS))
         self.refusals = Refusals()
 
     def decide(
@@ -121,6 +136,9 @@ class Marking:
     def sent(self, feature: str, layout: Layout, now: float, choice: Choice) -> None:
         """A request left with what was chosen for it."""
         self._habits.note(feature, layout, now, choice)
+        self._sent += 1
+        if self._sent % _KEPT_EVERY == 0:
+            self._store.put(_HABITS, self._habits.dump())
 
 
 def _addressed(layout: Layout, point: Point, blocks: Callable[[int], Sequence[Block]]) -> Breakpoint:

@@ -342,6 +342,29 @@ def test_habits_are_bounded():
     assert len(habits._openings) <= 10
 
 
+def test_what_was_learned_of_a_feature_outlives_the_process():
+    habits, messages = Habits(), [system("s", 600), user("q", 300)]
+    for turn in range(6):
+        habits.note("f", ANTHROPIC.layout(messages), turn * 100.0, Choice("5m", "5m"))
+        messages = [*messages, answer(f"a{turn}", 10), user(f"u{turn}", 90)]
+    stored, after = habits.dump(), Habits()
+    after.load(stored)
+    kept = after.outlook("f", ANTHROPIC.layout([user("new", 10)]))
+    assert kept.gaps.gaps == (100.0,) * 5
+    assert kept.told == 1
+    assert kept.goes_on > 0.3
+    for broken in (
+        None,
+        b"",
+        b"[]",
+        b"{",
+        b'{"f": {"gaps": 3}}',
+        b'{"f": {"gaps": ["x"], "grown": [], "lost": [], "told": []}}',
+    ):
+        after.load(broken)
+    assert after.outlook("f", ANTHROPIC.layout([user("new", 10)])) == kept
+
+
 def test_habits_of_a_clock_that_goes_backwards():
     habits = Habits()
     messages = [system("s", 600), user("q", 300)]

@@ -96,7 +96,10 @@ def _block(tier: Tier, role: str, path: Path, block: Json) -> Block:
 
 
 def _kind(block: Json) -> PartKind:
-    return next((_KINDS[key] for key in block if key in _KINDS), "other") if isinstance(block, dict) else "other"
+    for key in block if isinstance(block, dict) else ():
+        if key in _KINDS:
+            return _KINDS[key]
+    return "other"
 
 
 def _weight(block: Json) -> int:
