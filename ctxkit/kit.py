@@ -290,7 +290,7 @@ class Kit:
 
     def began(self, plan: Plan) -> None:
         """The answer begins: what the request wrote can be read, and those that wait for it go."""
-        self._upkeep.cold_starts.began(plan.attempt)
+        self._upkeep.began(plan)
 
     def prewarm(
         self, body: Json, *, dialect: str, platform: str = "", model: str | None = None, **options: Any
@@ -378,7 +378,7 @@ class Kit:
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("settle", error, "The record keeps its estimate.")
             record = record_of(plan, None, status, timing, None)
-        return self._keep(plan, self._upkeep.settled(plan, record))
+        return self._keep(plan, self._upkeep.settled(plan, record, answer.diagnosis if answer else None))
 
     async def asettle(
         self,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
-    from ctxkit.cacheable import Diagnosis, Forecast, MissReason
+    from ctxkit.cacheable import Diagnosis, Forecast, Miss, MissReason
 
 __all__ = [
     "Answer",
@@ -421,6 +421,11 @@ class Record:
         forecast_read: tokens that were to be read from the cache at most, as forecast; ``None``: no forecast.
         miss_reason: why less was read than could have been, or ``None``.
         miss_tokens: how many tokens that were.
+        miss_cost: USD that they cost more than a read would have, or ``None`` when that cannot be known.
+        miss: the same with what differed, and who says so.
+        forecast: what the provider's cache was expected to do: ``rule``, ``read``, ``bound``, ``written`` by time to
+            live, ``fresh``, ``probability`` of a read, ``guaranteed``, ``unsupported``; what was unknown is left out.
+        notes: what was changed and decided before it was sent, in sentences.
         savings: USD that ctxkit's edits and markers saved (negative: cost), where that is known.
     """
 
@@ -454,6 +459,10 @@ class Record:
     forecast_read: int | None = None
     miss_reason: MissReason | None = None
     miss_tokens: int | None = None
+    miss_cost: Decimal | None = None
+    miss: Miss | None = None
+    forecast: Mapping[str, Json] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     savings: Decimal | None = None
 
     @property

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
     from ctxkit.caching.experience import Experience
     from ctxkit.caching.habits import Choice
+    from ctxkit.caching.imprint import Seen
     from ctxkit.caching.layout import Layout
     from ctxkit.caching.rules.rule import Rule
     from ctxkit.caching.simulator.entries import Alive, Entry, Matched
 
-__all__ = ["EXACT", "FIRST", "NEWEST", "Foreseen", "foresee"]
+__all__ = ["EXACT", "FIRST", "NEWEST", "Foreseen", "foresee", "told"]
 
 EXACT = ("marks", "endings", "handle")
 """Ways of matching in which what is read ends where something was marked, to the token."""
@@ -44,6 +45,7 @@ class Foreseen(NamedTuple):
         tokens: turns the estimated tokens of a prefix into those the provider would count.
         choice: what ctxkit said to the cache, where it decides.
         known: what the expected read goes by, where a cache does as best it can; ``None``: nothing is expected.
+        seen: the request as it was planned, for telling later what has changed.
     """
 
     rule: Rule
@@ -53,6 +55,7 @@ class Foreseen(NamedTuple):
     tokens: Callable[[float], float]
     choice: Choice | None = None
     known: Known | None = None
+    seen: Seen | None = None
 
 
 def foresee(
@@ -174,3 +177,18 @@ def _expected_misses(rule: Rule, layout: Layout, matched: Matched, tokens: Calla
     if rule.minimum and matched.tokens == 0 and whole < rule.minimum:
         return [Miss("below_minimum", whole, detail=f"{whole:,} tokens, {rule.minimum:,} are the least")]
     return []
+
+
+def told(forecast: Forecast) -> dict[str, object]:
+    """A forecast as the ledger keeps it, what is unknown left out."""
+    found = {
+        "rule": forecast.rule,
+        "read": forecast.cached_tokens,
+        "bound": forecast.bound_tokens,
+        "written": dict(forecast.written),
+        "fresh": forecast.fresh,
+        "probability": None if forecast.hit_probability is None else round(forecast.hit_probability, 3),
+        "guaranteed": forecast.guaranteed or None,
+        "unsupported": forecast.unsupported,
+    }
+    return {name: value for name, value in found.items() if value not in (None, {}, "")}

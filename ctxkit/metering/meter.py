@@ -13,17 +13,18 @@ from ctxkit.metering.count import Count, Counter
 from ctxkit.metering.learning import Learned
 from ctxkit.metering.prices import Prices
 from ctxkit.metering.prices.bounds import cost_range, expected_usage
-from ctxkit.metering.prices.card import charge
+from ctxkit.metering.prices.card import charge, missed
 from ctxkit.metering.settling import record_of
 from ctxkit.model import Estimate
 from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
     from pathlib import Path
 
     from ctxkit.metering.prices import Card
-    from ctxkit.model import Answer, Conversation, Plan, Record, Timing
+    from ctxkit.model import Answer, Conversation, Plan, Record, Timing, Usage
 
 __all__ = ["Meter", "load"]
 
@@ -131,6 +132,11 @@ class Meter:
         """Pico-dollars per token by bucket, for a request of this length; ``None`` where no price is known."""
         card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
         return card.rates(plan.estimate.input_tokens if plan.estimate else 0) if card else None
+
+    def missed(self, plan: Plan, usage: Usage, tokens: int) -> Decimal | None:
+        """USD that so many tokens cost because they were not read; ``None`` where a price is unknown."""
+        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        return usd_of(missed(card, usage, tokens)) if card else None
 
     def record(self, plan: Plan, answer: Answer | None, http_status: int | None, timing: Timing | None) -> Record:
         """The record of an attempt that ended; see :func:`ctxkit.metering.settling.record_of`."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Usage
 
-__all__ = ["Card", "Tier", "charge", "convert", "storage_cost", "to_pico"]
+__all__ = ["Card", "Tier", "charge", "convert", "missed", "storage_cost", "to_pico"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,24 @@ def _tokens(usage: Usage, bucket: str) -> int:
     if bucket.startswith("written."):
         return (usage.written or {}).get(bucket.removeprefix("written."), 0)
     return {"fresh": usage.fresh, "read": usage.read, "output": usage.output}.get(bucket) or 0
+
+
+def missed(card: Card, usage: Usage, tokens: int) -> int | None:
+    """What ``tokens`` that were not read cost more than reading them would have, in pico-dollars, exactly.
+
+    They were written again, the dearest lives first, and what was not written was fresh. ``None`` when a price that
+    this takes is unknown; negative where a read costs more than what came in its place.
+    """
+    rates, pico, left = card.rates(usage.input_total or 0), 0, tokens
+    written = {ttl: count for ttl, count in (usage.written or {}).items() if count > 0}
+    try:
+        for ttl in sorted(written, key=lambda ttl: -_written(rates, {ttl: 1})):
+            again = min(left, written[ttl])
+            pico += _written(rates, {ttl: again})
+            left -= again
+        return pico + (left * rates["fresh"] if left else 0) - tokens * rates["read"]
+    except KeyError:
+        return None
 
 
 def storage_cost(card: Card, tokens: int, seconds: float) -> int | None:
