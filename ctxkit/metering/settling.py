@@ -13,15 +13,17 @@ from ctxkit.model import Record
 from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
 
     from ctxkit.metering.prices.card import Card
     from ctxkit.model import Answer, Plan, Status, Timing
 
-__all__ = ["opening", "record_of", "unmetered_record"]
+__all__ = ["charge_record", "opening", "record_of", "unmetered_record"]
 
 _LONGEST = 256  # characters of a text that an upstream made: none is to fill the ledger
 _MOST_PROBLEMS = 10
+_MOST_NOTES = 20
 
 
 def opening(plan: Plan) -> Record:
@@ -33,6 +35,55 @@ def opening(plan: Plan) -> Record:
 def unmetered_record(plan: Plan, endpoint: str) -> Record:
     """The entry of a model call that passed a door and that nobody can meter."""
     return _record(plan, "unmetered", model=endpoint)
+
+
+def charge_record(
+    name: str,
+    *,
+    at: float,
+    dialect: str,
+    platform: str,
+    model: str,
+    cost: Decimal | None,
+    feature: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    scope: str | None = None,
+    note: str = "",
+) -> Record:
+    """What is charged by time and not by request, such as the storage of a cache object.
+
+    It counts as cost and storage of its feature, model and platform, and as no request and no attempt. Appended again
+    under the same name it takes the place of what it was before.
+
+    Args:
+        name: of the charge, in place of an attempt's id.
+        at: unix time it is counted at, in seconds.
+        dialect: what charges (``"gemini.caches"``).
+        platform: who charges.
+        model: for which model.
+        cost: USD; ``None`` when it cannot be known.
+        feature: who is charged.
+        labels: of who is charged.
+        scope: whose provider cache it is.
+        note: one sentence for people.
+    """
+    return Record(
+        attempt=name,
+        operation=name,
+        number=0,
+        status="settled",
+        http_status=None,
+        created=at,
+        dialect=dialect,
+        platform=platform,
+        model=model,
+        feature=feature,
+        labels=labels or {},
+        scope=scope,
+        cost=cost,
+        cost_source=None if cost is None else "card",
+        notes=(note[:_LONGEST],) if note else (),
+    )
 
 
 def record_of(
@@ -48,7 +99,7 @@ def record_of(
         card: the price card of the model that answered.
     """
     status = _status(plan, answer, http_status)
-    common = {"http_status": http_status, "timing": timing}
+    common = {"http_status": http_status, "timing": timing, "notes": _notes(plan)}
     if status in ("failed", "unmetered"):
         return _record(plan, status, **common)
     usage = answer.usage if answer else None
@@ -127,6 +178,14 @@ def _record(plan: Plan, status: Status, **more: object) -> Record:
         "edits": _summary(plan),
     }
     return Record(**{**values, **more})  # type: ignore[arg-type]
+
+
+def _notes(plan: Plan) -> tuple[str, ...]:
+    """What was changed, and what was decided; the ledger keeps no more of it than this."""
+    if not plan.edits and not plan.notes:
+        return ()
+    told = [f"{'.'.join(map(str, edit.path))}: {edit.reason}" for edit in plan.edits]
+    return tuple(note[:_LONGEST] for note in (*told, *plan.notes))[:_MOST_NOTES]
 
 
 def _summary(plan: Plan) -> dict[str, int]:

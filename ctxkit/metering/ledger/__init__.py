@@ -205,6 +205,10 @@ class Ledger:
         rows = rows or self._rows("WHERE ? IN (response_id, operation) ORDER BY number DESC LIMIT 1", (name,))
         return record_of(rows[0]) if rows else None
 
+    def attempts(self, operation: str) -> list[Record]:
+        """All attempts of one call of the application, in their order."""
+        return [record_of(row) for row in self._rows("WHERE operation = ? ORDER BY number, created", (operation,))]
+
     def records(
         self,
         since: float | None = None,

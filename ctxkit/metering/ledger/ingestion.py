@@ -28,9 +28,27 @@ __all__ = ["SELECT", "abandoned", "backlog", "ingest", "load_row"]
 
 _BATCH: Final = 1 << 20  # bytes per journal and transaction: about a thousand attempts
 _ORPHANS: Final = 32  # journals without an owner that are finished in one transaction, each of them open and locked
-_MONEY: Final = frozenset(("cost_pico", "card_cost_pico", "est_cost_low", "est_cost_expected", "est_cost_max"))
+_MONEY: Final = frozenset(
+    (
+        *("cost_pico", "card_cost_pico", "est_cost_low", "est_cost_expected", "est_cost_max"),
+        *("miss_cost_pico", "savings_pico"),
+    )
+)
 _TOKENS: Final = frozenset(
-    ("number", "http_status", "fresh", "read", "output", "reasoning", "stream", "est_input", "est_low", "est_high")
+    (
+        "number",
+        "http_status",
+        "fresh",
+        "read",
+        "output",
+        "reasoning",
+        "stream",
+        "est_input",
+        "est_low",
+        "est_high",
+        "forecast_read",
+        "miss_tokens",
+    )
 )
 _COUNTS: Final = frozenset(("written", "media", "calls", "edits"))
 _NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot"))
@@ -200,7 +218,7 @@ def _fits(name: str, value: Any) -> bool:
     if name in _COUNTS:
         return isinstance(value, dict) and all(type(n) is int and abs(n) < _MOST_TOKENS for n in value.values())
     if name in MAPS:
-        return isinstance(value, list if name == "problems" else dict)
+        return isinstance(value, list if name in ("problems", "notes") else dict)
     return name not in _PLAIN or isinstance(value, str)
 
 

@@ -1,7 +1,7 @@
 """Sums and histograms per hour and per day, so that a report never reads a million rows.
 
-Each closed attempt counts in one *cell* (feature, model, platform, dialect, tier, scope, labels, status) of its hour
-and of its day (UTC). What was added for a row can be taken away again, exactly: when a later entry replaces it,
+Each closed attempt counts in one *cell* (feature, model, platform, dialect, tier, scope, labels, status, reason of a
+cache miss) of its hour and of its day (UTC). What was added for a row can be taken away again, exactly: when a later entry replaces it,
 nothing is counted twice.
 
 Sums of money are kept as whole dollars and a rest in pico-dollars: added up, pico-dollars alone leave SQLite's 64 bits
@@ -25,7 +25,7 @@ __all__ = ["CELL", "COUNTERS", "DAY", "HOUR", "SKETCHES", "Cells", "Tally", "add
 HOUR: Final = 3_600
 DAY: Final = 86_400
 
-CELL: tuple[str, ...] = ("feature", "model", "platform", "dialect", "tier", "scope", "labels", "status")
+CELL: tuple[str, ...] = ("feature", "model", "platform", "dialect", "tier", "scope", "labels", "status", "miss_reason")
 """What tells one cell from another; ``labels`` as JSON with sorted keys, ``""`` for what is not known."""
 
 COUNTERS: tuple[str, ...] = (
@@ -33,14 +33,24 @@ COUNTERS: tuple[str, ...] = (
     *("written_5m", "written_30m", "written_1h", "written_12h", "written_other", "output", "reasoning", "reasoned"),
     *("cost_usd", "cost_pico", "estimated_usd", "estimated_pico", "est_input", "act_input"),
     *("edits", "edit_tokens", "problems"),
+    *("misses", "miss_tokens", "miss_priced", "miss_usd", "miss_pico"),
+    *("foreseen", "foreseen_right", "foreseen_read", "foreseen_actual"),
+    *("saved", "savings_usd", "savings_pico", "charges", "storage_usd", "storage_pico"),
 )
 """Integer columns of a roll-up.
 
 ``priced`` and ``metered`` count attempts with a cost and with reported usage, ``readable`` the input tokens of those
 that told how many were read from the cache, ``reasoned`` the attempts that told their reasoning tokens.
 ``estimated`` is the part of the cost that rests on an estimate. ``est_input`` and ``act_input`` are the estimated and
-the reported prompts of attempts that have both.
+the reported prompts of attempts that have both. ``miss_priced`` counts misses whose cost is known. ``foreseen`` counts
+attempts whose cache reads were forecast and reported, ``foreseen_right`` those of them whose forecast was of the right
+kind (see :func:`right`), and the two after it sum tokens forecast and read. ``saved`` counts attempts whose savings are
+known; these are signed. ``charges`` are rows that no request made (``number`` 0): rent, counted as ``storage`` and cost
+and as nothing else.
 """
+
+MONEY: Final = ("cost", "estimated", "miss", "savings", "storage")
+"""Sums that are kept as ``_usd`` and ``_pico``."""
 
 SKETCHES: tuple[str, ...] = ("ttft", "ttfc", "e2e", "tpot", "error")
 """Histograms of a roll-up: four durations in seconds, and the size of the estimate's relative error."""
@@ -85,6 +95,8 @@ class Tally:
 
 def figures(row: Mapping[str, Any]) -> dict[str, int]:
     """What a closed row adds to the counters, money in pico-dollars alone."""
+    if row.get("number") == 0:
+        return _charge(row)
     found = {"attempts": 1, "operations": int(row.get("number") == 1), "problems": int(bool(row.get("problems")))}
     if (cost := row.get("cost_pico")) is not None:
         found["priced"], found["cost_pico"] = 1, cost
@@ -98,7 +110,45 @@ def figures(row: Mapping[str, Any]) -> dict[str, int]:
         found["edits"], found["edit_tokens"] = edits.get("n", 0), edits.get("tokens", 0)
     if row.get("fresh") is not None:
         _add_input(found, row)
+    if row.get("miss_reason"):
+        _add_miss(found, row)
+    if row.get("forecast_read") is not None:
+        _add_forecast(found, row)
+    if (savings := row.get("savings_pico")) is not None:
+        found["saved"], found["savings_pico"] = 1, savings
     return found
+
+
+def _charge(row: Mapping[str, Any]) -> dict[str, int]:
+    """What is charged by time and not by request."""
+    cost = row.get("cost_pico")
+    known = {"priced": 1, "cost_pico": cost, "storage_pico": cost} if cost is not None else {}
+    return {"charges": 1, "problems": int(bool(row.get("problems"))), **known}
+
+
+def _add_miss(found: dict[str, int], row: Mapping[str, Any]) -> None:
+    found["misses"], found["miss_tokens"] = 1, row.get("miss_tokens") or 0
+    if (cost := row.get("miss_cost_pico")) is not None:
+        found["miss_priced"], found["miss_pico"] = 1, cost
+
+
+def _add_forecast(found: dict[str, int], row: Mapping[str, Any]) -> None:
+    read, forecast = row.get("read"), row["forecast_read"]
+    if read is None or row["status"] != "settled":
+        return
+    bound = (row.get("forecast") or {}).get("bound")
+    most = bound if type(bound) is int else forecast
+    found["foreseen"], found["foreseen_right"] = 1, int(right(forecast, read, most))
+    found["foreseen_read"], found["foreseen_actual"] = forecast, read
+
+
+def right(forecast: int, read: int, most: int) -> bool:
+    """Whether a forecast was of the right kind: nothing is read, at least half of what the rules allow, or less."""
+    return _kind(forecast, most) == _kind(read, most)
+
+
+def _kind(tokens: int, most: int) -> int:
+    return 0 if tokens <= 0 else 2 if 2 * tokens >= most else 1
 
 
 def _add_input(found: dict[str, int], row: Mapping[str, Any]) -> None:
@@ -136,6 +186,7 @@ def cell_of(row: Mapping[str, Any]) -> tuple[str, ...]:
         row.get("scope") or "",
         encode(dict(sorted(labels.items()))).decode() if labels else "",
         row["status"],
+        row.get("miss_reason") or "",
     )
 
 
@@ -211,7 +262,7 @@ def _merged(db: sqlite3.Connection, place: tuple[int, int, int], tally: Tally) -
     counters = dict(zip(COUNTERS, old, strict=False))
     for name, figure in tally.counters.items():
         counters[name] += figure
-    for kind in ("cost", "estimated"):
+    for kind in MONEY:
         whole, counters[f"{kind}_pico"] = divmod(counters[f"{kind}_pico"], _WHOLE)
         counters[f"{kind}_usd"] += whole
     return (*place, *counters.values(), *(_blob(blobs[name], tally.counts[name]) for name in SKETCHES))
@@ -226,6 +277,6 @@ def _blob(old: bytes | None, counts: Mapping[int, int]) -> bytes | None:
 def sums(counters: Mapping[str, int]) -> dict[str, int]:
     """Counters of a roll-up with money whole again in pico-dollars, as :func:`figures` gives them for a row."""
     whole = dict(counters)
-    whole["cost_pico"] += whole.pop("cost_usd") * _WHOLE
-    whole["estimated_pico"] += whole.pop("estimated_usd") * _WHOLE
+    for kind in MONEY:
+        whole[f"{kind}_pico"] += whole.pop(f"{kind}_usd") * _WHOLE
     return whole

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ctxkit.cacheable import Miss
 from ctxkit.model import CostRange, Estimate, Json, Record, Timing, Usage
 from ctxkit.money import pico_of, usd_of
 
@@ -25,15 +26,19 @@ COLUMNS: Final = (
     *("est_input", "est_low", "est_high", "est_usage", "est_cost_low", "est_cost_expected", "est_cost_max"),
     *("est_method", "est_family", "ttft", "ttfc", "e2e", "tpot"),
     *("response_id", "finish", "tier", "stream", "edits", "problems"),
+    *("forecast_read", "miss_reason", "miss_tokens", "miss_cost_pico", "savings_pico", "miss", "forecast", "notes"),
 )
 """The columns of a row, in the order in which the database keeps them."""
 
-MAPS: Final = frozenset({"labels", "written", "media", "calls", "est_usage", "edits", "problems"})
+MAPS: Final = frozenset(
+    {"labels", "written", "media", "calls", "est_usage", "edits", "problems", "miss", "forecast", "notes"}
+)
 """Columns whose value is a small JSON object or array."""
 
 _PLAIN: Final = (
     *("attempt", "operation", "number", "status", "http_status", "created", "dialect", "platform", "model"),
     *("response_model", "feature", "scope", "thread", "cost_source", "card", "response_id", "finish", "tier"),
+    *("forecast_read", "miss_reason", "miss_tokens"),
 )
 
 
@@ -51,16 +56,32 @@ def row_of(record: Record) -> dict[str, Json]:
         row["edits"] = dict(record.edits)
     if record.problems:
         row["problems"] = list(record.problems)
+    if record.notes:
+        row["notes"] = list(record.notes)
+    if record.forecast:
+        row["forecast"] = dict(record.forecast)
+    if record.miss is not None:
+        row["miss"] = {"path": list(record.miss.path), "detail": record.miss.detail, "source": record.miss.source}
     if record.usage is not None:
         row.update(_usage_row(record.usage))
-    if record.cost is not None:
-        row["cost_pico"] = pico_of(record.cost)
-    if record.card_cost is not None:
-        row["card_cost_pico"] = pico_of(record.card_cost)
+    row.update(_money_row(record))
     if record.estimate is not None:
         row.update(_estimate_row(record.estimate))
     if record.timing is not None:
         row.update(_timing_row(record.timing, record.usage))
+    return row
+
+
+def _money_row(record: Record) -> dict[str, Json]:
+    row: dict[str, Json] = {}
+    if record.cost is not None:
+        row["cost_pico"] = pico_of(record.cost)
+    if record.card_cost is not None:
+        row["card_cost_pico"] = pico_of(record.card_cost)
+    if record.miss_cost is not None:
+        row["miss_cost_pico"] = pico_of(record.miss_cost)
+    if record.savings is not None:
+        row["savings_pico"] = pico_of(record.savings)
     return row
 
 
@@ -123,6 +144,24 @@ def record_of(row: Mapping[str, Json]) -> Record:
         stream=bool(row.get("stream")),
         edits=row.get("edits") or {},
         problems=tuple(row.get("problems") or ()),
+        miss_cost=usd_of(row.get("miss_cost_pico")),
+        savings=usd_of(row.get("savings_pico")),
+        miss=_miss(row),
+        forecast=row.get("forecast") or {},
+        notes=tuple(row.get("notes") or ()),
+    )
+
+
+def _miss(row: Mapping[str, Json]) -> Miss | None:
+    found = row.get("miss")
+    if found is None or row.get("miss_reason") is None:
+        return None
+    return Miss(
+        row["miss_reason"],
+        row.get("miss_tokens") or 0,
+        tuple(found.get("path") or ()),
+        found.get("detail") or "",
+        found.get("source") or "settled",
     )
 
 

@@ -61,12 +61,59 @@ CREATE TABLE refused (journal TEXT NOT NULL, position INTEGER NOT NULL, reason T
 """
 
 
+_VERSION_2: Final = """
+ALTER TABLE attempts ADD COLUMN forecast_read INTEGER;
+ALTER TABLE attempts ADD COLUMN miss_reason TEXT;
+ALTER TABLE attempts ADD COLUMN miss_tokens INTEGER;
+ALTER TABLE attempts ADD COLUMN miss_cost_pico INTEGER;
+ALTER TABLE attempts ADD COLUMN savings_pico INTEGER;
+ALTER TABLE attempts ADD COLUMN miss TEXT;
+ALTER TABLE attempts ADD COLUMN forecast TEXT;
+ALTER TABLE attempts ADD COLUMN notes TEXT;
+
+CREATE TABLE cells_2 (
+    id INTEGER PRIMARY KEY,
+    feature TEXT NOT NULL, model TEXT NOT NULL, platform TEXT NOT NULL, dialect TEXT NOT NULL, tier TEXT NOT NULL,
+    scope TEXT NOT NULL, labels TEXT NOT NULL, status TEXT NOT NULL, miss_reason TEXT NOT NULL DEFAULT '',
+    UNIQUE (feature, model, platform, dialect, tier, scope, labels, status, miss_reason)
+);
+INSERT INTO cells_2 SELECT id, feature, model, platform, dialect, tier, scope, labels, status, '' FROM cells;
+DROP TABLE cells;
+ALTER TABLE cells_2 RENAME TO cells;
+
+ALTER TABLE rollups ADD COLUMN misses INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN miss_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN miss_priced INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN miss_usd INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN miss_pico INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN foreseen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN foreseen_right INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN foreseen_read INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN foreseen_actual INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN saved INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN savings_usd INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN savings_pico INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN charges INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN storage_usd INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollups ADD COLUMN storage_pico INTEGER NOT NULL DEFAULT 0
+"""
+"""What was forecast and missed, what was saved, and charges that no request made. Rows of before know none of it."""
+
+
 def _create(db: sqlite3.Connection) -> None:
-    for statement in _VERSION_1.split(";"):
+    _run(db, _VERSION_1)
+
+
+def _add_misses(db: sqlite3.Connection) -> None:
+    _run(db, _VERSION_2)
+
+
+def _run(db: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";"):
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create,)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _add_misses)
 """Step ``n`` makes version ``n + 1`` of version ``n``; version 0 is an empty file."""
 
 
