@@ -38,11 +38,12 @@ from ctxkit.stores import open_store
 from ctxkit.stores.guarded import GuardedStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from ctxkit.caching.advice import Advice
     from ctxkit.caching.coldstarts import Tally
+    from ctxkit.caching.lint import Finding
     from ctxkit.dialects.base import Dialect
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
@@ -527,6 +528,22 @@ class Kit:
             StoreError: the ledger cannot be read.
         """
         return self._upkeep.advice(self.ledger, since, self.clock())
+
+    def lint(
+        self,
+        body: Json | Sequence[Json],
+        *,
+        dialect: str,
+        platform: str = "",
+        model: str | None = None,
+        ignore: Collection[str] = (),
+    ) -> tuple[Finding, ...]:
+        """What will break or miss the provider's cache in a request, or in requests that follow one another."""
+        from ctxkit.linting import lint
+
+        bodies = list(body) if isinstance(body, list | tuple) else [body]
+        plans = (self.plan(one, dialect=dialect, platform=platform, model=model, fixed=True) for one in bodies)
+        return lint(((plan, f"request {number}") for number, plan in enumerate(plans, 1)), self._meter.rates, ignore)
 
     def flush(self) -> None:
         """Write down everything that waits, learned corrections included.
