@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import Report
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_parser", "complaint", "run"]
 
 _EXAMPLE = """examples:
   ctxkit report                                  by feature, all time
   ctxkit report --by feature,model --since 7d
   ctxkit report --by day --since 2026-11-01 --timezone Europe/Berlin
   ctxkit report --by label:team --json | jq .total.cost
+  ctxkit report --by miss_reason --since 7d      what the provider's cache could have saved, and why it did not
   ctxkit report --since 7d --advice              what pings, other lives or waiting would have saved"""
 
 
@@ -40,7 +41,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--by",
         default="feature",
         metavar="NAMES",
-        help="feature, model, platform, dialect, tier, scope, status, day, hour, label:NAME; several with commas",
+        help="feature, model, platform, dialect, tier, scope, status, miss_reason, day, hour, label:NAME; "
+        "several with commas",
     )
     parser.add_argument("--since", metavar="TIME", help="7d, 24h, today, 2026-11-01, 2026-11-01T14:00")
     parser.add_argument("--until", metavar="TIME", help="the same; a day is included")
@@ -63,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
 
     policy = Policy.load()
     ledger = Ledger(args.ledger or home() / "ledger.db")
-    if complaint := _complaint(ledger):
-        print(f"ctxkit report: {complaint}", file=sys.stderr)
+    if why := complaint(ledger):
+        print(f"ctxkit report: {why}", file=sys.stderr)
         return 2
     with ledger:
         found = report(
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _complaint(ledger: Ledger) -> str | None:
+def complaint(ledger: Ledger) -> str | None:
     """Why there is nothing to report from; a file that is no ledger is left alone."""
     if not ledger.exists():
         return (

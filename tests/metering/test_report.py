@@ -239,7 +239,7 @@ def test_other_currencies(kept):
 NAMES = {
     "requests", "attempts", "statuses", "errors", "input_tokens", "fresh_tokens", "read_tokens", "written_tokens",
     "output_tokens", "reasoning_tokens", "cached", "cost", "cost_estimated", "unpriced", "estimate_error", "latency",
-    "edits", "edit_tokens", "problems",
+    "edits", "edit_tokens", "problems", "misses", "forecast", "savings", "storage",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctxkit.cacheable import Miss
 from ctxkit.metering.ledger.rows import COLUMNS, record_of, row_of
 from ctxkit.model import Record, Timing, Usage
 from ctxkit.money import pico_of, usd_of
@@ -27,6 +28,14 @@ def test_a_record_comes_back_as_it_was(record):
         stream=True,
         edits={"n": 2, "tokens": 900},
         problems=("odd",),
+        forecast_read=4,
+        miss_reason="tools_changed",
+        miss_tokens=3,
+        miss_cost=Decimal("0.000000000001"),
+        miss=Miss("tools_changed", 3, ("tools", 0), "1 added: x", "settled"),
+        forecast={"rule": "anthropic.direct", "read": 4, "written": {"5m": 1}},
+        notes=("messages.0: an edit",),
+        savings=Decimal("-0.5"),
         timing=Timing(0.0, 0.25, 0.5, 2.5),
         usage=Usage(1, 2, {"1h": 3}, 4, 5, {"audio.fresh": 1}, {"web_search": 2}),
     )
@@ -69,7 +78,9 @@ def test_what_is_no_amount_is_unknown(usd):
 def test_rows_have_the_fields_of_records_and_nothing_of_the_prompt(record):
     assert set(row_of(record(1))) <= set(COLUMNS)
     kept = {
-        name for name in Record.__dataclass_fields__ if name not in ("usage", "cost", "card_cost", "estimate", "timing")
+        name
+        for name in Record.__dataclass_fields__
+        if name not in ("usage", "cost", "card_cost", "miss_cost", "savings", "estimate", "timing")
     }
     assert kept <= set(COLUMNS)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DIMENSIONS", "LATENCIES", "QUANTILES", "Report", "Row", "report"]
 
-DIMENSIONS: Final = ("feature", "model", "platform", "dialect", "tier", "scope", "status", *TIMES)
+DIMENSIONS: Final = ("feature", "model", "platform", "dialect", "tier", "scope", "status", "miss_reason", *TIMES)
 """What a report can be grouped by, besides ``label:NAME``."""
 
 LATENCIES: Final = ("ttft", "ttfc", "tpot", "e2e")
@@ -41,6 +41,10 @@ DEFINITIONS: Final = {
     "e2e": "end to end: end of the answer minus sent, seconds",
     "estimate_error": "size of (estimated prompt / reported prompt - 1); bias is the same of the sums, with its sign",
     "cached": "tokens read from the provider's cache / input tokens, where the provider tells",
+    "misses": "answers that read less from the provider's cache than they might have; cost is what the missed tokens "
+    "cost more than reading them would have",
+    "forecast": "right: share of forecasts of the right kind (nothing read, at least half of what the rules allow, "
+    "less); bias is forecast / reported reads - 1, of the sums",
     "percentiles": f"of attempts that were answered, within {ACCURACY:.1%} of the true value",
 }
 
@@ -136,6 +140,52 @@ class Row:
         """Attempts that were answered and have no known price: ``cost`` is a lower bound when there are any."""
         return sum(self.group.unpriced.values())
 
+    @property
+    def misses(self) -> int:
+        """Answers that read less from the provider's cache than they might have."""
+        return self.group.counters["misses"]
+
+    @property
+    def missed(self) -> int:
+        """Tokens that they did not read."""
+        return self.group.counters["miss_tokens"]
+
+    @property
+    def miss_cost(self) -> Decimal | None:
+        """What those cost more than a read; ``None`` when no price is known, a lower bound when some are not."""
+        return self._money("miss_pico") if self.group.counters["miss_priced"] else None
+
+    @property
+    def misses_unpriced(self) -> int:
+        """Misses whose cost is not known."""
+        return self.misses - self.group.counters["miss_priced"]
+
+    @property
+    def forecasts(self) -> int:
+        """Answers whose cache reads were forecast, and reported."""
+        return self.group.counters["foreseen"]
+
+    @property
+    def forecasts_right(self) -> float | None:
+        """Share of them whose forecast was of the right kind: nothing read, at least half of what may be, or less."""
+        return self.group.counters["foreseen_right"] / self.forecasts if self.forecasts else None
+
+    @property
+    def forecast_bias(self) -> float | None:
+        """Tokens forecast as read over tokens read, minus 1."""
+        read = self.group.counters["foreseen_actual"]
+        return self.group.counters["foreseen_read"] / read - 1 if read else None
+
+    @property
+    def savings(self) -> Decimal | None:
+        """What edits and markers saved (negative: cost), where that is known."""
+        return self._money("savings_pico") if self.group.counters["saved"] else None
+
+    @property
+    def storage(self) -> Decimal:
+        """The part of the cost that was charged by time: storage of cache objects."""
+        return self._money("storage_pico")
+
     def error(self, share: float) -> float | None:
         """Quantile of the size of the estimate's error: ``0.01`` is one per cent."""
         return self.group.sketches["error"].sketch().quantile(share)
@@ -177,6 +227,19 @@ class Row:
                 name: {label: _rounded(self.latency(name, share)) for label, share in QUANTILES.items()}
                 for name in LATENCIES
             },
+            "misses": {
+                "requests": self.misses,
+                "tokens": self.missed,
+                "cost": plain(self.miss_cost),
+                "unpriced": self.misses_unpriced,
+            },
+            "forecast": {
+                "requests": self.forecasts,
+                "right": _rounded(self.forecasts_right),
+                "bias": _rounded(self.forecast_bias),
+            },
+            "savings": plain(self.savings),
+            "storage": plain(self.storage),
             "edits": self.group.counters["edits"],
             "edit_tokens": self.group.counters["edit_tokens"],
             "problems": self.group.counters["problems"],
@@ -291,7 +354,7 @@ def report(
     for group in groups.values():
         total.merge(group)
     whole = Row((), total, rate or Decimal(1))
-    rows = [Row(key, group, whole.rate) for key, group in groups.items() if group.counters["attempts"]]
+    rows = [Row(key, group, whole.rate) for key, group in groups.items() if group.used]
     return Report(
         by=names,
         rows=tuple(_sorted(rows, names)),
@@ -316,7 +379,8 @@ def _names(by: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _sorted(rows: list[Row], names: tuple[str, ...]) -> list[Row]:
-    dearest = sorted(rows, key=lambda row: (-row.group.counters["cost_pico"], -row.attempts, row.key))
+    money = "miss_pico" if "miss_reason" in names else "cost_pico"
+    dearest = sorted(rows, key=lambda row: (-row.group.counters[money], -row.attempts, row.key))
     times = [names.index(name) for name in TIMES if name in names]
     return sorted(dearest, key=lambda row: [row.key[place] for place in times]) if 0 in times else dearest
 

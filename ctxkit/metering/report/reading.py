@@ -64,11 +64,17 @@ class Group:
         for name, figure in counters.items():
             self.counters[name] += sign * figure
         if cell["feature"]:
-            self.counters["attributed"] += sign * counters["operations"]
-        status, attempts = cell["status"], counters["attempts"]
+            self.counters["attributed"] += sign * counters.get("operations", 0)
+        status, attempts = cell["status"], counters.get("attempts", 0)
         self.statuses[status] += sign * attempts
-        if status not in ("failed", "unmetered") and attempts > counters.get("priced", 0):
-            self.unpriced[cell["model"]] += sign * (attempts - counters.get("priced", 0))
+        unpriced = attempts + counters.get("charges", 0) - counters.get("priced", 0)
+        if status not in ("failed", "unmetered") and unpriced > 0:
+            self.unpriced[cell["model"]] += sign * unpriced
+
+    @property
+    def used(self) -> bool:
+        """There is something in it."""
+        return bool(self.counters["attempts"] or self.counters["charges"])
 
     def merge(self, other: Group) -> None:
         """Add another group to this one."""

@@ -26,7 +26,12 @@ __all__ = ["csv_of", "renderables_of", "tables_of", "text_of"]
 _COMPACT: Final = 100
 _KEY_ROOM: Final = 24  # columns a key may ask for before figures are left out for its sake
 _UNKNOWN: Final = "-"
-_NAMELESS: Final = {"feature": "(unattributed)", "model": "(no model)", "dialect": "(unmetered)"}
+_NAMELESS: Final = {
+    "feature": "(unattributed)",
+    "model": "(no model)",
+    "dialect": "(unmetered)",
+    "miss_reason": "(no miss)",
+}
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _GAP: Final = 3  # a border and two spaces
 
@@ -60,6 +65,8 @@ def tables_of(report: Report, width: int) -> list[Table]:
     """The tables that fit the width: figures left out, keys shortened where they must be."""
     compact = width < _COMPACT
     drawn = [_table("Tokens and cost", report, _cost_columns(report, compact=compact), width)]
+    if "miss_reason" in report.by or report.total.misses:
+        drawn.append(_table("Cache misses", report, _miss_columns(report, compact=compact), width))
     if any(merger.used for merger in report.total.group.sketches.values()):
         drawn.append(_table("Speed and accuracy", report, _speed_columns(compact=compact), width))
     return drawn
@@ -84,6 +91,25 @@ def _cost_columns(report: Report, *, compact: bool) -> list[_Column]:
         _Column(9, ("of it", "estimated"), lambda row: money(row.estimated) if row.estimated else _UNKNOWN),
     ]
     return [column for column in columns if column.rank <= 2] if compact else columns
+
+
+def _miss_columns(report: Report, *, compact: bool) -> list[_Column]:
+    money = _money_format(report)
+    count = _short_count if compact else _count
+    return [
+        _Column(1, ("Requests", "that missed"), lambda row: _count(row.misses or None)),
+        _Column(0, ("Tokens", "missed"), lambda row: count(row.missed if row.misses else None)),
+        _Column(0, ("Cost of", f"misses ({report.currency})"), lambda row: _miss_cost(row, money)),
+        _Column(2, ("Forecasts", "right"), lambda row: _share(row.forecasts_right)),
+    ]
+
+
+def _miss_cost(row: Row, money: Callable[[Decimal], str]) -> str:
+    if not row.misses:
+        return _UNKNOWN
+    if row.miss_cost is None:
+        return "unknown"
+    return f"≥ {money(row.miss_cost)}" if row.misses_unpriced else money(row.miss_cost)
 
 
 def _speed_columns(*, compact: bool) -> list[_Column]:
