@@ -229,11 +229,11 @@ def _usage_dict(usage: Usage | None) -> dict[str, Json] | None:
 def _writes(written: Mapping[str, int] | None) -> str:
     if not written:
         return "none written" if written is not None else "written unknown"
-    return ", ".join(f"{tokens:,} written for {ttl}" for ttl, tokens in written.items())
+    return ", ".join(f"{_count(tokens)} written for {ttl}" for ttl, tokens in written.items())
 
 
 def _count(tokens: int | None) -> str:
-    return "unknown" if tokens is None else f"{tokens:,}"
+    return f"{tokens:,}" if isinstance(tokens, int) else "unknown"
 
 
 def _plain(value: Decimal | None) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from types import UnionType
 
 __all__ = ["SELECT", "abandoned", "backlog", "ingest", "load_row"]
 
@@ -52,6 +53,19 @@ _TOKENS: Final = frozenset(
 )
 _COUNTS: Final = frozenset(("written", "media", "calls", "edits"))
 _NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot"))
+_SHAPES: Final[dict[str, dict[str, type | UnionType]]] = {
+    "miss": {"path": list, "detail": str, "source": str},
+    "forecast": {
+        "rule": str,
+        "read": int,
+        "bound": int,
+        "written": dict,
+        "fresh": int,
+        "probability": int | float,
+        "unsupported": str,
+    },
+}
+"""What stands in the maps that are more than counts."""
 _PLAIN: Final = dict.fromkeys(COLUMNS, str) | dict.fromkeys(_NUMBERS, float) | dict.fromkeys(MAPS | _TOKENS | _MONEY)
 """Type that settles it for a column; ``None`` where one has to look closer."""
 _LARGEST: Final = 2**63 - 1
@@ -217,6 +231,9 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, int | float)
     if name in _COUNTS:
         return isinstance(value, dict) and all(type(n) is int and abs(n) < _MOST_TOKENS for n in value.values())
+    if name in _SHAPES:
+        shapes = _SHAPES[name]
+        return isinstance(value, dict) and all(isinstance(one, shapes.get(key, object)) for key, one in value.items())
     if name in MAPS:
         return isinstance(value, list if name in ("problems", "notes") else dict)
     return name not in _PLAIN or isinstance(value, str)
