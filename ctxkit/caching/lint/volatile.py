@@ -14,7 +14,7 @@ from ctxkit.caching.lint.finding import Finding, Seen, broken, instructs, where
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["changed_in_place", "first_difference", "same_talk", "volatile_prefix", "volatile_text"]
+__all__ = ["changed_in_place", "first_difference", "same_talk", "spelled", "volatile_prefix", "volatile_text"]
 
 _LOOKED = 20_000  # characters of a block, from each end: what is volatile stands at one of them
 _TOKENS = re.compile(
@@ -59,7 +59,7 @@ def volatile_prefix(seen: Seen, _: Seen | None) -> Iterator[Finding]:
     for index, block in enumerate(seen.blocks):
         if not instructs(block):
             return
-        found = volatile_text(_text(block.value))
+        found = volatile_text(spelled(block.value))
         if found is not None:
             kind, token = found
             yield Finding(
@@ -94,7 +94,7 @@ def changed_in_place(seen: Seen, before: Seen | None) -> Iterator[Finding]:
             tokens=broken(seen, index),
         )
     elif mine.tier != "tools" and (mine.role, mine.kind) == (theirs.role, theirs.kind):
-        found = volatile_text(_text(mine.value))
+        found = volatile_text(spelled(mine.value))
         what = f"; it holds {found[0]} ({found[1]:.60})" if found else ""
         yield Finding(
             "prefix-changed",
@@ -128,12 +128,12 @@ def first_difference(seen: Seen, before: Seen) -> int | None:
     return None
 
 
-def _text(value: object) -> str:
-    """All texts within a value, in order."""
+def spelled(value: object) -> str:
+    """All texts within a value, in order: what can be read of it."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return "\n".join(_text(item) for item in value.values())
+        return "\n".join(spelled(item) for item in value.values())
     if isinstance(value, list | tuple):
-        return "\n".join(_text(item) for item in value)
+        return "\n".join(spelled(item) for item in value)
     return ""
