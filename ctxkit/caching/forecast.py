@@ -72,7 +72,9 @@ def foresee(
     """
     matched = match(rule, layout, alive, among=_telling(len(layout.positions)))
     tokens = _measure(layout, matched, correction)
-    whole = max(round(tokens(layout.total)), matched.tokens)
+    # What a request adds beside its messages (hidden instructions for tools) stands before them: in what is known.
+    end = layout.total if matched.entry is None else layout.positions[-1].tokens
+    whole = max(round(tokens(end)), matched.tokens)
     if matched.entry is not None and matched.entry.tokens >= layout.total:
         # The estimate is too low: a prefix cannot have more tokens than the whole.
         matched = match(rule, replace(layout, total=whole), alive, among=_telling(len(layout.positions)))
@@ -169,7 +171,7 @@ def _written(
 
 def _expected_misses(rule: Rule, layout: Layout, matched: Matched, tokens: Callable[[float], float]) -> list[Miss]:
     """What will not be cached although it could be, as far as the request alone tells."""
-    whole = round(tokens(layout.total))
+    whole = round(tokens(layout.total if matched.entry is None else layout.positions[-1].tokens))
     if rule.match == "marks" and not breakpoints(rule, layout):
         return (
             [Miss("not_marked", whole, detail="no cache marker in the request")] if whole >= (rule.minimum or 0) else []

@@ -113,7 +113,8 @@ def _show(findings: Sequence[Finding], count: int, complaints: Sequence[Transcri
     if len(findings) > _SHOWN:
         print(f"... and {len(findings) - _SHOWN} more; --json has them all")
     requests = f"{count:,} request{'' if count == 1 else 's'}"
-    print(f"{len(findings)} findings in {requests}" if findings else f"nothing to complain of in {requests}")
+    found = f"{len(findings):,} finding{'' if len(findings) == 1 else 's'}"
+    print(f"{found} in {requests}" if findings else f"nothing to complain of in {requests}")
 
 
 def _told(one: Finding) -> str:

@@ -31,7 +31,7 @@ def test_a_finding_is_told_with_place_price_and_fix(write, capsys):
     printed = capsys.readouterr().out
     assert "r.jsonl:3: warning volatile-prefix" in printed
     assert "per 1,000 requests" in printed
-    assert "1 findings in 2 requests" in printed
+    assert "1 finding in 2 requests" in printed
 
 
 def test_nothing_found(write, capsys):
@@ -74,7 +74,7 @@ def test_a_bad_line_is_named_and_the_rest_is_read(write, capsys):
     assert "r.jsonl:2: no JSON" in printed.err
     assert "r.jsonl:3: a request is an object" in printed.err
     assert "r.jsonl:4: no wire format is known" in printed.err
-    assert "1 findings in 2 requests" in printed.out
+    assert "1 finding in 2 requests" in printed.out
 
 
 def test_folders(write, tmp_path, capsys):

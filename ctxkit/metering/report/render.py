@@ -162,7 +162,7 @@ def _short(text: str, size: int) -> str:
 
 
 def _headed(name: str) -> str:
-    return _visible(name.removeprefix("label:").capitalize())
+    return _visible(name.removeprefix("label:").replace("_", " ").capitalize())
 
 
 def _named(name: str, value: str) -> str:
