@@ -5,10 +5,10 @@ A part of the hall, which hands it the rooms it needs.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from ctxkit.dialects.markers import lifetimes
+from ctxkit.revise import revised
 
 if TYPE_CHECKING:
     from ctxkit.attempts import Attempts
@@ -53,7 +53,7 @@ class Planning:
         self, plan: Plan, conversation: Conversation, digests: list[bytes], marked: list[int], *, thread: str | None
     ) -> Plan:
         """The plan with all that is known of the request before it is sent."""
-        plan = replace(
+        plan = revised(
             plan,
             model=(plan.model or conversation.model)[:_LONGEST_NAME],
             stream=plan.stream or conversation.stream,
@@ -64,7 +64,7 @@ class Planning:
         ttls = lifetimes(conversation.messages[index].value for index in marked) if marked else ()
         count, estimate = self._meter.estimate(plan, conversation, digests, ttls=ttls)
         operation, number = self._attempts.operation(plan, fingerprint)
-        plan = replace(
+        plan = revised(
             plan,
             estimate=estimate,
             operation=operation,

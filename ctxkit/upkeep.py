@@ -30,6 +30,7 @@ from ctxkit.forks import on_fork
 from ctxkit.lazily import lazily
 from ctxkit.metering.count import Count
 from ctxkit.money import usd_of
+from ctxkit.revise import revised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,9 +147,9 @@ class Upkeep:
             scale=f"{plan.dialect} {family}",
         )
         if rule is None:
-            return replace(plan, layout=layout, forecast=Forecast(unsupported=_unsupported(plan)))
+            return revised(plan, layout=layout, forecast=Forecast(unsupported=_unsupported(plan)))
         foreseen = self._forecast(rule, layout, plan)
-        plan = replace(plan, layout=foreseen, forecast=foreseen.forecast)
+        plan = revised(plan, layout=foreseen, forecast=foreseen.forecast)
         if self._marking is not None and not plan.fixed:
             plan = self._marked(plan, conversation, foreseen)
         return self._priced(_with_seen(plan, Seen(conversation.messages, digests, chain)))
@@ -165,7 +166,7 @@ class Upkeep:
         share = 1.0 if certain or forecast.hit_probability is None else forecast.hit_probability
         read = min(round(forecast.cached_tokens * share), estimate.input_tokens)
         written = forecast.written if read + sum(forecast.written.values()) <= estimate.input_tokens else {}
-        return replace(plan, estimate=self.meter.foreseen(plan, estimate, read, written))
+        return revised(plan, estimate=self.meter.foreseen(plan, estimate, read, written))
 
     def _marked(self, plan: Plan, conversation: Conversation, foreseen: Foreseen) -> Plan:
         """The plan with what is said to the provider's cache: its user's call, when something of it fails."""
@@ -194,14 +195,14 @@ class Upkeep:
         placement = marked.placement
         edits = wire.mark(conversation, marked.wish)
         if edits and self._marking.refusals.refused(_addition(plan, edits)):
-            return replace(plan, notes=(*plan.notes, "nothing marked: this server refused such a request"))
+            return revised(plan, notes=(*plan.notes, "nothing marked: this server refused such a request"))
         notes, headers = (*plan.notes, placement.note), {**plan.headers, **marked.headers}
         if not edits:
-            return replace(plan, layout=foreseen._replace(choice=placement.choice), notes=notes, headers=headers)
+            return revised(plan, layout=foreseen._replace(choice=placement.choice), notes=notes, headers=headers)
         again = self._forecast(placement.rule, marked.layout, plan)
         edits = _with_saving(edits, placement)
         ttls = tuple(dict.fromkeys(ttl or placement.rule.ttl for ttl in marked.layout.marks.values()))
-        return replace(
+        return revised(
             plan,
             body=dialect.apply(plan.body, edits),
             edits=(*plan.edits, *edits),
@@ -231,7 +232,7 @@ class Upkeep:
         rule = self._as_seen(rule, layout.space.model)
         alive, readable = self.believed.alive(now), self.cold_starts.readable
         foreseen = foresee(rule, layout, readable(alive), self.experience, correction=correction)
-        if foreseen.matched.entry is None and not alive.heard:  # unknown in this process: perhaps another one knows
+        if foreseen.matched.entry is None and not layout.known:  # new in this process: perhaps another one knows
             foreseen = foresee(
                 rule,
                 layout,
@@ -343,7 +344,7 @@ class Upkeep:
         again = self._forecast(foreseen.rule, foreseen.layout, plan)._replace(
             choice=foreseen.choice, seen=foreseen.seen
         )
-        return replace(plan, layout=again, forecast=again.forecast)
+        return revised(plan, layout=again, forecast=again.forecast)
 
     # ------------------------------------------------------------------ after
 
@@ -375,7 +376,7 @@ class Upkeep:
     def _settled(self, plan: Plan, record: Record, said: Diagnosis | None) -> Record:
         foreseen = plan.layout
         if plan.forecast is not None:
-            record = replace(record, forecast=told(plan.forecast))
+            record = revised(record, forecast=told(plan.forecast))
         if not isinstance(foreseen, Foreseen) or record.usage is None or record.status != "settled":
             return record
         usage = record.usage
@@ -384,7 +385,7 @@ class Upkeep:
         self.believed.drop(gone, plan.created)
         self.believed.keep(entries)
         self._learn(foreseen, usage)
-        return replace(record, forecast_read=foreseen.forecast.cached_tokens)
+        return revised(record, forecast_read=foreseen.forecast.cached_tokens)
 
     def _diagnosed(
         self, plan: Plan, foreseen: Foreseen, record: Record, usage: Usage, said: Diagnosis | None
@@ -406,7 +407,7 @@ class Upkeep:
         if miss is None:
             return record
         cost = self.meter.missed(plan, usage, miss.tokens)
-        return replace(record, miss_reason=miss.reason, miss_tokens=miss.tokens, miss_cost=cost, miss=miss)
+        return revised(record, miss_reason=miss.reason, miss_tokens=miss.tokens, miss_cost=cost, miss=miss)
 
     def _learn(self, foreseen: Foreseen, usage: Usage) -> None:
         total, read = usage.input_total, usage.read
@@ -419,7 +420,7 @@ class Upkeep:
 
 
 def _with_seen(plan: Plan, seen: Seen) -> Plan:
-    return replace(plan, layout=plan.layout._replace(seen=seen)) if isinstance(plan.layout, Foreseen) else plan
+    return revised(plan, layout=plan.layout._replace(seen=seen)) if isinstance(plan.layout, Foreseen) else plan
 
 
 def _correction(plan: Plan) -> float:

@@ -99,13 +99,9 @@ class Believed:
 
 
 class Living:
-    """Looks up live entries for one request.
+    """Looks up live entries for one request."""
 
-    Attributes:
-        heard: an entry was known by one of the names that were looked up, be it alive or not.
-    """
-
-    __slots__ = ("_known", "_left", "_now", "_recall", "heard")
+    __slots__ = ("_known", "_left", "_now", "_recall")
 
     def __init__(
         self, known: Mapping[bytes, Entry], now: float, recall: Callable[[bytes], Entry | None] | None
@@ -114,7 +110,6 @@ class Living:
         self._now = now
         self._recall = recall
         self._left = _ASKED
-        self.heard = False
 
     def __call__(self, name: bytes) -> Entry | None:
         """The entry, if it lives."""
@@ -122,11 +117,8 @@ class Living:
         if entry is None and self._recall is not None and self._left > 0:
             self._left -= 1
             entry = self._recall(name)
-        if entry is None:
-            return None
-        self.heard = True
         # A clock that went backwards finds entries of the future: they are alive all the same.
-        return entry if self._now <= entry.expires else None
+        return entry if entry is not None and self._now <= entry.expires else None
 
 
 def _packed(entry: Entry) -> bytes:

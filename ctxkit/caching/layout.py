@@ -94,6 +94,7 @@ class Layout:
             and the parameters of this tier and those before it.
         total: tokens of the whole prompt, framing included; at least those of the last position.
         sources: index in the request of each message that is more than a marker; ``None``: all are.
+        known: how many of the positions this process had laid out before.
     """
 
     space: Space
@@ -103,6 +104,7 @@ class Layout:
     keys: Mapping[Tier, bytes]
     total: float
     sources: Sequence[int] | None = None
+    known: int = 0
 
     def source(self, index: int) -> int:
         """Index in the request of the message that holds this position."""
@@ -164,7 +166,7 @@ def lay_out(
         memory.keep(scale, links[-1], positions, known)
     keys = _keys(hasher, space, ask, rule, positions[-1].sways if positions else frozenset())
     whole = max(total, positions[-1].tokens if positions else 0.0)
-    return Layout(space, positions, _marks(marks, real, positions), ask, keys, whole, sources)
+    return Layout(space, positions, _marks(marks, real, positions), ask, keys, whole, sources, known)
 
 
 def _after(real: Sequence[int], positions: Sequence[Position]) -> Sequence[int]:

@@ -5,7 +5,6 @@ Counting, learned corrections and prices need one another in this order and no o
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctxkit.metering import prices, tokens
@@ -17,6 +16,7 @@ from ctxkit.metering.prices.card import charge, missed
 from ctxkit.metering.settling import record_of
 from ctxkit.model import Estimate
 from ctxkit.money import usd_of
+from ctxkit.revise import revised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,11 +102,11 @@ class Meter:
     def foreseen(self, plan: Plan, estimate: Estimate, read: int, written: Mapping[str, int]) -> Estimate:
         """The estimate with the buckets that a forecast of the cache expects, and what they are expected to cost."""
         fresh = max(estimate.input_tokens - read - sum(written.values()), 0)
-        usage = replace(estimate.usage, fresh=fresh, read=read, written=dict(written))
+        usage = revised(estimate.usage, fresh=fresh, read=read, written=dict(written))
         card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
         if card is None:
-            return replace(estimate, usage=usage)
-        return replace(estimate, usage=usage, cost=replace(estimate.cost, expected=usd_of(charge(card, usage))))
+            return revised(estimate, usage=usage)
+        return revised(estimate, usage=usage, cost=revised(estimate.cost, expected=usd_of(charge(card, usage))))
 
     def weights(
         self, conversation: Conversation, digests: Sequence[bytes], *, platform: str, model: str
@@ -126,7 +126,7 @@ class Meter:
             max_output=conversation.max_output,
             choices=conversation.choices,
         )
-        return replace(estimate, cost=cost)
+        return revised(estimate, cost=cost)
 
     def rates(self, plan: Plan) -> Mapping[str, int] | None:
         """Pico-dollars per token by bucket, for a request of this length; ``None`` where no price is known."""
