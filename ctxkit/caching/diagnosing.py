@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.caching.flights import Flights
-from ctxkit.caching.footprints import Footprints, own_names
+from ctxkit.caching.footprints import WIDTH, Footprints, own_names
 from ctxkit.caching.imprint import Imprints
 from ctxkit.caching.misses import Earlier, Settled, diagnose
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosing"]
 
+_COMPARED = 64  # latest messages of two conversations that are compared
 _TRIED = 3  # requests that are looked at whether this one continues them
 _ALIKE = 0.1  # by which the lengths of two openings may differ that are one with something put in
 
@@ -79,12 +80,13 @@ class Diagnosing:
         total, seen = usage.input_total, foreseen.seen
         if seen is None or total is None or usage.read is None or not 0 <= usage.read <= total:
             return None  # what was not reported, or cannot be, tells nothing
-        names = self._imprints.names(foreseen.layout, seen, thread, feature)
-        continued = self._footprints.continued(names)
-        now = self._imprints.footprint(attempt, at, foreseen, seen, names.own, usage, continued)
+        continued = self._footprints.continued(seen.chain)
+        now = self._imprints.footprint(attempt, at, foreseen, seen, usage, continued)
+        names = self._imprints.names(now, foreseen.layout, seen, thread, feature)
         earlier = list(self._earlier(names, now, continued))
         miss = diagnose(Settled(foreseen, usage, now, earlier, raced, self._held, said))
-        self._footprints.keep(names, now)
+        # Most requests that are too short to be cached are nobody's loss: no other worker need hear of them.
+        self._footprints.keep(names, now, shared=total >= (foreseen.rule.minimum or 0))
         return miss
 
     def _earlier(self, names: Names, now: Footprint, continued: Footprint | None) -> Iterator[Earlier]:
@@ -109,7 +111,7 @@ class Diagnosing:
 
 def _related(one: bytes, other: bytes) -> bool:
     """They have half of their messages in common, of the shorter conversation."""
-    ones, others = set(own_names(one)), set(own_names(other))
+    ones, others = (set(own_names(own[-_COMPARED * WIDTH :])) for own in (one, other))
     return bool(ones) and 2 * len(ones & others) >= min(len(ones), len(others))
 
 

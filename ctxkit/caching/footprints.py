@@ -11,7 +11,6 @@ import json
 import math
 import threading
 from array import array
-from base64 import b85decode, b85encode
 from bisect import bisect_left
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -77,6 +76,7 @@ class Footprint(NamedTuple):
         opening: index of the last position before the conversation itself; -1: none.
         marked: it carried markers.
         tools: its tools, in order; the first few hundred.
+        toolbox: hash of them all.
         tool_count: of them all.
         parameters: by name.
         route: keyed hash of what routes it without separating entries.
@@ -97,6 +97,7 @@ class Footprint(NamedTuple):
     opening: int
     marked: bool
     tools: tuple[Tool, ...]
+    toolbox: bytes
     tool_count: int
     parameters: Mapping[str, Parameter]
     route: bytes
@@ -208,13 +209,18 @@ class Footprints:
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
 
-    def keep(self, names: Names, footprint: Footprint) -> None:
-        """Remember a settled request."""
+    def keep(self, names: Names, footprint: Footprint, *, shared: bool = True) -> None:
+        """Remember a settled request; ``shared``: in the store too."""
         if not names.chain:
             return
         chain = names.chain[-1]
         others = list(_others(names))
         with self._lock:
+            news = [name for name in others[1:] if name not in self._names or name[:1] in b"os"]
+            toolbox = footprint.toolbox and b"u" + footprint.toolbox
+            if toolbox and toolbox not in self._names:
+                news.append(toolbox)
+                others.append(toolbox)
             self._let_go(chain)
             self._known[chain] = footprint
             self._held += _weight(footprint)
@@ -225,19 +231,25 @@ class Footprints:
                 self._let_go(next(iter(self._known)))
             while len(self._names) > _NAMES:
                 self._names.popitem(last=False)
+        if not shared:
+            return
         self._store.put(b"f" + names.thread, _packed(footprint))
-        for name in others[1:]:
-            self._store.put(b"g" + name, names.thread)
+        for name in news:
+            self._store.put(b"g" + name, names.thread if name is not toolbox else _packed_tools(footprint.tools))
 
     def _let_go(self, chain: bytes) -> None:
         gone = self._known.pop(chain, None)
         if gone is not None:
             self._held -= _weight(gone)
 
-    def continued(self, names: Names) -> Footprint | None:
-        """The request that this one continues, or repeats: the longest known prefix of it."""
+    def continued(self, chain: Sequence[bytes]) -> Footprint | None:
+        """The request that one with this chain continues, or repeats: the longest known prefix of it."""
         known = self._known
-        return next((known[link] for link in reversed(names.chain) if link in known), None)
+        for link in reversed(chain):
+            found = known.get(link)
+            if found is not None:
+                return found
+        return None
 
     def alike(self, names: Names, *, shared: bool = False) -> Iterator[Footprint]:
         """Requests that this one may continue although its prefix is another: by its latest messages, then its thread.
@@ -265,7 +277,10 @@ class Footprints:
             return found
         thread = name[1:] if name[:1] == b"t" else self._store.get(b"g" + name)
         stored = self._store.get(b"f" + thread) if thread else None
-        return _unpacked(stored) if stored else None
+        found = _unpacked(stored) if stored else None
+        if found is None or not found.toolbox:
+            return found
+        return found._replace(tools=_unpacked_tools(self._store.get(b"gu" + found.toolbox)))
 
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""
@@ -288,39 +303,61 @@ def _weight(footprint: Footprint) -> int:
 
 
 def _packed(footprint: Footprint) -> bytes:
+    """A line of JSON and three stretches of bytes; the tools stand by themselves, because they rarely change."""
     short = footprint.shortened()
     plain = short._asdict() | {
-        "space": [short.space.platform, short.space.model, short.space.scope, short.space.region],
         "expires": None if math.isinf(short.expires) else short.expires,
-        "tools": [[tool.name, _text(tool.digest), _text(tool.canonical)] for tool in short.tools],
-        "parameters": {name: [one.tier, _text(one.digest)] for name, one in short.parameters.items()},
-        "sizes": short.sizes.tolist(),
-        **{name: _text(getattr(short, name)) for name in ("route", "links", "own")},
+        "tools": (),
+        "toolbox": short.toolbox.hex(),
+        "route": short.route.hex(),
+        "parameters": {name: [one.tier, one.digest.hex()] for name, one in short.parameters.items()},
+        "space": [short.space.platform, short.space.model, short.space.scope, short.space.region],
+        "links": len(short.links),
+        "sizes": len(short.sizes) * short.sizes.itemsize,
+        "own": len(short.own),
     }
-    return json.dumps(plain, separators=(",", ":")).encode()
+    head = json.dumps(plain, separators=(",", ":")).encode()
+    return b"".join((head, b"\n", short.links, short.sizes.tobytes(), short.own))
 
 
 def _unpacked(stored: bytes) -> Footprint | None:
     """What another process, or another version, wrote; ``None`` for what cannot be read."""
     try:
-        plain = json.loads(stored)
-        made = plain | {
-            "space": Space(*map(str, plain["space"])),
-            "expires": math.inf if plain["expires"] is None else float(plain["expires"]),
-            "tools": tuple(Tool(str(name), b85decode(one), b85decode(two)) for name, one, two in plain["tools"]),
-            "parameters": {
-                str(name): Parameter(str(tier), b85decode(one)) for name, (tier, one) in plain["parameters"].items()
-            },
-            "sizes": array("q", plain["sizes"]),
-            "gap": (int(plain["gap"][0]), int(plain["gap"][1])),
-            **{name: b85decode(plain[name]) for name in ("route", "links", "own")},
-        }
-        found = Footprint(**made)
+        head, _, rest = stored.partition(b"\n")
+        plain = json.loads(head)
+        links, sizes, own = (int(plain[name]) for name in ("links", "sizes", "own"))
+        measured = array("q")
+        measured.frombytes(rest[links : links + sizes])
+        found = Footprint(
+            **plain
+            | {
+                "expires": math.inf if plain["expires"] is None else float(plain["expires"]),
+                "tools": (),
+                "toolbox": bytes.fromhex(plain["toolbox"]),
+                "route": bytes.fromhex(plain["route"]),
+                "parameters": {
+                    name: Parameter(tier, bytes.fromhex(one)) for name, (tier, one) in plain["parameters"].items()
+                },
+                "space": Space(*map(str, plain["space"])),
+                "gap": (int(plain["gap"][0]), int(plain["gap"][1])),
+                "links": rest[:links],
+                "sizes": measured,
+                "own": rest[links + sizes : links + sizes + own],
+            }
+        )
         whole = found.length - (found.gap[1] - found.gap[0])
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError):
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError):
         return None
     return found if len(found.links) == whole * WIDTH and len(found.sizes) == whole else None
 
 
-def _text(value: bytes) -> str:
-    return b85encode(value).decode()
+def _packed_tools(tools: Sequence[Tool]) -> bytes:
+    return json.dumps([[one.name, one.digest.hex(), one.canonical.hex()] for one in tools]).encode()
+
+
+def _unpacked_tools(stored: bytes | None) -> tuple[Tool, ...]:
+    try:
+        found = json.loads(stored or b"[]")
+        return tuple(Tool(str(name), bytes.fromhex(one), bytes.fromhex(two)) for name, one, two in found)
+    except (ValueError, TypeError):
+        return ()

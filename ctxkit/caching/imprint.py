@@ -50,10 +50,12 @@ class Seen:
     digests: Sequence[bytes]
     chain: Sequence[bytes]
 
-    def own(self) -> bytes:
-        """Hash of each message of the conversation by itself, joined."""
-        pairs = zip(self.messages, self.digests, strict=True)
-        return b"".join([digest[:WIDTH] for message, digest in pairs if message.role not in _BEFORE])
+    def own(self, before: Footprint | None = None) -> bytes:
+        """Hash of each message of the conversation by itself, joined; ``before``: a request that this one continues."""
+        start = next((at for at, one in enumerate(self.messages) if one.role not in _BEFORE), len(self.messages))
+        known = before.own if before is not None and not before.gap[1] else b""
+        rest = self.digests[start + len(known) // WIDTH :]
+        return known + b"".join([digest[:WIDTH] for digest in rest])
 
 
 class Imprints:
@@ -61,18 +63,17 @@ class Imprints:
 
     def __init__(self, hasher: Hasher) -> None:
         self._hasher = hasher
-        self._tools: OrderedDict[bytes, tuple[tuple[Tool, ...], int]] = OrderedDict()
+        self._tools: OrderedDict[bytes, tuple[tuple[Tool, ...], bytes, int]] = OrderedDict()
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
 
-    def names(self, layout: Layout, seen: Seen, thread: str, feature: str | None) -> Names:
+    def names(self, now: Footprint, layout: Layout, seen: Seen, thread: str, feature: str | None) -> Names:
         """By what the request is found again; requests without a feature are alike by how they open alone."""
-        opening = _opening(layout.positions)
         return Names(
             seen.chain,
             self._hasher.digest(thread),
-            seen.own(),
-            layout.positions[opening].link if opening >= 0 else b"",
+            now.own,
+            layout.positions[now.opening].link if now.opening >= 0 else b"",
             self._hasher.digest((feature, layout.space.platform)) if feature else b"",
         )
 
@@ -82,7 +83,6 @@ class Imprints:
         at: float,
         foreseen: Foreseen,
         seen: Seen,
-        own: bytes,
         usage: Usage,
         before: Footprint | None = None,
     ) -> Footprint:
@@ -90,7 +90,7 @@ class Imprints:
         rule, layout = foreseen.rule, foreseen.layout
         links, sizes = _measured(layout.positions, before)
         cached = _cached(rule, usage)
-        tools, count = self._tools_of(layout, seen)
+        tools, toolbox, count = self._tools_of(layout, seen)
         return Footprint(
             attempt,
             layout.space,
@@ -102,13 +102,14 @@ class Imprints:
             _opening(layout.positions),
             bool(layout.marks) or layout.ask.automatic is not None,
             tools,
+            toolbox,
             count,
             self._parameters(layout, rule),
             self._route(layout, rule),
             len(layout.positions),
             links,
             sizes,
-            own,
+            seen.own(before),
         )
 
     def _parameters(self, layout: Layout, rule: Rule) -> dict[str, Parameter]:
@@ -133,16 +134,17 @@ class Imprints:
 
     # ---- Tools
 
-    def _tools_of(self, layout: Layout, seen: Seen) -> tuple[tuple[Tool, ...], int]:
+    def _tools_of(self, layout: Layout, seen: Seen) -> tuple[tuple[Tool, ...], bytes, int]:
         last = next((i for i, one in enumerate(layout.positions) if one.tier != "tools"), len(layout.positions)) - 1
         if last < 0:
-            return (), 0
+            return (), b"", 0
         link = layout.positions[last].link
         with self._lock:
             if link in self._tools:
                 self._tools.move_to_end(link)
                 return self._tools[link]
-        found = self._read_tools(layout, seen, last)
+        tools, count = self._read_tools(layout, seen, last)
+        found = (tools, link, count)
         with self._lock:
             self._tools[link] = found
             while len(self._tools) > _REMEMBERED:

@@ -136,6 +136,8 @@ def _causes(settled: Settled) -> Iterator[_Cause]:
     yield from _unread(settled)
     if settled.raced - settled.read > settled.slack(settled.raced):
         yield _Cause("raced", settled.raced - settled.read, "a request with the same prefix was still writing it")
+    if not any(_left_more(settled, earlier) for earlier in settled.earlier):
+        return
     best = settled.foreseen.matched.tokens
     for hindrance in (_ended, _too_far, _unmarked):
         cause = hindrance(settled, max(best, settled.read))
@@ -143,6 +145,12 @@ def _causes(settled: Settled) -> Iterator[_Cause]:
             yield cause
     for earlier in settled.earlier:
         yield from _compared(settled, earlier)
+
+
+def _left_more(settled: Settled, earlier: Earlier) -> bool:
+    """The earlier request left more than was read, or nothing at all."""
+    cached = min(earlier.footprint.cached, settled.footprint.total)
+    return not cached or cached - settled.read > settled.slack(cached)
 
 
 def _unread(settled: Settled) -> Iterator[_Cause]:
