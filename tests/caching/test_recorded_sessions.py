@@ -27,5 +27,7 @@ def test_automatic_caches(rows):
     assert error(automatic) <= 0.03
 
 
-def test_no_read_is_expected_beyond_the_prompt(rows):
-    assert all(row.expected <= row.total * 1.5 for row in rows)
+def test_few_reads_are_expected_beyond_the_prompt(rows):
+    """Some servers report sums over several passes, or drop what they had put in before: those cannot be known."""
+    beyond = [row for row in rows if row.expected > row.total * 1.05]
+    assert len(beyond) <= 0.03 * len(rows)
