@@ -47,7 +47,7 @@ def lint(
 
 def _seen(plan: Plan, rates: Callable[[Plan], Mapping[str, int] | None], source: str) -> Seen | None:
     """A planned request for the checks; ``None`` for one whose cache nobody can see."""
-    foreseen: Any = plan.layout
+    foreseen: Any = plan.layout() if callable(plan.layout) else plan.layout  # a short request's is made when asked for
     layout, rule = (foreseen.layout, foreseen.rule) if isinstance(foreseen, Foreseen) else (foreseen, None)
     wire, dialect = dialects.caches(plan.dialect), dialects.get(plan.dialect)
     if wire is None or dialect is None or not isinstance(layout, Layout):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ctxkit import dialects
@@ -19,7 +20,7 @@ from ctxkit.caching.coldprefix import start_of
 from ctxkit.caching.coldstarts import ColdStarts
 from ctxkit.caching.diagnosing import Diagnosing
 from ctxkit.caching.experience import Experience
-from ctxkit.caching.forecast import EXACT, Foreseen, foresee, told
+from ctxkit.caching.forecast import EXACT, Foreseen, foresee, short, told
 from ctxkit.caching.imprint import Seen
 from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
@@ -35,7 +36,7 @@ from ctxkit.revise import revised
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ctxkit.cacheable import Diagnosis
+    from ctxkit.cacheable import Ask, Diagnosis
     from ctxkit.caching.advice import Advice
     from ctxkit.caching.coldprefix import Start
     from ctxkit.caching.coldstarts import Held
@@ -43,10 +44,11 @@ if TYPE_CHECKING:
     from ctxkit.caching.placement import Placement
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.caching.rules import Rule
+    from ctxkit.dialects.base import Caches
     from ctxkit.faults import Faults
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
-    from ctxkit.model import Conversation, Edit, Json, Plan, Record, Usage
+    from ctxkit.model import Conversation, Edit, Estimate, Json, Plan, Record, Usage
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
 
@@ -55,6 +57,7 @@ __all__ = ["Upkeep"]
 _EXPERIENCE = b"experience"
 _NOTED = 50  # settlements between two notes of what was learned
 _LOWERED = 500
+_SHORT = 0.5  # share of the least that is cached: nothing is told of requests below it
 
 _ANSWERED = ("settled", "unverified")  # to the end
 _ADVISED = 200_000  # requests that advice looks at
@@ -86,6 +89,7 @@ class Upkeep:
         self.diagnosing = Diagnosing(store, hasher, self.believed.held)
         self._layouts = Layouts()
         self._lowered: dict[tuple[str, int, int], Rule] = {}
+        self._surprising: set[tuple[str, str]] = set()  # (platform, model) where more is cached than rules say
         self._noted = 0
         active = policy.mode != "observe"
         self._marking = Marking(hasher, store, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
@@ -131,8 +135,31 @@ class Upkeep:
         ask = wire.ask(conversation)
         mode = rules.mode_of(ask, marked=bool(marked))
         rule = rules.find(plan.platform, plan.model, dialect=plan.dialect, mode=mode, overrides=self.own_rules)
-        weights, family = self.meter.weights(conversation, digests, platform=plan.platform, model=plan.model)
-        layout = lay_out(
+        seen = Seen(conversation.messages, digests, chain)
+        lay = partial(self._laid_out, plan, conversation, seen, marked, ask, wire, rule)
+        if rule is None:
+            return revised(plan, layout=lay(), forecast=Forecast(unsupported=_unsupported(plan)))
+        if not marked and self._too_short(plan, rule):
+            later = partial(self._foreseen, plan, rule, lay, seen)
+            return revised(plan, layout=later, forecast=short(rule, plan.estimate))
+        foreseen = self._foreseen(plan, rule, lay, seen)
+        if self._marking is None or plan.fixed:
+            return revised(plan, layout=foreseen, forecast=foreseen.forecast, estimate=self._priced(plan, foreseen))
+        plan = self._marked(revised(plan, layout=foreseen, forecast=foreseen.forecast), conversation, foreseen)
+        return revised(plan, estimate=self._priced(plan, plan.layout)) if isinstance(plan.layout, Foreseen) else plan
+
+    def _laid_out(
+        self,
+        plan: Plan,
+        conversation: Conversation,
+        seen: Seen,
+        marked: Sequence[int],
+        ask: Ask,
+        wire: Caches,
+        rule: Rule | None,
+    ) -> Layout:
+        weights, family = self.meter.weights(conversation, seen.digests, platform=plan.platform, model=plan.model)
+        return lay_out(
             self.hasher,
             conversation.messages,
             weights,
@@ -141,32 +168,32 @@ class Upkeep:
             Space(plan.platform, plan.model, plan.scope or "", plan.region or ""),
             rule,
             total=plan.count.tokens if isinstance(plan.count, Count) else 0,
-            chain=chain,
+            chain=seen.chain,
             marked=marked,
             memory=self._layouts,
             scale=f"{plan.dialect} {family}",
         )
-        if rule is None:
-            return revised(plan, layout=layout, forecast=Forecast(unsupported=_unsupported(plan)))
-        foreseen = self._forecast(rule, layout, plan)
-        plan = revised(plan, layout=foreseen, forecast=foreseen.forecast)
-        if self._marking is not None and not plan.fixed:
-            plan = self._marked(plan, conversation, foreseen)
-        return self._priced(_with_seen(plan, Seen(conversation.messages, digests, chain)))
 
-    def _priced(self, plan: Plan) -> Plan:
+    def _foreseen(self, plan: Plan, rule: Rule, lay: Callable[[], Layout], seen: Seen) -> Foreseen:
+        return self._forecast(rule, lay(), plan)._replace(seen=seen)
+
+    def _too_short(self, plan: Plan, rule: Rule) -> bool:
+        """It is so far below the least that is cached that nothing of it is read or kept: no need to lay it out."""
+        if self._marking is not None or rule.minimum is None or plan.estimate is None:
+            return False
+        least = self._as_seen(rule, plan.model).minimum or 0
+        return plan.estimate.input_high < _SHORT * least and (plan.platform, plan.model) not in self._surprising
+
+    def _priced(self, plan: Plan, foreseen: Foreseen) -> Estimate | None:
         """The estimate as the forecast has it, where that knows more than the shares that were learned."""
-        foreseen, estimate = plan.layout, plan.estimate
-        if estimate is None or not isinstance(foreseen, Foreseen):
-            return plan
+        estimate, forecast = plan.estimate, foreseen.forecast
         certain = foreseen.rule.match in EXACT
-        forecast = foreseen.forecast
-        if forecast.cached_tokens is None or not (certain or foreseen.known):
-            return plan
+        if estimate is None or forecast.cached_tokens is None or not (certain or foreseen.known):
+            return estimate
         share = 1.0 if certain or forecast.hit_probability is None else forecast.hit_probability
         read = min(round(forecast.cached_tokens * share), estimate.input_tokens)
         written = forecast.written if read + sum(forecast.written.values()) <= estimate.input_tokens else {}
-        return revised(plan, estimate=self.meter.foreseen(plan, estimate, read, written))
+        return self.meter.foreseen(plan, estimate, read, written)
 
     def _marked(self, plan: Plan, conversation: Conversation, foreseen: Foreseen) -> Plan:
         """The plan with what is said to the provider's cache: its user's call, when something of it fails."""
@@ -207,7 +234,7 @@ class Upkeep:
             body=dialect.apply(plan.body, edits),
             edits=(*plan.edits, *edits),
             estimate=self.meter.bounded(plan, conversation, plan.estimate, ttls) if plan.estimate else None,
-            layout=again._replace(choice=placement.choice),
+            layout=again._replace(choice=placement.choice, seen=foreseen.seen),
             forecast=again.forecast,
             notes=notes,
             headers=headers,
@@ -374,18 +401,27 @@ class Upkeep:
             self.faults.warn("markers refused", f"{where} answered {status} to a request with what mode 'cache' adds")
 
     def _settled(self, plan: Plan, record: Record, said: Diagnosis | None) -> Record:
-        foreseen = plan.layout
-        if plan.forecast is not None:
-            record = revised(record, forecast=told(plan.forecast))
-        if not isinstance(foreseen, Foreseen) or record.usage is None or record.status != "settled":
+        foreseen, usage = plan.layout, record.usage
+        if plan.forecast is None:
             return record
-        usage = record.usage
+        record = revised(record, forecast=told(plan.forecast))
+        if usage is None or record.status != "settled":
+            return record
+        if not isinstance(foreseen, Foreseen):
+            return self._short_settled(plan, record, usage)
         record = self._diagnosed(plan, foreseen, record, usage, said)  # before anything is learned from it
         entries, gone = reconciled(foreseen, usage, plan.created)
         self.believed.drop(gone, plan.created)
         self.believed.keep(entries)
         self._learn(foreseen, usage)
         return revised(record, forecast_read=foreseen.forecast.cached_tokens)
+
+    def _short_settled(self, plan: Plan, record: Record, usage: Usage) -> Record:
+        """One that was too short to be laid out; what was read all the same has the next ones laid out."""
+        if usage.read and len(self._surprising) < _LOWERED:
+            self._surprising.add((plan.platform, plan.model))
+        forecast = plan.forecast
+        return revised(record, forecast_read=forecast.cached_tokens) if forecast and forecast.rule else record
 
     def _diagnosed(
         self, plan: Plan, foreseen: Foreseen, record: Record, usage: Usage, said: Diagnosis | None
@@ -417,10 +453,6 @@ class Upkeep:
         self._noted += 1
         if self._noted % _NOTED == 0:
             self.store.put(_EXPERIENCE, self.experience.dump())
-
-
-def _with_seen(plan: Plan, seen: Seen) -> Plan:
-    return revised(plan, layout=plan.layout._replace(seen=seen)) if isinstance(plan.layout, Foreseen) else plan
 
 
 def _correction(plan: Plan) -> float:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from ctxkit.caching.layout import Layout
     from ctxkit.caching.rules.rule import Rule
     from ctxkit.caching.simulator.entries import Alive, Entry, Matched
+    from ctxkit.model import Estimate
 
-__all__ = ["EXACT", "FIRST", "NEWEST", "Foreseen", "foresee", "told"]
+__all__ = ["EXACT", "FIRST", "NEWEST", "Foreseen", "foresee", "short", "told"]
 
 EXACT = ("marks", "endings", "handle")
 """Ways of matching in which what is read ends where something was marked, to the token."""
@@ -102,6 +103,15 @@ def foresee(
         expires=matched.entry.expires if matched.entry is not None else None,
     )
     return Foreseen(rule, layout, matched, forecast, tokens, known=known if matched.tokens else None)
+
+
+def short(rule: Rule, estimate: Estimate | None) -> Forecast:
+    """The forecast of a request that is far too short to be cached."""
+    whole = estimate.input_tokens if estimate is not None else 0
+    miss = Miss("below_minimum", whole, detail=f"{whole:,} tokens, {rule.minimum or 0:,} are the least")
+    return Forecast(
+        rule=rule.id, cached_tokens=0, bound_tokens=0, fresh=whole, misses=(miss,), guaranteed=rule.guaranteed
+    )
 
 
 def _known(
