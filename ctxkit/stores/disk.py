@@ -90,6 +90,19 @@ class DiskStore:
         self._front.put(key, value)
         return value
 
+    def fresh(self, key: bytes) -> bytes | None:
+        """The value as other processes see it now, past what this one remembers."""
+        return self._read(key)
+
+    def swap(self, key: bytes, old: bytes | None, new: bytes) -> bytes | None:
+        """Put ``new`` where ``old`` stands (``None``: nothing), at once for all processes; the value that stands then."""
+        with self._guard(), self._cache().transact(retry=True):
+            stands: Any = self._cache().get(key)
+            if stands == old:
+                self._cache().set(key, new, expire=_LIFETIME, retry=True)
+                return new
+        return stands if isinstance(stands, bytes) else None
+
     def flush(self) -> None:
         """Write what is waiting."""
         with self._lock:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
+
+from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +21,12 @@ class GuardedStore:
     def __init__(self, store: Store, note: Callable[[str, BaseException], None]) -> None:
         self._store = store
         self._note = note
+        self._fresh_lock()
+        on_fork(self, "_fresh_lock")
+
+    def _fresh_lock(self) -> None:
+        """A forked child must not wait for a thread of its parent."""
+        self._lock = threading.Lock()
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or ``None``: also when the store cannot say."""
@@ -41,6 +50,35 @@ class GuardedStore:
         except Exception as error:  # noqa: BLE001
             self._note("store", error)
             return value
+
+    def fresh(self, key: bytes) -> bytes | None:
+        """The value as other processes see it now, where the store can tell; else as ``get``."""
+        try:
+            look = getattr(self._store, "fresh", self._store.get)
+            found: bytes | None = look(key)
+        except Exception as error:  # noqa: BLE001
+            self._note("store", error)
+            return None
+        return found
+
+    def swap(self, key: bytes, old: bytes | None, new: bytes) -> bytes | None:
+        """Put ``new`` where ``old`` stands; the value that stands then.
+
+        A store of the user's own may lack it: then threads of this process are kept apart, and no others.
+        """
+        try:
+            if (swap := getattr(self._store, "swap", None)) is not None:
+                found: bytes | None = swap(key, old, new)
+                return found
+            with self._lock:
+                stands = self._store.get(key)
+                if stands != old:
+                    return stands
+                self._store.put(key, new)
+                return new
+        except Exception as error:  # noqa: BLE001
+            self._note("store", error)
+            return None
 
     def flush(self) -> None:
         """Write what is waiting."""

@@ -36,6 +36,17 @@ class MemoryStore:
         with self._lock:
             return self._values.setdefault(key, value)
 
+    def fresh(self, key: bytes) -> bytes | None:
+        """The value, or ``None``: nobody else can have changed it."""
+        return self._values.get(key)
+
+    def swap(self, key: bytes, old: bytes | None, new: bytes) -> bytes | None:
+        """Put ``new`` where ``old`` stands (``None``: nothing); the value that stands then."""
+        with self._lock:
+            if self._values.get(key) == old:
+                self._values[key] = new
+            return self._values.get(key)
+
     def flush(self) -> None:
         """Nothing waits here."""
 

@@ -166,3 +166,22 @@ def test_a_store_goes_on_after_it_was_closed(tmp_path):
         store.put(b"a", value)
         store.close()
     assert DiskStore(tmp_path / "store").get(b"a") == b"2"
+
+
+def test_swap_puts_only_what_was_expected(store):
+    assert store.fresh(b"k") is None
+    assert store.swap(b"k", b"x", b"1") is None
+    assert store.swap(b"k", None, b"1") == b"1"
+    assert store.swap(b"k", None, b"2") == b"1"
+    assert store.swap(b"k", b"1", b"2") == b"2"
+    assert store.fresh(b"k") == b"2"
+
+
+def test_what_another_process_swapped_is_seen_at_once(tmp_path):
+    one, two = DiskStore(tmp_path / "s"), DiskStore(tmp_path / "s")
+    one.swap(b"k", None, b"1")
+    assert two.fresh(b"k") == b"1"
+    two.swap(b"k", b"1", b"2")
+    assert one.fresh(b"k") == b"2"
+    one.close()
+    two.close()
