@@ -164,6 +164,9 @@ def lay_out(
     _extend(positions, hasher, ((messages[index], weights[index]) for index in _after(real, positions)), blocks)
     if memory is not None and links:
         memory.keep(scale, links[-1], positions, known)
+        if not known and len(links) > 1:  # other requests may differ in their last message alone
+            before = positions[: bisect_left(positions, len(links) - 1, key=attrgetter("message"))]
+            memory.keep(scale, links[-2], before, len(before))
     keys = _keys(hasher, space, ask, rule, positions[-1].sways if positions else frozenset())
     whole = max(total, positions[-1].tokens if positions else 0.0)
     return Layout(space, positions, _marks(marks, real, positions), ask, keys, whole, sources, known)

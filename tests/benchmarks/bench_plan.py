@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ctxkit import Kit
+from ctxkit import Kit, Policy
 from ctxkit.metering.tokens import _encoding as vocabulary
 
 WORDS = (Path(__file__).read_text() + json.dumps.__doc__ * 3).split()
@@ -72,16 +72,17 @@ ANSWERS = {
 }  # fmt: skip
 
 
-def next_turn(kit: Kit, body: dict, dialect: str, rounds: int) -> tuple[float, float]:
+def next_turn(kit: Kit, body: dict, dialect: str, rounds: int, answer: dict | None = None) -> tuple[float, float]:
     """Each round is a turn nobody saw before: the history plus one message that is new."""
-    kit.settle(kit.plan(body, dialect=dialect, platform=dialect.split(".", maxsplit=1)[0]), ANSWERS[dialect])
+    answer = answer or ANSWERS[dialect]
+    kit.settle(kit.plan(body, dialect=dialect, platform=dialect.split(".", maxsplit=1)[0]), answer)
     turns = iter(range(10**9))
 
     def turn() -> None:
         new = {"role": "user", "content": f"And what about number {next(turns)}?"}
         longer = {**body, "messages": [*body["messages"], new]}
         plan = kit.plan(longer, dialect=dialect, platform=dialect.split(".", maxsplit=1)[0])
-        kit.settle(plan, ANSWERS[dialect])
+        kit.settle(plan, answer)
 
     for _ in range(20):
         turn()
@@ -123,12 +124,24 @@ def measure() -> list[dict]:
                  "goal": 1.5},
             ]  # fmt: skip
         small = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
-        p50, p99 = next_turn(kit, small, "openai.chat", 3000)
+        usage = {"prompt_tokens": 25, "completion_tokens": 20, "total_tokens": 45}
+        p50, p99 = next_turn(kit, small, "openai.chat", 3000, ANSWERS["openai.chat"] | {"usage": usage})
         rows.append({"row": "small request", "p50_us": p50, "p99_us": p99, "goal_us": 150})
         kit.close()
+        rows += [caching(folder, name, *bodies[name]) for name in ("chat, 400 messages", "agent, 200 messages")]
     bare, ours = (start_up(code) for code in ("pass", "import ctxkit"))
     rows.append({"row": "import ctxkit over bare Python", "p50_us": ours - bare, "goal_us": 60_000})
     return rows
+
+
+def caching(folder: str, name: str, dialect: str, body: dict) -> dict:
+    """The next turn once more where the cache is looked after, too."""
+    kit = Kit(Policy(mode="cache"), store=Path(folder) / f"{dialect}-store", strict=True)
+    dumps, _ = spread(lambda: json.dumps(body), 200)
+    p50, p99 = next_turn(kit, body, dialect, 500)
+    kit.close()
+    return {"row": f"next turn in mode cache, {name}", "p50_us": p50, "p99_us": p99,
+            "ratio": p50 / dumps, "of": "json.dumps of the body", "goal": 1.5, "p99/p50": p99 / p50}  # fmt: skip
 
 
 def start_up(code: str) -> float:
