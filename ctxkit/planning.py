@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from ctxkit import dialects
 from ctxkit.dialects.markers import lifetimes
 from ctxkit.revise import revised
 
@@ -53,6 +54,11 @@ class Planning:
         self, plan: Plan, conversation: Conversation, digests: list[bytes], marked: list[int], *, thread: str | None
     ) -> Plan:
         """The plan with all that is known of the request before it is sent."""
+        edits = self._upkeep.tools_restored(plan, conversation, digests, marked)
+        named = dialects.get(plan.dialect)
+        if edits and named is not None:
+            plan = revised(plan, body=named.apply(plan.body, edits), edits=edits)
+            conversation, digests, marked = self.look(plan.body, named)
         plan = revised(
             plan,
             model=(plan.model or conversation.model)[:_LONGEST_NAME],

@@ -56,6 +56,10 @@ class Policy(BaseModel):
     """Keep the entries of different ``scope`` apart where a key does so (vLLM ``cache_salt``, OpenAI from 5.6 on
     ``prompt_cache_key``), in mode ``cache``: nothing is shared between them any more."""
 
+    freeze_tools: bool = False
+    """Send the same tools in the order in which they were first sent, in mode ``cache``: a program that lists them in
+    another order each time reads nothing from the cache (see docs/how-to/lint.md)."""
+
     scope: str | None = None
     """Organisation, workspace or tenant whose provider caches and threads these are."""
 

@@ -25,6 +25,7 @@ from ctxkit.caching.imprint import Seen
 from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
 from ctxkit.caching.reconcile import reconciled
+from ctxkit.caching.toolorder import ToolOrders
 from ctxkit.dialects.prewarming import prewarmed
 from ctxkit.errors import ConfigurationError, ProviderShapeError
 from ctxkit.forks import on_fork
@@ -93,6 +94,7 @@ class Upkeep:
         self._noted = 0
         active = policy.mode != "observe"
         self._marking = Marking(hasher, store, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
+        self._tool_orders = ToolOrders(store, hasher) if active and policy.freeze_tools else None
         self._renew()
         on_fork(self, "_renew")
 
@@ -105,6 +107,19 @@ class Upkeep:
         return rules.load(self.policy.cache_rules) if self.policy.cache_rules else None
 
     # ------------------------------------------------------------------ before
+
+    def tools_restored(
+        self, plan: Plan, conversation: Conversation, digests: Sequence[bytes], marked: Sequence[int]
+    ) -> tuple[Edit, ...]:
+        """The edit that puts the tools into the order they were first sent in, where the policy wants that."""
+        if self._tool_orders is None or plan.fixed:
+            return ()
+        try:
+            whose = _whose(plan, plan.model or conversation.model)
+            return self._tool_orders.restored(conversation.messages, digests, marked, whose)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self.faults.note("tools", error, "Please report it; the tools went out as they were.")
+            return ()
 
     def foresee(
         self,
@@ -250,6 +265,8 @@ class Upkeep:
         foreseen = plan.layout
         if isinstance(foreseen, Foreseen):
             self.diagnosing.left(plan.attempt, foreseen, plan.created)
+            if self._tool_orders is not None and foreseen.seen is not None:
+                self._tool_orders.sent(foreseen.seen.messages, foreseen.seen.digests, _whose(plan, plan.model))
         if self._marking is None or plan.number > 1 or not isinstance(foreseen, Foreseen) or foreseen.choice is None:
             return
         self._marking.sent(_habit(plan), foreseen.layout, plan.created, foreseen.choice)
@@ -460,6 +477,11 @@ def _correction(plan: Plan) -> float:
     if plan.estimate is None or not isinstance(plan.count, Count) or not plan.count.tokens:
         return 1.0
     return plan.estimate.input_tokens / plan.count.tokens
+
+
+def _whose(plan: Plan, model: str) -> str:
+    """Whose tools: orders of others are none of theirs."""
+    return f"{plan.platform}\0{model}\0{plan.scope or ''}"
 
 
 def _habit(plan: Plan) -> str:
