@@ -15,16 +15,14 @@ from ctxkit import dialects
 from ctxkit.cacheable import Forecast
 from ctxkit.caching import rules
 from ctxkit.caching.advice import Case, advise, turn_of
-from ctxkit.caching.believed import Believed
 from ctxkit.caching.coldprefix import start_of
 from ctxkit.caching.coldstarts import ColdStarts
 from ctxkit.caching.diagnosing import Diagnosing
-from ctxkit.caching.experience import Experience
-from ctxkit.caching.forecast import EXACT, Foreseen, foresee, short, told
+from ctxkit.caching.forecast import EXACT, Foreseen, short, told
+from ctxkit.caching.forecasting import Forecasting
 from ctxkit.caching.imprint import Seen
 from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
-from ctxkit.caching.reconcile import reconciled
 from ctxkit.caching.toolorder import ToolOrders
 from ctxkit.dialects.prewarming import prewarmed
 from ctxkit.errors import ConfigurationError, ProviderShapeError
@@ -55,10 +53,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Upkeep"]
 
-_EXPERIENCE = b"experience"
-_NOTED = 50  # settlements between two notes of what was learned
-_LOWERED = 500
-_SHORT = 0.5  # share of the least that is cached: nothing is told of requests below it
 
 _ANSWERED = ("settled", "unverified")  # to the end
 _ADVISED = 200_000  # requests that advice looks at
@@ -85,13 +79,10 @@ class Upkeep:
         self.hasher = hasher
         self.meter = meter
         self.faults = faults
-        self.believed = Believed(store)
         self.cold_starts = ColdStarts(timer)
-        self.diagnosing = Diagnosing(store, hasher, self.believed.held)
+        self.forecasting = Forecasting(store, self.cold_starts.readable, partial(faults.warn, "caches: rules doubted"))
+        self.diagnosing = Diagnosing(store, hasher, self.forecasting.believed.held)
         self._layouts = Layouts()
-        self._lowered: dict[tuple[str, int, int], Rule] = {}
-        self._surprising: set[tuple[str, str]] = set()  # (platform, model) where more is cached than rules say
-        self._noted = 0
         active = policy.mode != "observe"
         self._marking = Marking(hasher, store, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
         self._tool_orders = ToolOrders(store, hasher) if active and policy.freeze_tools else None
@@ -193,11 +184,10 @@ class Upkeep:
         return self._forecast(rule, lay(), plan)._replace(seen=seen)
 
     def _too_short(self, plan: Plan, rule: Rule) -> bool:
-        """It is so far below the least that is cached that nothing of it is read or kept: no need to lay it out."""
-        if self._marking is not None or rule.minimum is None or plan.estimate is None:
+        """Nothing of it can be read or kept: no need to lay it out."""
+        if self._marking is not None or plan.estimate is None:
             return False
-        least = self._as_seen(rule, plan.model).minimum or 0
-        return plan.estimate.input_high < _SHORT * least and (plan.platform, plan.model) not in self._surprising
+        return self.forecasting.too_short(rule, plan.platform, plan.model, plan.estimate.input_high)
 
     def _priced(self, plan: Plan, foreseen: Foreseen) -> Estimate | None:
         """The estimate as the forecast has it, where that knows more than the shares that were learned."""
@@ -228,8 +218,8 @@ class Upkeep:
             rule,
             self._explicit(plan, rule),
             lambda index: wire.blocks(conversation.messages[index]),
-            alive=self.cold_starts.readable(self.believed.alive(plan.created)),
-            shared=self.cold_starts.readable(self.believed.alive(plan.created, shared=True)),
+            alive=self.forecasting.alive(plan.created),
+            shared=self.forecasting.alive(plan.created, shared=True),
             rates=self.meter.rates(plan),
             feature=_habit(plan),
             thread=plan.thread or "",
@@ -272,45 +262,7 @@ class Upkeep:
         self._marking.sent(_habit(plan), foreseen.layout, plan.created, foreseen.choice)
 
     def _forecast(self, rule: Rule, layout: Layout, plan: Plan) -> Foreseen:
-        now, correction = plan.created, _correction(plan)
-        rule = self._as_seen(rule, layout.space.model)
-        alive, readable = self.believed.alive(now), self.cold_starts.readable
-        foreseen = foresee(rule, layout, readable(alive), self.experience, correction=correction)
-        if foreseen.matched.entry is None and not layout.known:  # new in this process: perhaps another one knows
-            foreseen = foresee(
-                rule,
-                layout,
-                readable(self.believed.alive(now, shared=True)),
-                self.experience,
-                correction=correction,
-            )
-        return self._doubting(foreseen) if foreseen.known is not None else foreseen
-
-    @lazily
-    def experience(self) -> Experience:
-        """What settlements taught of rules and models."""
-        return Experience(self.store.get(_EXPERIENCE))
-
-    def _as_seen(self, rule: Rule, model: str) -> Rule:
-        """The rule with the least minimum that was ever observed, where a forecast is an upper bound."""
-        if rule.match in EXACT or rule.minimum is None:
-            return rule
-        seen = [least for least in (rule.floor, self.experience.least(rule.id, model)) if least is not None]
-        least = min([rule.minimum, *seen])
-        if least == rule.minimum:
-            return rule
-        if len(self._lowered) > _LOWERED:
-            self._lowered.clear()
-        return self._lowered.setdefault((rule.id, rule.minimum, least), replace(rule, minimum=least))
-
-    def _doubting(self, foreseen: Foreseen) -> Foreseen:
-        """Say so, and rely on it no more, where a rule keeps promising reads that do not come."""
-        rule, model = foreseen.rule.id, foreseen.layout.space.model
-        if not self.experience.doubted(rule, model):
-            return foreseen
-        doubt = f"by the rules of {rule} reads were expected of {model} that did not come"
-        self.faults.warn("caches: rules doubted", f"{doubt}; a row of your own helps (docs/how-to/cache-rules.md)")
-        return foreseen._replace(forecast=replace(foreseen.forecast, cached_tokens=None, unsupported=doubt))
+        return self.forecasting.forecast(rule, layout, plan.created, _correction(plan))
 
     def prewarmed(self, body: Json, dialect: str, platform: str, model: str | None) -> Json:
         """``body`` as a request that fills the cache and asks for no answer.
@@ -372,7 +324,7 @@ class Upkeep:
         return start_of(
             foreseen.rule,
             foreseen.layout,
-            self.believed.alive(plan.created),
+            self.forecasting.believed.alive(plan.created),
             attempt=plan.attempt,
             operation=plan.operation,
             now=plan.created,
@@ -427,16 +379,11 @@ class Upkeep:
         if not isinstance(foreseen, Foreseen):
             return self._short_settled(plan, record, usage)
         record = self._diagnosed(plan, foreseen, record, usage, said)  # before anything is learned from it
-        entries, gone = reconciled(foreseen, usage, plan.created)
-        self.believed.drop(gone, plan.created)
-        self.believed.keep(entries)
-        self._learn(foreseen, usage)
+        self.forecasting.settled(foreseen, usage, plan.created)
         return revised(record, forecast_read=foreseen.forecast.cached_tokens)
 
     def _short_settled(self, plan: Plan, record: Record, usage: Usage) -> Record:
-        """One that was too short to be laid out; what was read all the same has the next ones laid out."""
-        if usage.read and len(self._surprising) < _LOWERED:
-            self._surprising.add((plan.platform, plan.model))
+        self.forecasting.settled_short(plan.platform, plan.model, usage)
         forecast = plan.forecast
         return revised(record, forecast_read=forecast.cached_tokens) if forecast and forecast.rule else record
 
@@ -461,15 +408,6 @@ class Upkeep:
             return record
         cost = self.meter.missed(plan, usage, miss.tokens)
         return revised(record, miss_reason=miss.reason, miss_tokens=miss.tokens, miss_cost=cost, miss=miss)
-
-    def _learn(self, foreseen: Foreseen, usage: Usage) -> None:
-        total, read = usage.input_total, usage.read
-        if read is None or total is None or not 0 <= read <= total:
-            return  # what was not reported, or cannot be, teaches nothing
-        self.experience.note(foreseen.rule.id, foreseen.layout.space.model, foreseen.known, read)
-        self._noted += 1
-        if self._noted % _NOTED == 0:
-            self.store.put(_EXPERIENCE, self.experience.dump())
 
 
 def _correction(plan: Plan) -> float:
