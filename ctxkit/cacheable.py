@@ -6,14 +6,27 @@ A dialect reads them off the wire (``dialects/*/caches.py``), the caching room r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ctxkit.model import Json, PartKind, Path
 
-__all__ = ["TIERS", "Ask", "Block", "Breakpoint", "Diagnosis", "Forecast", "Miss", "MissReason", "Tier", "Wish"]
+__all__ = [
+    "TIERS",
+    "Ask",
+    "Block",
+    "Breakpoint",
+    "Diagnosis",
+    "Forecast",
+    "Keeper",
+    "Kept",
+    "Miss",
+    "MissReason",
+    "Tier",
+    "Wish",
+]
 
 Tier: TypeAlias = Literal["tools", "system", "messages"]
 """A stretch of the prompt; a change in one leaves those before it as they were."""
@@ -209,3 +222,60 @@ class Forecast:
     expires: float | None = None
     pings: int | None = None
     unsupported: str | None = None
+
+
+class Kept(NamedTuple):
+    """A cache object as its provider tells of it (Gemini's ``CachedContent``).
+
+    Attributes:
+        name: the provider's name of it.
+        model: the only model that may read it, bare.
+        tokens: it holds.
+        created: unix time in seconds.
+        expires: unix time at which it ends.
+        display_name: that it was given.
+    """
+
+    name: str
+    model: str
+    tokens: int
+    created: float
+    expires: float
+    display_name: str = ""
+
+
+class Keeper(Protocol):
+    """Creates, finds and ends the cache objects of one account; a front door brings it.
+
+    Every method raises ``CacheObjectError`` when the provider refuses or cannot be reached.
+    """
+
+    @property
+    def account(self) -> str:
+        """Whose they are; equal for all clients that may use the same ones."""
+        ...
+
+    @property
+    def platform(self) -> str:
+        """Who keeps them."""
+        ...
+
+    def create(self, model: str, content: Mapping[str, Json], seconds: float, display_name: str) -> Kept:
+        """Create one that lives so long."""
+        ...
+
+    def get(self, name: str) -> Kept:
+        """What is known of one."""
+        ...
+
+    def list(self) -> Sequence[Kept]:
+        """All of the account."""
+        ...
+
+    def prolong(self, name: str, seconds: float) -> Kept:
+        """Have one end so many seconds from now."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """End one at once."""
+        ...

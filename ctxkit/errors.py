@@ -6,6 +6,7 @@
     ├── ConfigurationError          you: an option, a file or a client that cannot work
     │   └── UnsupportedClientError  you: an object that no front door fits
     ├── BudgetExceeded              asked for: a hard budget refused the request
+    ├── CacheObjectError            they: a provider's cache object cannot be made, found or changed
     ├── ProviderShapeError          they: JSON that is not what the provider documents
     ├── StoreError                  the ledger or a store cannot be read or written
     └── TranscriptError             a recorded conversation cannot be read (names file and line)
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 __all__ = [
     "BudgetExceeded",
+    "CacheObjectError",
     "ConfigurationError",
     "CtxkitError",
     "ProviderShapeError",
@@ -43,6 +45,18 @@ class UnsupportedClientError(ConfigurationError, TypeError):
 
 class BudgetExceeded(CtxkitError):  # noqa: N818 - reads as what happened
     """A hard budget refused the request before it was sent."""
+
+
+class CacheObjectError(CtxkitError):
+    """A cache object of the provider cannot be created, found or changed; raised by ``kit.caches`` alone.
+
+    Attributes:
+        status: HTTP status of the provider's answer; ``None`` when there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ProviderShapeError(CtxkitError):

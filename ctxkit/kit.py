@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from ctxkit.cache_objects import CacheObjects
+    from ctxkit.cacheable import Keeper
     from ctxkit.caching.advice import Advice
     from ctxkit.caching.coldstarts import Tally
     from ctxkit.caching.lint import Finding
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Json, Timing
     from ctxkit.planning import Look, Planning
     from ctxkit.policy import Policy
+    from ctxkit.renting import Renting
     from ctxkit.stores import Store
     from ctxkit.upkeep import Upkeep
 
@@ -159,7 +162,22 @@ class Kit:
     def _planning(self) -> Planning:
         from ctxkit.planning import Planning
 
-        return Planning(self._hasher, self._threads, self._meter, self._upkeep, self._attempts)
+        return Planning(self._hasher, self._threads, self._meter, self._upkeep, self._attempts, lambda: self._renting)
+
+    @lazily
+    def _renting(self) -> Renting:
+        from ctxkit.renting import Renting
+        from ctxkit.tending import Tending
+
+        tending = Tending(self.store, self._meter, lambda: self.ledger, self.faults, self.clock)
+        return Renting(lambda: self._upkeep.own_rules, self._hasher, self._meter, self.faults, tending)
+
+    @lazily
+    def caches(self) -> CacheObjects:
+        """The provider's cache objects (Gemini's ``CachedContent``): list, create, prolong and delete them."""
+        from ctxkit.cache_objects import CacheObjects
+
+        return CacheObjects(self, self._renting)
 
     # ------------------------------------------------------------------ plan
 
@@ -177,6 +195,7 @@ class Kit:
         scope: str | None = None,
         region: str | None = None,
         fixed: bool = False,
+        rental: Keeper | None = None,
         now: float | None = None,
     ) -> Plan:
         """What should be sent and what it will cost; changes nothing.
@@ -195,6 +214,7 @@ class Kit:
             scope: organisation, workspace or tenant whose provider cache this is.
             region: of the platform, where prices differ by it.
             fixed: nothing may be changed any more, whatever the policy: the request is signed already.
+            rental: who keeps the provider's cache objects for this request; doors know.
             now: unix time in seconds; default: the kit's clock.
 
         Raises:
@@ -212,6 +232,7 @@ class Kit:
             scope=scope,
             region=region,
             fixed=fixed,
+            rental=rental,
             now=now,
         )
         return self._plan(blank, named, thread)
@@ -379,7 +400,8 @@ class Kit:
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("settle", error, "The record keeps its estimate.")
             record = record_of(plan, None, status, timing, None)
-        return self._keep(plan, self._upkeep.settled(plan, record, answer.diagnosis if answer else None))
+        record = self._upkeep.settled(plan, record, answer.diagnosis if answer else None)
+        return self._keep(plan, self._renting.settled(plan, record) if plan.rental is not None else record)
 
     async def asettle(
         self,
@@ -552,13 +574,16 @@ class Kit:
             StoreError: the ledger cannot be written; what waits goes on waiting.
         """
         self._keep_learned()
+        if "_renting" in self.__dict__:
+            self._renting.tending.flush()
         self.store.flush()
         self.ledger.flush()
 
     def close(self) -> None:
         """Write what waits and let go of files and threads. A fault is told, as all faults are, and not raised."""
         write = self._keep_learned if self._ledger_option is None else self.flush  # nobody will read that ledger again
-        for step in (write, self.ledger.close, self.store.close):
+        rent = (self._renting.tending.close,) if "_renting" in self.__dict__ else ()
+        for step in (*rent, write, self.ledger.close, self.store.close):
             try:
                 step()
             except Exception as error:  # noqa: BLE001 - who closes has nothing left to do about it

@@ -353,6 +353,7 @@ class Plan:
         headers: HTTP headers that a door is to add, where the request has none of that name.
         notes: what was decided beside the edits, and why; for people.
         fixed: nothing of it may be changed any more (a request that is signed already).
+        rental: what is known of the provider's cache objects for it; not for users.
     """
 
     body: Json
@@ -381,6 +382,7 @@ class Plan:
     headers: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     fixed: bool = False
+    rental: object = field(default=None, repr=False, compare=False)
 
     def explain(self) -> str:
         """The plan as a person would want it told."""

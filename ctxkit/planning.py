@@ -12,11 +12,14 @@ from ctxkit.dialects.markers import lifetimes
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ctxkit.attempts import Attempts
     from ctxkit.caching.prefixes import Hasher, Threads
     from ctxkit.dialects.base import Dialect
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Conversation, Json, Plan
+    from ctxkit.renting import Renting
     from ctxkit.upkeep import Upkeep
 
 __all__ = ["Look", "Planning"]
@@ -38,12 +41,14 @@ class Planning:
         meter: Meter,
         upkeep: Upkeep,
         attempts: Attempts,
+        renting: Callable[[], Renting],
     ) -> None:
         self._hasher = hasher
         self._threads = threads
         self._meter = meter
         self._upkeep = upkeep
         self._attempts = attempts
+        self._renting = renting
 
     def look(self, body: Json, dialect: Dialect) -> Look:
         """The request through its dialect, a hash per message, and which messages carry cache markers."""
@@ -80,7 +85,8 @@ class Planning:
             count=count,
             fingerprint=fingerprint,
         )
-        return self._upkeep.foresee(plan, conversation, digests, chain, marked)
+        plan = self._upkeep.foresee(plan, conversation, digests, chain, marked)
+        return plan if plan.rental is None else self._renting().planned(plan, conversation)
 
     def _thread(self, conversation: Conversation, chain: list[bytes]) -> str:
         if conversation.server_history:

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.errors import ConfigurationError, UnsupportedClientError
+from ctxkit.integrations.google_caches import Keepers
 from ctxkit.integrations.httpx_hooks import attach, hooked
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def wrap(client: Any, kit: Kit, *, platform: str | None = None) -> Any:
         raise UnsupportedClientError(
             f"async calls of this {type(client).__name__} go through aiohttp, where they would not be metered; {_REMEDY}"
         )
-    names = {"platform": platform, "otherwise": "vertex" if getattr(api, "vertexai", False) else "google"}
+    otherwise = "vertex" if getattr(api, "vertexai", False) else "google"
+    names = {"platform": platform, "otherwise": otherwise, "keepers": Keepers(client)}
     attach(sync, kit, **names)
     _attach_async(asynchronous, kit, names)
     return client
@@ -70,7 +72,7 @@ def google_http_options(kit: Kit, *, platform: str | None = None, **options: Any
     asynchronous = options.pop("httpx_async_client", None) or async_class(
         **_redirecting(options.pop("async_client_args", None))
     )
-    names = {"platform": platform, "otherwise": "google"}
+    names = {"platform": platform, "otherwise": "google", "keepers": Keepers(http=(sync, asynchronous))}
     attach(sync, kit, **names)
     _attach_async(asynchronous, kit, names)
     return types.HttpOptions(httpx_client=sync, httpx_async_client=asynchronous, **options)
@@ -99,10 +101,10 @@ def _attach_async(client: Any, kit: Kit, names: Mapping[str, Any]) -> None:
     arguments = getattr(client, "_client_kwargs", None)
     if not isinstance(arguments, dict):
         return
-    hooks = hooked(arguments.get("event_hooks") or {}, kit, is_async=True, **names)
+    hooks = hooked(arguments.get("event_hooks") or {}, kit, is_async=True, client=client, **names)
     client._client_kwargs = {**arguments, "event_hooks": hooks}  # noqa: SLF001 - the inner clients are made of these
     for inner in list(getattr(client, "_loop_clients", {}).values()):
-        attach(inner, kit, **names)
+        attach(inner, kit, client=client, **names)
 
 
 def _calls(api: Any, name: str) -> bool:

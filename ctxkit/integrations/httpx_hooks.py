@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ctxkit.dialects import platforms, routing, wire
 from ctxkit.errors import BudgetExceeded, UnsupportedClientError
 from ctxkit.integrations import usage_probe
+from ctxkit.integrations.again import Again
 from ctxkit.integrations.exchange import SIGNED, Exchange, guard
 from ctxkit.integrations.nesting import is_nested
 from ctxkit.integrations.tee import library_of, tee
@@ -23,6 +24,8 @@ from ctxkit.integrations.tee import library_of, tee
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ctxkit.cacheable import Keeper
+    from ctxkit.integrations.google_caches import Keepers
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan
 
@@ -44,12 +47,24 @@ class Hooks:
         kit: what plans and settles.
         platform: who serves this client, whatever its host (a server of one's own).
         otherwise: who serves it when nobody knows the host.
+        keepers: know whose cache objects a request may use; ``None``: nobody does.
+        client: the HTTP client, by which a request goes once more that was refused for its cache object.
     """
 
-    __slots__ = ("_key", "_otherwise", "_platform", "_refused", "kit")
+    __slots__ = ("_again", "_keepers", "_key", "_otherwise", "_platform", "_refused", "kit")
 
-    def __init__(self, kit: Kit, platform: str | None = None, otherwise: str = platforms.UNKNOWN.name) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        platform: str | None = None,
+        otherwise: str = platforms.UNKNOWN.name,
+        *,
+        keepers: Keepers | None = None,
+        client: Any = None,
+    ) -> None:
         self.kit = kit
+        self._keepers = keepers if kit.policy.mode != "observe" else None
+        self._again = Again(kit, client)
         self._platform = platform
         self._otherwise = otherwise
         self._refused: set[str] = set()
@@ -79,21 +94,27 @@ class Hooks:
 
     def response(self, response: Any) -> None:
         """Read the answer as it passes, or settle what has none."""
+        exchange = None
         with guard(self.kit, "door: response"):
             exchange = self._exchange(response)
             if exchange is not None and self._is_settled_by(response, exchange):
                 exchange.settle()
                 if usage_probe.maybe_refused(exchange):
                     self._learn_refusal(response, response.read())
+        if exchange is not None and self._again.wanted(exchange):
+            self._again.send(response, exchange)
 
     async def aresponse(self, response: Any) -> None:
         """``response`` for event loops."""
+        exchange = None
         with guard(self.kit, "door: response"):
             exchange = self._exchange(response)
             if exchange is not None and self._is_settled_by(response, exchange):
                 await exchange.asettle()
                 if usage_probe.maybe_refused(exchange):
                     self._learn_refusal(response, await response.aread())
+        if exchange is not None and self._again.wanted(exchange):
+            await self._again.asend(response, exchange)
 
     def _call(self, request: Any) -> Call | None:
         """The request as a dialect sees it, or ``None`` when it is nothing for us."""
@@ -130,8 +151,17 @@ class Hooks:
             "model": route.model,
             "stream": route.stream,
             "region": route.region,
-            "fixed": _signed(request),
+            "fixed": _signed(request) or self._again.is_again(request),
+            "rental": self._keeper(request, route),
         }
+
+    def _keeper(self, request: Any, route: routing.Route) -> Keeper | None:
+        """Who keeps cache objects for this request; a fault in finding out leaves it without."""
+        if self._keepers is None or route.dialect != "gemini.generate":
+            return None
+        with guard(self.kit, "door: cache objects"):
+            return self._keepers.of(request, self._named(route.platform))
+        return None
 
     def _rewrite(self, request: Any, call: Call, plan: Plan) -> bool:
         """Change the bytes that leave, if the plan says so; True when we ask for a usage chunk ourselves."""
@@ -147,6 +177,7 @@ class Hooks:
             self.kit.faults.warn("door: signed request", "it is metered, and sent as it is: a change would break it")
             return False
         _put_body(request, raw)
+        self._again.remember(request, call.raw, plan)
         return probing
 
     def _learn_refusal(self, response: Any, body: bytes) -> None:
@@ -214,7 +245,7 @@ def attach(http_client: Any, kit: Kit, **names: Any) -> None:
     Args:
         http_client: a ``Client`` or ``AsyncClient`` of httpx or httpx2.
         kit: what plans and settles.
-        names: ``platform`` and ``otherwise`` of :class:`Hooks`.
+        names: ``platform``, ``otherwise`` and ``keepers`` of :class:`Hooks`.
 
     Raises:
         UnsupportedClientError: it is no such client.
@@ -226,6 +257,7 @@ def attach(http_client: Any, kit: Kit, **names: Any) -> None:
             "for other HTTP clients use kit.plan, kit.sent and kit.settle"
         )
     is_async = isinstance(http_client, library.AsyncClient)
+    names = {"client": http_client, **names}
     http_client.event_hooks = hooked(http_client.event_hooks, kit, is_async=is_async, **names)
 
 

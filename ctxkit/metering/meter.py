@@ -133,6 +133,14 @@ class Meter:
         card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
         return card.rates(plan.estimate.input_tokens if plan.estimate else 0) if card else None
 
+    def rent(self, plan: Plan, tokens: int) -> tuple[int, int, int] | None:
+        """Pico-dollars per token of input and of a read, and per token and hour of storage; ``None``: one is unknown."""
+        card = self._prices.card(plan.platform, plan.model, at=plan.created, region=plan.region)
+        rates = card.rates(tokens) if card else {}
+        if card is None or card.storage is None or "fresh" not in rates or "read" not in rates:
+            return None
+        return rates["fresh"], rates["read"], card.storage
+
     def missed(self, plan: Plan, usage: Usage, tokens: int) -> Decimal | None:
         """USD that so many tokens cost because they were not read; ``None`` where a price is unknown."""
         card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)

@@ -290,7 +290,8 @@ def test_a_handle_is_kept_while_its_reads_pay_the_rent():
     busy = standing(reads={"": 16}, times=tuple(NOW + n for n in range(16)))
     assert verdict(busy, NOW + 16) == "keep"
     idle = standing(reads={"": 16}, times=tuple(NOW + n for n in range(16)), expires=NOW + 10**6)
-    assert verdict(idle, NOW + 500_000) == "let go"
+    assert verdict(idle, NOW + 1090) == "keep"
+    assert verdict(idle, NOW + 1100) == "let go", "1,080 seconds of rent are one creation"
     assert verdict(standing(expires=NOW + 40_000), NOW + 100) == "let go"
     assert verdict(WANTED, NOW) == "being created"
     assert verdict(standing(), NOW + 3600) == "ended"

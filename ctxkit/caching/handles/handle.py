@@ -38,6 +38,7 @@ class Handle:
         read: pico-dollars per token of a read.
         storage: pico-dollars per token and hour.
         hit_rate: share of it that the provider's own cache would have served.
+        pinned: its user made it: it is neither prolonged nor deleted unasked.
     """
 
     key: str
@@ -57,6 +58,7 @@ class Handle:
     read: int = 0
     storage: int = 0
     hit_rate: float = 0.0
+    pinned: bool = False
 
     def ready(self, now: float) -> bool:
         """It can be read, as far as is known, and will still stand when a request gets there."""
@@ -83,7 +85,7 @@ class Handle:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; what stands at its default is left out."""
-        return {name: value for name, value in asdict(self).items() if value not in ("", 0, 0.0, None, {}, ())}
+        return {name: value for name, value in asdict(self).items() if value not in ("", 0, None, {}, ())}
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Handle:

@@ -111,12 +111,16 @@ def spent(handle: Handle, now: float) -> tuple[int, int, int]:
 def verdict(handle: Handle, now: float) -> Literal["being created", "ended", "keep", "let go"]:
     """Whether it is worth its rent from now on: reads at the pace they come at, against storage.
 
-    What its creation cost is spent, whatever is done.
+    What its creation cost is spent, whatever is done. One that nobody reads any more is kept until its rent since
+    the last read comes to what it would cost to create it again: whoever is wrong then has paid twice at most.
     """
     if not handle.name:
         return "being created"
     if not handle.alive(now):
         return "ended"
-    seconds = max(handle.expires - now, 1.0)
+    idle = now - max(handle.times, default=handle.created)
+    if storage_rent(1, handle.storage, idle) >= handle.base:
+        return "let go"
+    seconds = min(max(handle.expires - now, 1.0), life_of(handle.pace, now))
     saved = _saved(handle.base, handle.read, handle.hit_rate) * Fraction(handle.pace.expected(now, seconds))
     return "keep" if saved >= storage_rent(1, handle.storage, seconds) else "let go"

@@ -123,6 +123,8 @@ def _charge(row: Mapping[str, Any]) -> dict[str, int]:
     """What is charged by time and not by request."""
     cost = row.get("cost_pico")
     known = {"priced": 1, "cost_pico": cost, "storage_pico": cost} if cost is not None else {}
+    if (savings := row.get("savings_pico")) is not None:
+        known["savings_pico"] = savings
     return {"charges": 1, "problems": int(bool(row.get("problems"))), **known}
 
 

@@ -1,0 +1,104 @@
+"""A request once more, as it was, when the provider refused it for the cache object that we gave it.
+
+Event hooks see the answer before anybody else does, and cannot send. But they hold the response that the client will
+hand on: the request goes out again through the client itself (its hooks, its pool, its redirects), and the refused
+response becomes the other one. No transport is wrapped, so nothing changes for any other request.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ctxkit.integrations.exchange import guard
+
+if TYPE_CHECKING:
+    from ctxkit.integrations.exchange import Exchange
+    from ctxkit.kit import Kit
+    from ctxkit.model import Plan
+
+__all__ = ["Again"]
+
+_STATUSES = (400, 403, 404)
+_OWN_LENGTH = ("content-length", "transfer-encoding")
+
+
+class Again:
+    """Sends a request again without its cache object, at most once.
+
+    Args:
+        kit: says whether it was refused for that.
+        client: the HTTP client, held weakly; ``None``: nothing is sent again.
+    """
+
+    __slots__ = ("_client", "_kit", "_mark", "_raw")
+
+    def __init__(self, kit: Kit, client: Any) -> None:
+        self._kit = kit
+        self._client = None if client is None else weakref.ref(client)
+        self._raw = f"ctxkit.{id(kit):x}.raw"  # in request.extensions: the body as it was
+        self._mark = f"ctxkit.{id(kit):x}.again"
+
+    def remember(self, request: Any, raw: bytes, plan: Plan) -> None:
+        """This is what the request was before it was given a cache object."""
+        if plan.rental is not None and self._client is not None:
+            request.extensions[self._raw] = raw
+
+    def is_again(self, request: Any) -> bool:
+        """The request is one of ours, which is not to be changed."""
+        return self._mark in request.extensions
+
+    def wanted(self, exchange: Exchange) -> bool:
+        """The answer may be a refusal of the object."""
+        return exchange.plan.rental is not None and exchange.status in _STATUSES
+
+    def send(self, response: Any, exchange: Exchange) -> None:
+        """Make ``response`` the answer to the request as it was, where the object is to blame.
+
+        Raises:
+            Exception: whatever the client raises when it sends, as it would have for the first request.
+        """
+        client, request = self._there(response), None
+        with guard(self._kit, "door: again"):
+            text = response.read() if client is not None else b""  # gives its connection back, too
+            request = self._request(response, exchange, text) if client is not None else None
+        if client is not None and request is not None:
+            _become(response, client.send(request, stream=True))
+
+    async def asend(self, response: Any, exchange: Exchange) -> None:
+        """``send`` for event loops."""
+        client, request = self._there(response), None
+        with guard(self._kit, "door: again"):
+            text = await response.aread() if client is not None else b""
+            request = self._request(response, exchange, text) if client is not None else None
+        if client is not None and request is not None:
+            _become(response, await client.send(request, stream=True))
+
+    def _there(self, response: Any) -> Any:
+        known = self._raw in response.request.extensions
+        return self._client() if self._client is not None and known else None
+
+    def _request(self, response: Any, exchange: Exchange, text: bytes) -> Any:
+        before = response.request
+        raw = before.extensions.pop(self._raw)
+        if not self._kit.caches.gone(exchange.plan, exchange.status, text.decode("utf-8", "replace")):
+            return None
+        own = {name for name in before.extensions if name.startswith("ctxkit.")}
+        extensions = {name: value for name, value in before.extensions.items() if name not in own}
+        headers = [(name, value) for name, value in before.headers.multi_items() if name.lower() not in _OWN_LENGTH]
+        return type(before)(
+            before.method, before.url, headers=headers, content=raw, extensions={**extensions, self._mark: True}
+        )
+
+
+def _become(response: Any, other: Any) -> None:
+    """``response`` is ``other`` from now on: status, headers, body, request, and how far it was read."""
+    state = vars(response)
+    state.clear()
+    state.update(vars(other))
+    stream: Any = getattr(other, "stream", None)
+    for _ in range(3):  # the client's own stream, below ours, tells its response how long it took
+        inner = vars(stream) if hasattr(stream, "__dict__") else {}
+        if inner.get("_response") is other:
+            stream._response = response  # noqa: SLF001 - as said
+        stream = inner.get("_stream")
