@@ -52,7 +52,7 @@ def teach(ask, chance):
     """Enough answers to learn the block size from."""
     messages = opening(chance)
     seen = set()
-    while len(seen) < 8:  # fewer may all be multiples of twice the size by chance
+    while len(seen) < 12:  # fewer may all be multiples of twice the size by chance
         messages.append({"role": "user", "content": words(chance, chance.randrange(20, 200))})
         _, usage, _ = ask(messages, 1)
         seen.update({usage.read} - {0})

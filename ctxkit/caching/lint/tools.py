@@ -52,7 +52,7 @@ def _changed(mine: list[tuple[str, str, str]], theirs: list[tuple[str, str, str]
         return (
             "tool-order",
             f"the same {len(names)} tools stand in another order than in the request before",
-            "Sort tools by name, or keep the order in which they were first sent: Policy(mode=\"cache\", freeze_tools=True) does.",
+            'Sort tools by name, or keep the order in which they were first sent: Policy(mode="cache", freeze_tools=True) does.',
         )
     canonical = {name: text for name, _, text in theirs}
     rewritten = [name for name, _, text in mine if canonical.get(name) == text]
