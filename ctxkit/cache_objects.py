@@ -261,7 +261,7 @@ class CacheObjects:
 
 
 def _plain(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"
+    return None if amount is None else f"{EXACT.normalize(amount):f}"
 
 
 def _stranger(kept: Kept, keeper: Keeper, now: float) -> CacheObject:

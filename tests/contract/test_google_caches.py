@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib.util
 
 import pytest
@@ -99,7 +100,16 @@ MAKERS = {"options": from_options, "vertex": vertex, **({} if AIOHTTP else {"wra
 def client(request, provider, kit):
     made = MAKERS[request.param](provider, kit)
     yield made
-    made.close()
+    closed(made)
+
+
+def closed(client):
+    """All that was opened for it; what is over with its event loop goes to the garbage collector, here."""
+    client.close()
+    client._api_client._httpx_client.close()
+    with contextlib.suppress(RuntimeError):
+        asyncio.run(client._api_client._async_httpx_client.aclose())
+    gc.collect()
 
 
 def config(**more):
@@ -262,7 +272,7 @@ def test_other_refusals_that_name_it_are_answered_likewise(kit, clock, provider,
     answer = call(client)
     assert "".join(part.text or "" for part in (answer if isinstance(answer, list) else [answer])) == "Four."
     assert [(r.status, r.http_status) for r in records[-2:]] == [("failed", status), ("settled", 200)]
-    client.close()
+    closed(client)
 
 
 def test_what_is_wrong_with_the_request_itself_is_told(kit, clock, provider, records):
@@ -274,7 +284,7 @@ def test_what_is_wrong_with_the_request_itself_is_told(kit, clock, provider, rec
         ask(client)
     assert [(r.status, r.http_status) for r in records] == [("failed", 400)], "nothing there to try again without"
     provider.behave(status=200)
-    client.close()
+    closed(client)
 
 
 def test_a_quota_on_create_reaches_nobody(clock, records):
@@ -295,7 +305,7 @@ def test_a_quota_on_create_reaches_nobody(clock, records):
         kit.caches.tend()
         assert len(calls_of(provider)) == 2
         assert [one.verdict for one in kit.caches.list()] == ["keep"]
-        client.close()
+        closed(client)
     kit.close()
 
 
@@ -370,7 +380,7 @@ def test_orphans_are_told_from_those_of_others(kit, provider, clock):
     (orphan,) = kit.caches.orphans()
     kit.caches.delete(orphan.name)
     assert list(kit.caches.orphans()) == []
-    client.close()
+    closed(client)
 
 
 def test_a_creator_that_was_killed_leaves_an_heir_its_handle(provider, clock):
@@ -385,7 +395,7 @@ def test_a_creator_that_was_killed_leaves_an_heir_its_handle(provider, clock):
     with contextlib.suppress(SystemExit):
         first.caches.tend()
     assert len(provider.caches.handles.held) == 1
-    client.close()
+    closed(client)
     second = quiet(Kit(Policy(mode="cache"), store=store, clock=clock, strict=True))
     client = from_options(provider, second)
     for _ in range(3):
@@ -402,7 +412,7 @@ def test_a_creator_that_was_killed_leaves_an_heir_its_handle(provider, clock):
     assert [one.name for one in second.caches.list()] == list(provider.caches.handles.held)
     ask(client)
     assert provider.requests[-1].json["cachedContent"] in provider.caches.handles.held
-    client.close()
+    closed(client)
 
 
 def test_the_thread_does_it_by_itself(provider, clock):
@@ -417,5 +427,5 @@ def test_the_thread_does_it_by_itself(provider, clock):
             break
         time.sleep(0.02)
     assert "cachedContent" in provider.requests[-1].json
-    client.close()
+    closed(client)
     kit.close()
