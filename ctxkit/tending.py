@@ -5,6 +5,7 @@ All of it happens in one thread, at the provider's pace; :meth:`Tending.tend` do
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -137,9 +138,14 @@ class Tending:
         self._wake.set()
         with self._starting, contextlib.suppress(RuntimeError):  # no more threads: the next request tries again
             if self._thread is None:
+                atexit.register(self._at_exit)
                 thread = threading.Thread(target=self._go_on, name="ctxkit-rent", daemon=True)
                 thread.start()
                 self._thread = thread
+
+    def _at_exit(self) -> None:
+        with contextlib.suppress(Exception):  # the interpreter is half gone
+            self.close()
 
     def _go_on(self) -> None:
         over, wake = self._over, self._wake
@@ -154,7 +160,7 @@ class Tending:
         with self._working:
             now = self.clock()
             try:
-                self._note_reads()
+                self.tended()
                 while self._waiting:
                     self._consider(self._waiting.popleft(), now)
                 for handle in list(self.registry.handles(now).values()):
@@ -239,9 +245,6 @@ class Tending:
 
     def _look_after(self, handle: Handle, now: float) -> None:
         if not handle.name or handle.ended is not None:
-            return
-        if now >= handle.expires:
-            self._ended(handle, handle.expires)
             return
         if now - self._charged.get(handle.name, 0.0) >= _CHARGED and handle.owner == self.owner:
             self._charge(handle, now)
@@ -329,6 +332,7 @@ class Tending:
 
     def close(self) -> None:
         """Write what waits and let the thread end; objects that stand end by themselves, or serve other processes."""
+        atexit.unregister(self._at_exit)
         self._over.set()
         self._wake.set()
         self.flush()

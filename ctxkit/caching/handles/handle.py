@@ -61,8 +61,11 @@ class Handle:
     pinned: bool = False
 
     def ready(self, now: float) -> bool:
-        """It can be read, as far as is known, and will still stand when a request gets there."""
-        return bool(self.name) and self.ended is None and self.created - 60.0 <= now < self.expires - _SAFE
+        """It can be read, as far as is known, and will still stand when a request gets there.
+
+        After a clock went back it may be gone all the same: then the provider says so.
+        """
+        return bool(self.name) and self.ended is None and now < self.expires - _SAFE
 
     def alive(self, now: float) -> bool:
         """It stands and is charged for."""

@@ -82,6 +82,9 @@ class Registry:
             if before is not None and (before.ready(now) or (not before.name and 0 < before.lease - now <= _LEASE)):
                 claim = Claim(mine=False)
                 return False
+            if before is not None and before.name:  # it goes on being told of, and charged to its end
+                past = replace(before, key=f"{before.key}.{before.created:.0f}")
+                handles[past.key] = past
             handles[wanted.key] = replace(wanted, owner=owner, lease=now + _LEASE)
             claim = Claim(mine=True, abandoned=before is not None and not before.name)
             return True
