@@ -60,6 +60,10 @@ class Policy(BaseModel):
     """Send the same tools in the order in which they were first sent, in mode ``cache``: a program that lists them in
     another order each time reads nothing from the cache (see docs/how-to/lint.md)."""
 
+    cache_objects: bool = True
+    """Create, prolong and end cache objects of the provider (Gemini's ``CachedContent``, which cost rent) where that pays,
+    in mode ``cache`` (see docs/how-to/gemini-caches.md)."""
+
     scope: str | None = None
     """Organisation, workspace or tenant whose provider caches and threads these are."""
 

@@ -7,7 +7,6 @@ to the features that read them. Nothing here may break a call: what fails is tol
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -103,7 +102,7 @@ class Renting:
 
     def _reading(self, plan: Plan, lease: Lease) -> Plan:
         for boundary in reversed(lease.found):
-            handle = self.tending.registry.ready(boundary.key, plan.created)
+            handle = self.tending.stands(boundary.key, plan.created)
             if handle is not None:
                 return self._with(plan, lease, boundary, handle)
         return plan
@@ -168,8 +167,7 @@ class Renting:
             return False
         if status != 403 and not re.search(r"cached[\s_]?content", text, re.IGNORECASE):
             return False
-        with contextlib.suppress(Exception):  # strict kits too: the call is to go on
-            self.tending.end(lease.handle.name, self.tending.clock())
+        self.tending.lost(lease.handle.name)
         self._faults.warn("cache objects: gone", f"{status} for {lease.handle.name}; the call went on without it")
         return True
 

@@ -109,6 +109,7 @@ class Tending:
         self._least: dict[str, int] = {}  # tokens, by model, as the provider said when it refused
         self._rests: dict[str, tuple[float, float]] = {}  # until when nothing is created for an account; the pause
         self._charged: dict[str, float] = {}
+        self._lost: dict[str, float] = {}  # objects that were found to be gone, and when
         self._renew()
         on_fork(self, "_renew")
 
@@ -125,6 +126,16 @@ class Tending:
         """A client of this account is there, which can create and end objects."""
         if len(self.keepers) < _MOST or account in self.keepers:
             self.keepers[account] = keeper
+
+    def stands(self, key: str, now: float) -> Handle | None:
+        """The object of this content, if a request may read it."""
+        handle = self.registry.ready(key, now)
+        return handle if handle is not None and handle.name not in self._lost else None
+
+    def lost(self, name: str) -> None:
+        """An object was found to be gone: nobody here reads it any more, and the others hear of it."""
+        _remember(self._lost, name, self.clock())
+        self._run()
 
     def answered(self, lease: Lease, plan: Plan, read: int | None) -> None:
         """A request was answered; ``read``: tokens that the provider's own cache served of it, where that is known."""
@@ -187,7 +198,7 @@ class Tending:
             self._faults.warn("cache objects: price", f"no price of storage is known for {plan.model}: none is created")
             return
         found = [one for one in lease.found if one.key not in self._refused]
-        already = max((one.tokens for one in found if self.registry.ready(one.key, now)), default=0)
+        already = max((one.tokens for one in found if self.stands(one.key, now)), default=0)
         least = max(lease.minimum, self._least.get(plan.model, 0))
         paces = self._demands.of(one.key for one in found)
         choice = choose(found, paces, Rent(*rent), now, minimum=least, already=already)
@@ -313,7 +324,11 @@ class Tending:
             self._note_reads()
             now = self.clock()
             for handle in list(self.registry.handles(now).values()):
-                if handle.name and handle.ended is None and now >= handle.expires:
+                if not handle.name or handle.ended is not None:
+                    continue
+                if handle.name in self._lost:
+                    self._ended(handle, self._lost[handle.name])
+                elif now >= handle.expires:
                     self._ended(handle, handle.expires)
 
     def rent(self, platform: str, model: str, tokens: int) -> Rent | None:

@@ -63,7 +63,7 @@ class Hooks:
         client: Any = None,
     ) -> None:
         self.kit = kit
-        self._keepers = keepers if kit.policy.mode != "observe" else None
+        self._keepers = keepers if kit.policy.mode != "observe" and kit.policy.cache_objects else None
         self._again = Again(kit, client)
         self._platform = platform
         self._otherwise = otherwise

@@ -225,8 +225,9 @@ def test_the_users_own_handle_is_the_users(client, kit, clock, provider):
     assert kit.caches.list()[0].reads == {}
 
 
-def test_observe_changes_nothing(provider, clock):
-    kit = quiet(Kit(clock=clock, strict=True))
+@pytest.mark.parametrize("policy", [None, Policy(mode="cache", cache_objects=False)], ids=["observe", "without"])
+def test_who_does_not_want_it_gets_none(provider, clock, policy):
+    kit = quiet(Kit(policy, clock=clock, strict=True))
     client = from_options(provider, kit)
     for _ in range(5):
         ask(client)
