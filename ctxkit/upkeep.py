@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ctxkit import dialects
+from ctxkit.aside import caller
 from ctxkit.cacheable import Forecast
 from ctxkit.caching import rules
 from ctxkit.caching.advice import Case, advise, turn_of
@@ -223,6 +224,8 @@ class Upkeep:
             rates=self.meter.rates(plan),
             feature=_habit(plan),
             thread=plan.thread or "",
+            now=plan.created,
+            owner=caller(),
         )
         placement = marked.placement
         edits = wire.mark(conversation, marked.wish)
@@ -257,7 +260,10 @@ class Upkeep:
             self.diagnosing.left(plan.attempt, foreseen, plan.created)
             if self._tool_orders is not None and foreseen.seen is not None:
                 self._tool_orders.sent(foreseen.seen.messages, foreseen.seen.digests, _whose(plan, plan.model))
-        if self._marking is None or plan.number > 1 or not isinstance(foreseen, Foreseen) or foreseen.choice is None:
+        if self._marking is None or not isinstance(foreseen, Foreseen) or foreseen.choice is None:
+            return
+        self._marking.left(caller(), plan.attempt, foreseen.layout, plan.created)
+        if plan.number > 1:
             return
         self._marking.sent(_habit(plan), foreseen.layout, plan.created, foreseen.choice)
 
@@ -361,6 +367,8 @@ class Upkeep:
             self._answered(plan, record.http_status)
             self.cold_starts.ended(plan.attempt, failed=record.status not in _ANSWERED)
             self.diagnosing.ended(plan.attempt)
+            if self._marking is not None:
+                self._marking.ended(plan.attempt)
 
     def _answered(self, plan: Plan, status: int | None) -> None:
         if self._marking is None or not plan.edits:

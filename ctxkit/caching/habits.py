@@ -17,10 +17,11 @@ from collections import OrderedDict, deque
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from ctxkit.caching.bursts import Bursts
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from ctxkit.caching.layout import Layout, Position
 
@@ -78,7 +79,8 @@ class Outlook(NamedTuple):
         lost: positions at the end that the next request will not have.
         known: index of the last position that an earlier request had; -1: none.
         opening: index at which tools and instructions end, or the stable part of them; -1: none are stable.
-        again: other conversations that are expected to open with them.
+        again: other conversations that are expected to open with them: as many again as there were already, or as are
+            under way at this moment.
         arrivals: gaps between requests with this opening.
         per_minute: requests with this opening a minute.
         previous: what was chosen for the request that this one continues.
@@ -173,6 +175,9 @@ class Habits:
     Args:
         links: positions remembered.
         features: features, and openings, remembered.
+
+    Attributes:
+        bursts: requests under way.
     """
 
     def __init__(self, links: int = 30_000, features: int = 1_000) -> None:
@@ -180,6 +185,7 @@ class Habits:
         self._seen: OrderedDict[bytes, _Asked] = OrderedDict()
         self._features: OrderedDict[str, _Feature] = OrderedDict()
         self._openings: OrderedDict[bytes, _Opening] = OrderedDict()
+        self.bursts = Bursts()
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
 
@@ -199,17 +205,20 @@ class Habits:
         with self._lock:
             self._features.update(features)
 
-    def outlook(self, feature: str, layout: Layout) -> Outlook:
-        """What is to be expected of a request; changes nothing."""
+    def outlook(self, feature: str, layout: Layout, now: float = 0.0, owner: Hashable = None) -> Outlook:
+        """What is to be expected of a request; with an ``owner``, who plans it, it counts for those planned beside it."""
         positions = layout.positions
         if not positions:
             return Outlook()
         with self._lock:
             end = opening_end(positions)
+            ends = _ends(positions, end)
+            links = [positions[index].link for index in ends]
+            beside = dict(zip(ends, self.bursts.planned(owner, links, now), strict=True)) if owner is not None else {}
             known, before = self._known(positions)
             begun = known <= end
             held = self._features.get(feature) or _Feature()
-            stable = self._stable(positions, end)
+            stable = self._stable(positions, end, beside)
             opening = self._openings.get(positions[stable].link) if stable >= 0 else None
             goes_on, more = held.following(_GOES_ON if _in_talk(positions) else _SINGLE, begun=begun)
             return Outlook(
@@ -220,13 +229,18 @@ class Habits:
                 lost=min(held.lost) if len(held.lost) == _TAILS else 0,
                 known=known,
                 opening=stable,
-                again=_again(opening),
+                again=max(_again(opening), min(float(beside.get(stable, 0)), _FAR)),
                 arrivals=Within(tuple(opening.gaps) if opening else ()),
                 per_minute=_per_minute(opening),
                 previous=before.choice if before is not None and not begun else None,
                 begun=begun,
                 told=sum(asked.begun is begun for asked in held.aged),
             )
+
+    def left(self, owner: Hashable, attempt: str, layout: Layout, now: float) -> None:
+        """A request leaves: it is under way until ``bursts`` is told that it ended."""
+        ends = _ends(layout.positions, opening_end(layout.positions))
+        self.bursts.sent(owner, attempt, [layout.positions[index].link for index in ends], now)
 
     def note(self, feature: str, layout: Layout, now: float, choice: Choice) -> None:
         """A request was sent."""
@@ -265,13 +279,13 @@ class Habits:
         held.gaps.append(max(0.0, now - before.time))
         held.lost.append(before.count - 1 - known)
 
-    def _stable(self, positions: Sequence[Position], end: int) -> int:
-        """The end of the opening; where only a part of it ever came again, the end of that part."""
-        if end < 0 or positions[end].link in self._openings:
+    def _stable(self, positions: Sequence[Position], end: int, beside: Mapping[int, int]) -> int:
+        """The end of the opening; where only a part of it ever came again, or comes now, the end of that part."""
+        if end < 0 or positions[end].link in self._openings or beside.get(end):
             return end
         for index in _ends(positions, end):
             opening = self._openings.get(positions[index].link)
-            if opening is not None and opening.starts > _TAILS:
+            if beside.get(index) or (opening is not None and opening.starts > _TAILS):
                 return index
         return end
 

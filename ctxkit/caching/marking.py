@@ -17,7 +17,7 @@ from ctxkit.caching.placement import Placement, place
 from ctxkit.caching.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from ctxkit.cacheable import Block
     from ctxkit.caching.keys import Key
@@ -92,8 +92,10 @@ class Marking:
         rates: Mapping[str, int] | None,
         feature: str,
         thread: str,
+        now: float = 0.0,
+        owner: Hashable = None,
     ) -> Marked:
-        """What to say of a request; changes nothing.
+        """What to say of a request; it counts for those planned beside it, and nothing else is changed.
 
         Args:
             layout: the request.
@@ -105,8 +107,10 @@ class Marking:
             rates: pico-dollars per token by bucket, where prices are known.
             feature: whose habits count.
             thread: id of the conversation.
+            now: unix time in seconds.
+            owner: the thread or task that plans it; ``None``: it is not to be counted.
         """
-        outlook = self._habits.outlook(feature, layout)
+        outlook = self._habits.outlook(feature, layout, now, owner)
         scope = layout.space.scope
         key = key_of(rule, layout, outlook, self._hasher, thread=thread, scope=scope, isolate=self._isolate)
         if key is not None:
@@ -132,6 +136,14 @@ class Marking:
             key_field=key.field if key is not None else None,
             reasons={**reasons, "key": key.reason if key else "", "retention": "as the policy's cache_ttl says"},
         )
+
+    def left(self, owner: Hashable, attempt: str, layout: Layout, now: float) -> None:
+        """A request leaves; say :meth:`ended` when it is over."""
+        self._habits.left(owner, attempt, layout, now)
+
+    def ended(self, attempt: str) -> None:
+        """It is over, whatever became of it."""
+        self._habits.bursts.ended(attempt)
 
     def sent(self, feature: str, layout: Layout, now: float, choice: Choice) -> None:
         """A request left with what was chosen for it."""
