@@ -202,9 +202,15 @@ class Tending:
         least = max(lease.minimum, self._least.get(plan.model, 0))
         paces = self._demands.of(one.key for one in found)
         choice = choose(found, paces, Rent(*rent), now, minimum=least, already=already)
-        if choice is not None:
+        if choice is not None and choice.gain > self._owing(choice.boundary.key, now):
             times = tuple(paces[choice.boundary.key].times)
             self.create(lease, choice, _wanted(lease, plan, choice, Rent(*rent), times), now)
+
+    def _owing(self, key: str, now: float) -> int:
+        """Pico-dollars a new one must promise: twice what earlier ones of this content cost more than they saved."""
+        past = [one for one in self.registry.handles(now).values() if one.key.partition(".")[0] == key and one.name]
+        costs = (spent(one, now) for one in past)
+        return 2 * max(sum(creation + rent - saved for creation, rent, saved in costs), 0)
 
     def create(self, lease: Lease, choice: Choice, wanted: Handle, now: float, *, told: bool = False) -> Handle | None:
         """Create an object, unless somebody does; ``None`` when there is none of it.

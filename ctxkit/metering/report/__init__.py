@@ -179,7 +179,8 @@ class Row:
     @property
     def savings(self) -> Decimal | None:
         """What edits and markers saved (negative: cost), where that is known."""
-        return self._money("savings_pico") if self.group.counters["saved"] else None
+        known = self.group.counters["saved"] or self.group.counters["savings_pico"]
+        return self._money("savings_pico") if known else None
 
     @property
     def storage(self) -> Decimal:
