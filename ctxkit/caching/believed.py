@@ -42,7 +42,7 @@ class Believed:
         size: entries kept in this process; those unused for longest go first.
     """
 
-    def __init__(self, store: Memory, size: int = 60_000) -> None:
+    def __init__(self, store: Memory, size: int = 30_000) -> None:
         self._store = store
         self._size = size
         self._known: OrderedDict[bytes, Entry] = OrderedDict()
@@ -62,16 +62,16 @@ class Believed:
         """The entry of a name, alive or ended; for telling why it is not read."""
         return self._known.get(name)
 
-    def keep(self, entries: Mapping[bytes, Entry]) -> None:
-        """Believe in these from now on."""
+    def keep(self, entries: Mapping[bytes, Entry], telling: Iterable[bytes]) -> None:
+        """Believe in these from now on, and let other processes hear of the ``telling`` ones among them."""
         with self._lock:
             for name, entry in entries.items():
                 self._known[name] = entry
                 self._known.move_to_end(name)
             while len(self._known) > self._size:
                 self._known.popitem(last=False)
-        for name, entry in entries.items():
-            self._store.put(_PREFIX + name, _packed(entry))
+        for name in telling:
+            self._store.put(_PREFIX + name, _packed(entries[name]))
 
     def drop(self, names: Iterable[bytes], now: float) -> None:
         """Believe no longer: these were expected to be read and were not."""
@@ -81,7 +81,7 @@ class Believed:
             if entry is not None and entry.expires > now:
                 gone[name] = entry._replace(expires=now - 1.0)
         if gone:
-            self.keep(gone)
+            self.keep(gone, gone)
 
     def _recall(self, name: bytes) -> Entry | None:
         stored = self._store.get(_PREFIX + name)

@@ -70,9 +70,9 @@ class Forecasting:
 
     def settled(self, foreseen: Foreseen, usage: Usage, began: float) -> None:
         """Let what was reported correct what is believed."""
-        entries, gone = reconciled(foreseen, usage, began)
+        entries, gone, telling = reconciled(foreseen, usage, began)
         self.believed.drop(gone, began)
-        self.believed.keep(entries)
+        self.believed.keep(entries, telling)
         total, read = usage.input_total, usage.read
         if read is None or total is None or not 0 <= read <= total:
             return  # what was not reported, or cannot be, teaches nothing
