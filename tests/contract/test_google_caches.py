@@ -430,3 +430,44 @@ def test_the_thread_does_it_by_itself(provider, clock):
     assert "cachedContent" in provider.requests[-1].json
     closed(client)
     kit.close()
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_pool_of_one_connection_and_gzip_are_enough_to_go_again(kit, clock, provider, records, call):
+    from ctxkit.integrations.tee import library_of
+
+    library = library_of(kit.google_http_options().httpx_client)
+    limits = {"limits": library.Limits(max_connections=1), "timeout": 5.0}
+    client = from_options(provider, kit, client_args=limits, async_client_args=limits)
+    made_one(client, kit, clock, provider)
+    provider.behave(gzip=True, piece=3)
+    provider.caches.handles = type(provider.caches.handles)()
+    answer = call(client)
+    assert "".join(part.text or "" for part in (answer if isinstance(answer, list) else [answer])) == "Four."
+    assert [(r.status, r.http_status) for r in records[-2:]] == [("failed", 403), ("settled", 200)]
+    closed(client)
+
+
+def test_what_goes_wrong_when_it_goes_again_is_told_as_ever(kit, clock, provider, records, monkeypatch):
+    """The line breaks between the two: what the HTTP client raises is what the call raises."""
+    client = from_options(provider, kit)
+    made_one(client, kit, clock, provider)
+    provider.caches.handles = type(provider.caches.handles)()
+    http = client._api_client._httpx_client
+    send, sent = http.send, []
+
+    def broken(request, **options):
+        sent.append(request)
+        if len(sent) == 2:
+            raise ConnectionResetError("broken line")
+        return send(request, **options)
+
+    monkeypatch.setattr(http, "send", broken)
+    del records[:]
+    with pytest.raises(ConnectionResetError, match="broken line"):
+        ask(client)
+    assert b"cachedContent" not in sent[1].content
+    assert [(r.status, r.http_status) for r in records] == [("failed", 403)]
+    assert ask(client).text == "Four.", "and the next call knows"
+    assert len(sent) == 3
+    closed(client)
