@@ -25,6 +25,7 @@ from ctxkit.caching.imprint import Seen
 from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
 from ctxkit.caching.toolorder import ToolOrders
+from ctxkit.caching.unmarked import Unmarked, plain_of
 from ctxkit.dialects.prewarming import prewarmed
 from ctxkit.errors import ConfigurationError, ProviderShapeError
 from ctxkit.forks import on_fork
@@ -84,6 +85,7 @@ class Upkeep:
         self.forecasting = Forecasting(store, self.cold_starts.readable, partial(faults.warn, "caches: rules doubted"))
         self.diagnosing = Diagnosing(store, hasher, self.forecasting.believed.held)
         self._layouts = Layouts()
+        self._unmarked = Unmarked()
         active = policy.mode != "observe"
         self._marking = Marking(hasher, store, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
         self._tool_orders = ToolOrders(store, hasher) if active and policy.freeze_tools else None
@@ -214,6 +216,7 @@ class Upkeep:
         if self._marking is None or wire is None or dialect is None:
             return plan
         layout, rule = foreseen.layout, foreseen.rule
+        plain = plain_of(rule, layout, edited=bool(plan.edits))
         marked = self._marking.decide(
             layout,
             rule,
@@ -233,7 +236,9 @@ class Upkeep:
             return revised(plan, notes=(*plan.notes, "nothing marked: this server refused such a request"))
         notes, headers = (*plan.notes, placement.note), {**plan.headers, **marked.headers}
         if not edits:
-            return revised(plan, layout=foreseen._replace(choice=placement.choice), notes=notes, headers=headers)
+            return revised(
+                plan, layout=foreseen._replace(choice=placement.choice, plain=plain), notes=notes, headers=headers
+            )
         again = self._forecast(placement.rule, marked.layout, plan)
         edits = _with_saving(edits, placement)
         ttls = tuple(dict.fromkeys(ttl or placement.rule.ttl for ttl in marked.layout.marks.values()))
@@ -242,7 +247,7 @@ class Upkeep:
             body=dialect.apply(plan.body, edits),
             edits=(*plan.edits, *edits),
             estimate=self.meter.bounded(plan, conversation, plan.estimate, ttls) if plan.estimate else None,
-            layout=again._replace(choice=placement.choice, seen=foreseen.seen),
+            layout=again._replace(choice=placement.choice, seen=foreseen.seen, plain=plain),
             forecast=again.forecast,
             notes=notes,
             headers=headers,
@@ -344,7 +349,7 @@ class Upkeep:
         if not held.reads or not isinstance(foreseen, Foreseen):
             return plan
         again = self._forecast(foreseen.rule, foreseen.layout, plan)._replace(
-            choice=foreseen.choice, seen=foreseen.seen
+            choice=foreseen.choice, seen=foreseen.seen, plain=foreseen.plain
         )
         return revised(plan, layout=again, forecast=again.forecast)
 
@@ -387,8 +392,18 @@ class Upkeep:
         if not isinstance(foreseen, Foreseen):
             return self._short_settled(plan, record, usage)
         record = self._diagnosed(plan, foreseen, record, usage, said)  # before anything is learned from it
+        record = self._spared(plan, foreseen, record, usage)
         self.forecasting.settled(foreseen, usage, plan.created)
         return revised(record, forecast_read=foreseen.forecast.cached_tokens)
+
+    def _spared(self, plan: Plan, foreseen: Foreseen, record: Record, usage: Usage) -> Record:
+        """The record with what it cost less (negative: more) than it would have without what mode 'cache' says."""
+        try:
+            without = self._unmarked.settled(foreseen, usage, plan.created, record.timing)
+        except Exception as error:  # noqa: BLE001 - what was reported is to be learned from all the same
+            self.faults.note("caches: savings", error, "Please report it; the record says nothing of savings.")
+            return record
+        return record if without is None else revised(record, savings=self.meter.spared(plan, record, without))
 
     def _short_settled(self, plan: Plan, record: Record, usage: Usage) -> Record:
         self.forecasting.settled_short(plan.platform, plan.model, usage)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ctxkit.caching.layout import Layout
     from ctxkit.caching.rules.rule import Rule
     from ctxkit.caching.simulator.entries import Alive, Entry, Matched
+    from ctxkit.caching.unmarked import Plain
     from ctxkit.model import Estimate
 
 __all__ = ["EXACT", "FIRST", "NEWEST", "Foreseen", "foresee", "short", "told"]
@@ -47,6 +48,7 @@ class Foreseen(NamedTuple):
         choice: what ctxkit said to the cache, where it decides.
         known: what the expected read goes by, where a cache does as best it can; ``None``: nothing is expected.
         seen: the request as it was planned, for telling later what has changed.
+        plain: the request as its user wrote it, where ctxkit may say something to the cache.
     """
 
     rule: Rule
@@ -57,6 +59,7 @@ class Foreseen(NamedTuple):
     choice: Choice | None = None
     known: Known | None = None
     seen: Seen | None = None
+    plain: Plain | None = None
 
 
 def foresee(

@@ -146,6 +146,21 @@ class Meter:
         card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
         return usd_of(missed(card, usage, tokens)) if card else None
 
+    def spared(self, plan: Plan, record: Record, without: Usage) -> Decimal | None:
+        """USD by which a record cost less than this usage would have, signed; ``None`` where a price is unknown.
+
+        Both by the card of the record; where the provider billed another sum, nobody knows.
+        """
+        model, tier = record.response_model, record.tier or plan.tier
+        if record.usage is None or record.card_cost is None or record.cost != record.card_cost:
+            return None
+        for name in (model, plan.model):
+            card = name and self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=plan.region)
+            if card and card.id == record.card and usd_of(charge(card, record.usage)) == record.card_cost:
+                pico = charge(card, without)
+                return None if pico is None else usd_of(pico - (charge(card, record.usage) or 0))
+        return None
+
     def record(self, plan: Plan, answer: Answer | None, http_status: int | None, timing: Timing | None) -> Record:
         """The record of an attempt that ended; see :func:`ctxkit.metering.settling.record_of`."""
         card = self._card(plan, answer) if plan.dialect and not plan.unmetered else None
