@@ -87,6 +87,11 @@ def test_a_clock_that_went_back_blocks_nobody(store):
     assert registry.ready("k", NOW + 4.5) is None, "what was read of the store is read again when the clock goes back"
 
 
+def test_whoever_looked_at_the_clock_a_moment_before_waits_too(store):
+    Registry(store).claim(WANTED, "one", NOW)
+    assert not Registry(store).claim(WANTED, "two", NOW - 0.01).mine
+
+
 def test_what_ended_is_not_read_and_ends_once(store):
     registry = Registry(store)
     registry.keep(standing())

@@ -77,17 +77,19 @@ def worker(provider, folder, dies=""):
     )
 
 
-def go(process):
-    assert process.stdout.readline() == "ready\n"
-    process.stdin.write("go\n")
-    process.stdin.flush()
+def go(*processes):
+    """All of them at once: none begins before the last one is ready."""
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
 
 
 def test_two_processes_at_once_create_one_handle(provider, tmp_path):
     DiskStore(tmp_path / "s").close()
     both = [worker(provider, tmp_path / "s") for _ in range(2)]
-    for process in both:
-        go(process)
+    go(*both)
     told = [json.loads(process.communicate(timeout=60)[0]) for process in both]
     assert [process.returncode for process in both] == [0, 0]
     (handle,) = provider.caches.handles.held.values()

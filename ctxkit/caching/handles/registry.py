@@ -20,6 +20,7 @@ __all__ = ["Claim", "Registry", "Shared"]
 _KEY = b"handles"
 _TRIES = 50
 _LEASE = 120.0  # seconds that a creation may take before another one may try
+_APART = 60.0  # seconds by which clocks of two claimants may differ; a lease further ahead is of a clock that was wrong
 _LOOK = 1.0  # seconds for which what was read of the store is taken for true
 _LIMIT = 400  # handles remembered; those that ended first go first
 _RECENT = 16
@@ -79,7 +80,7 @@ class Registry:
         def change(handles: dict[str, Handle]) -> bool:
             nonlocal claim
             before = handles.get(wanted.key)
-            if before is not None and (before.ready(now) or (not before.name and 0 < before.lease - now <= _LEASE)):
+            if before is not None and (before.ready(now) or (not before.name and 0 < before.lease - now <= _LEASE + _APART)):
                 claim = Claim(mine=False)
                 return False
             if before is not None and before.name:  # it goes on being told of, and charged to its end
