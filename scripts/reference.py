@@ -1,6 +1,6 @@
-"""Write docs/reference/api.md from the docstrings of the public names, and platforms.md from the table of platforms.
+"""Write docs/reference/api.md from docstrings, platforms.md and the rule sheets of providers/*.md from their tables.
 
-python scripts/reference.py [--check]
+python -m scripts.reference [--check]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ctxkit
 from ctxkit import dialects, testing
 from ctxkit.dialects.platforms import PLATFORMS, Platform
+from scripts.rule_sheets import filled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 HEAD = """# Python API
 
-Written from the docstrings by `python scripts/reference.py`. Whatever is not named here is not public and may change.
+Written from the docstrings by `python -m scripts.reference`. Whatever is not named here is not public and may change.
 """
 
 PLATFORM_HEAD = """# Platforms
 
-Written from the table in `ctxkit/dialects/platforms.py` by `python scripts/reference.py`.
+Written from the table in `ctxkit/dialects/platforms.py` by `python -m scripts.reference`.
 
 A platform is who serves a model. It is told by the host of a request; where the host says nothing (a server of your own,
 a gateway), name it: `kit.wrap(client, platform="vllm")`. Prices go by it, and so does the meaning of the usage that an
@@ -113,10 +114,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; 1 when a page is out of date")
     check = parser.parse_args().check
     stale = 0
-    for name, text in {"api.md": page(), "platforms.md": platforms()}.items():
+    sheets = {f"providers/{file.name}": filled(file) for file in sorted((FOLDER / "providers").glob("*.md"))}
+    for name, text in {"api.md": page(), "platforms.md": platforms(), **sheets}.items():
         file = FOLDER / name
         if check and (not file.is_file() or file.read_text(encoding="utf-8") != text):
-            print(f"{file} is out of date: python scripts/reference.py")
+            print(f"{file} is out of date: python -m scripts.reference")
             stale = 1
         elif not check:
             file.write_text(text, encoding="utf-8")

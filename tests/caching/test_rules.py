@@ -390,3 +390,15 @@ def test_whatever_stands_in_a_row_it_is_read_or_refused(key, value):
     except ConfigurationError:
         return
     assert find("vllm", "any", overrides=own) is not None or key in ("models", "platforms", "mode", "upstream")
+
+
+def test_what_differs_for_some_models_is_said_by_the_source_of_its_row():
+    values = [value for row in shipped().rows for case in row.cases for value in case.values.values()]
+    claims = [claim for value in values for said in value.claims.values() for claim in said]
+    assert claims
+    assert not [claim for claim in claims if claim.source.endswith(".toml")]
+
+
+def test_qwen_takes_no_markers_on_the_responses_api():
+    assert find("qwen", "qwen3-max", dialect="openai.chat", mode="explicit").marker == "cache_control"
+    assert find("qwen", "qwen3-max", dialect="openai.responses", mode="explicit").marker is None

@@ -183,7 +183,9 @@ class _Reader:
     def _read(self, name: str, item: Mapping[str, Any]) -> Row:
         parent = self._parent(item)
         own = When(None, frozenset(), self._values(item, _OWN))
-        cases = (*(parent.cases if parent else ()), own, *map(self._when, _tables(item, "when")))
+        source = {"source": item["source"]} if "source" in item else {}
+        whens = ({**source, **each} for each in _tables(item, "when"))
+        cases = (*(parent.cases if parent else ()), own, *map(self._when, whens))
         platforms = frozenset(_names(item, "platforms")) or (parent.platforms if parent else frozenset())
         named = _named(item, parent)
         models = named if named or name in self.known else _any_of(cases)
