@@ -154,7 +154,8 @@ def _cost_lines(record: Record) -> Iterator[str]:
         source = {"provider": "as the provider says", "card": "by the price list", "estimate": "estimated"}
         yield f"cost {_usd(record.cost)}, {source.get(record.cost_source or '', 'source unknown')}"
     if record.savings is not None:
-        yield f"saved {_usd(record.savings)}"
+        kind = "less" if record.savings >= 0 else "more"
+        yield f"it cost {_usd(abs(record.savings))} {kind} than without what ctxkit added"
 
 
 def _attempt_lines(record: Record, attempts: Sequence[Record]) -> Iterator[str]:

@@ -82,7 +82,7 @@ def test_everything_is_told(ctxkit, kept):
         "missed: 5,800 tokens, tools_changed at tools.0; so the provider",
         "it cost $0.020010 more",
         "cost $0.022635, by the price list",
-        "saved $-0.001000",
+        "it cost $0.001000 more than without what ctxkit added",
         "one of 2 attempts of 019a00000001aa",
         "1. 019a00000001aa: failed, HTTP 529",
     ):

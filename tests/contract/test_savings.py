@@ -128,3 +128,18 @@ def test_a_burst_of_which_one_goes_first():
     difference, records = both(session, sdk, cold_start_wait=30.0)
     assert sum(record.savings for record in records) == difference > 0
     assert sum(record.savings < 0 for record in records) == 1
+
+
+def test_the_report_shows_it_where_there_is_any():
+    for mode, shown in (("observe", False), ("cache", True)):
+        clock = Clock()
+        kit = Kit(Policy(mode=mode), strict=True, clock=clock)
+        system = {"model": "claude-opus-5", "max_tokens": 50, "system": LONG * 2}
+        body = {**system, "messages": [{"role": "user", "content": "hello " * 50}]}
+        plan = kit.plan(body, dialect="anthropic.messages", platform="anthropic")
+        written = 7_000 if plan.edits else 0
+        usage = {"input_tokens": 7_005 - written, "cache_creation_input_tokens": written, "cache_read_input_tokens": 0}
+        record = kit.settle(plan, {"id": "m", "model": "claude-opus-5", "usage": {**usage, "output_tokens": 5}})
+        assert ("Saved" in kit.report().text()) is shown
+        assert kit.report().total.savings == record.savings
+        kit.close()

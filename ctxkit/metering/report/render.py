@@ -90,7 +90,13 @@ def _cost_columns(report: Report, *, compact: bool) -> list[_Column]:
         _Column(0, ("Cost", f"({report.currency})"), lambda row: _cost(row, money)),
         _Column(9, ("of it", "estimated"), lambda row: money(row.estimated) if row.estimated else _UNKNOWN),
     ]
+    if report.total.savings is not None:  # nobody saves anything who only observes
+        columns.append(_Column(1, ("Saved", f"({report.currency})"), lambda row: _signed(row.savings, money)))
     return [column for column in columns if column.rank <= 2] if compact else columns
+
+
+def _signed(amount: Decimal | None, money: Callable[[Decimal], str]) -> str:
+    return _UNKNOWN if amount is None else ("-" if amount < 0 else "") + money(abs(amount))
 
 
 def _miss_columns(report: Report, *, compact: bool) -> list[_Column]:
