@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ctxkit.caching.rules.finding import shipped
 from ctxkit.testing import FakeProvider
 
 ROOT = Path(__file__).parent.parent
@@ -105,6 +106,27 @@ def test_links_between_pages_lead_somewhere():
             if not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(ROOT)}: {target}")
     assert broken == []
+
+
+def links(page):
+    targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text())
+    return {(page.parent / target).resolve() for target in targets}
+
+
+def test_every_page_is_found_from_the_first_one():
+    found, new = set(), {ROOT / "docs" / "index.md"}
+    while new:
+        found |= new
+        indexes = [page for page in new if page.name == "index.md"]  # what only some page mentions is hard to find
+        new = {link for page in indexes for link in links(page) if link.suffix == ".md"} - found
+    assert [page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in found] == []
+
+
+def test_every_row_of_the_rules_stands_on_one_page():
+    shown = pytest.importorskip("scripts.rule_sheets").shown
+    pages = (ROOT / "docs" / "reference" / "providers").glob("*.md")
+    rows = [row.id for row in shipped().rows]
+    assert sorted(row for page in pages for row in shown(page)) == sorted(rows)
 
 
 def test_the_pages_speak_of_no_machine_of_ours():
