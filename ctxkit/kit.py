@@ -477,6 +477,10 @@ class Kit:
         else:
             self._tell(record)
 
+    def refused(self, plan: Plan, status: int | None, again: int | None = None) -> bool:
+        """A settled request was refused for what was added: doors send it as it was, and tell what came of it (``again``)."""
+        return self._upkeep.refused(plan, status, again)
+
     # ------------------------------------------------------------------ doors
 
     def wrap(self, client: C, *, platform: str | None = None) -> C:

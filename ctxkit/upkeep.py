@@ -24,6 +24,7 @@ from ctxkit.caching.forecasting import Forecasting
 from ctxkit.caching.imprint import Seen
 from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
+from ctxkit.caching.refusals import BAD_REQUEST
 from ctxkit.caching.toolorder import ToolOrders
 from ctxkit.caching.unmarked import Unmarked, plain_of
 from ctxkit.dialects.prewarming import prewarmed
@@ -375,8 +376,20 @@ class Upkeep:
             if self._marking is not None:
                 self._marking.ended(plan.attempt)
 
+    def refused(self, plan: Plan, status: int | None, again: int | None = None) -> bool:
+        """A settled request was refused for what was added to it, as far as is known: it should go as it was.
+
+        ``again``: it went, and this came of it. One that is refused without the addition, too, tells nothing of that.
+        """
+        if self._marking is None or not _added(plan) or status not in BAD_REQUEST:
+            return False
+        kind = _addition(plan, plan.edits)
+        if again in BAD_REQUEST:
+            self._marking.refusals.absolved(kind)
+        return self._marking.refusals.refused(kind)
+
     def _answered(self, plan: Plan, status: int | None) -> None:
-        if self._marking is None or not plan.edits:
+        if self._marking is None or not _added(plan):
             return
         if self._marking.refusals.answered(_addition(plan, plan.edits), status):
             where = f"{plan.platform} {plan.model}"
@@ -448,6 +461,11 @@ def _whose(plan: Plan, model: str) -> str:
 def _habit(plan: Plan) -> str:
     """Whose habits count: conversations of one feature with one model."""
     return f"{plan.feature or ''}\0{plan.platform}\0{plan.model}"
+
+
+def _added(plan: Plan) -> bool:
+    """Something was said to the cache; whoever gave a cache object to read looks after that by himself."""
+    return bool(plan.edits) and plan.rental is None
 
 
 def _addition(plan: Plan, edits: Sequence[Edit]) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""A request once more, as it was, when the provider refused it for the cache object that we gave it.
+"""A request once more, as it was, when the provider refused it for the cache object or the markers that we gave it.
 
 Event hooks see the answer before anybody else does, and cannot send. But they hold the response that the client will
 hand on: the request goes out again through the client itself (its hooks, its pool, its redirects), and the refused
@@ -24,7 +24,7 @@ _OWN_LENGTH = ("content-length", "transfer-encoding")
 
 
 class Again:
-    """Sends a request again without its cache object, at most once.
+    """Sends a request again without what it was given, at most once.
 
     Args:
         kit: says whether it was refused for that.
@@ -40,8 +40,8 @@ class Again:
         self._mark = f"ctxkit.{id(kit):x}.again"
 
     def remember(self, request: Any, raw: bytes, plan: Plan) -> None:
-        """This is what the request was before it was given a cache object."""
-        if plan.rental is not None and self._client is not None:
+        """This is what the request was before it was given anything."""
+        if (plan.rental is not None or plan.edits) and self._client is not None:
             request.extensions[self._raw] = raw
 
     def is_again(self, request: Any) -> bool:
@@ -49,11 +49,14 @@ class Again:
         return self._mark in request.extensions
 
     def wanted(self, exchange: Exchange) -> bool:
-        """The answer may be a refusal of the object."""
-        return exchange.plan.rental is not None and exchange.status in _STATUSES
+        """The answer may be a refusal of the object or of markers; the attempt is settled."""
+        plan, status = exchange.plan, exchange.status
+        with guard(self._kit, "door: again"):
+            return (plan.rental is not None and status in _STATUSES) or self._kit.refused(plan, status)
+        return False
 
     def send(self, response: Any, exchange: Exchange) -> None:
-        """Make ``response`` the answer to the request as it was, where the object is to blame.
+        """Make ``response`` the answer to the request as it was, where what we gave it is to blame.
 
         Raises:
             Exception: whatever the client raises when it sends, as it would have for the first request.
@@ -63,7 +66,9 @@ class Again:
             text = response.read() if client is not None else b""  # gives its connection back, too
             request = self._request(response, exchange, text) if client is not None else None
         if client is not None and request is not None:
-            _become(response, client.send(request, stream=True))
+            other = client.send(request, stream=True)
+            self._tell(exchange, other)
+            _become(response, other)
 
     async def asend(self, response: Any, exchange: Exchange) -> None:
         """``send`` for event loops."""
@@ -72,7 +77,13 @@ class Again:
             text = await response.aread() if client is not None else b""
             request = self._request(response, exchange, text) if client is not None else None
         if client is not None and request is not None:
-            _become(response, await client.send(request, stream=True))
+            other = await client.send(request, stream=True)
+            self._tell(exchange, other)
+            _become(response, other)
+
+    def _tell(self, exchange: Exchange, other: Any) -> None:
+        with guard(self._kit, "door: again"):
+            self._kit.refused(exchange.plan, exchange.status, other.status_code)
 
     def _there(self, response: Any) -> Any:
         known = self._raw in response.request.extensions
@@ -81,7 +92,9 @@ class Again:
     def _request(self, response: Any, exchange: Exchange, text: bytes) -> Any:
         before = response.request
         raw = before.extensions.pop(self._raw)
-        if not self._kit.caches.gone(exchange.plan, exchange.status, text.decode("utf-8", "replace")):
+        plan, status = exchange.plan, exchange.status
+        gone = plan.rental is not None and self._kit.caches.gone(plan, status, text.decode("utf-8", "replace"))
+        if not gone and not self._kit.refused(plan, status):
             return None
         own = {name for name in before.extensions if name.startswith("ctxkit.")}
         extensions = {name: value for name, value in before.extensions.items() if name not in own}

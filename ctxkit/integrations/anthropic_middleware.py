@@ -96,17 +96,26 @@ class _Middleware:
         self._options: dict[str, Any] = {"dialect": "anthropic.messages", "platform": platform, "region": region}
 
     def handle(self, request: Any, call_next: Any) -> Any:
+        response, exchange = self._once(request, call_next)
+        if exchange is not None and self._was_ours(exchange):
+            with guard(self.kit, "door: again"):
+                response.http_response.read()  # gives its connection back
+            response, _ = self._once(request, call_next, fixed=True)
+            self._again(exchange, response)
+        return response
+
+    def _once(self, request: Any, call_next: Any, *, fixed: bool = False) -> tuple[Any, Exchange | None]:
         exchange = None
         with guard(self.kit, "door: request"):
             body = self._body(request)
             if body is not None:
-                plan = self.kit.hold(self.kit.plan(body, **self._options))
+                plan = self.kit.hold(self.kit.plan(body, **self._options, fixed=fixed))
                 request = _with_body(request, plan, body)
                 exchange = Exchange(self.kit, plan)
                 exchange.sent()
         if exchange is None:
             with as_asked(request):
-                return call_next(request)
+                return call_next(request), None
         try:
             with nested(), as_asked(request):
                 response = call_next(request)
@@ -116,20 +125,29 @@ class _Middleware:
         with guard(self.kit, "door: response"):
             if _is_settled_by(response, exchange):
                 exchange.settle()
-        return response
+        return response, exchange
 
     async def handle_async(self, request: Any, call_next: Any) -> Any:
+        response, exchange = await self._aonce(request, call_next)
+        if exchange is not None and self._was_ours(exchange):
+            with guard(self.kit, "door: again"):
+                await response.http_response.aread()
+            response, _ = await self._aonce(request, call_next, fixed=True)
+            self._again(exchange, response)
+        return response
+
+    async def _aonce(self, request: Any, call_next: Any, *, fixed: bool = False) -> tuple[Any, Exchange | None]:
         exchange = None
         with guard(self.kit, "door: request"):
             body = self._body(request)
             if body is not None:
-                plan = await self.kit.ahold(await self.kit.aplan(body, **self._options))
+                plan = await self.kit.ahold(await self.kit.aplan(body, **self._options, fixed=fixed))
                 request = _with_body(request, plan, body)
                 exchange = Exchange(self.kit, plan)
                 await exchange.asent()
         if exchange is None:
             with as_asked(request):
-                return await call_next(request)
+                return await call_next(request), None
         try:
             with nested(), as_asked(request):
                 response = await call_next(request)
@@ -139,7 +157,17 @@ class _Middleware:
         with guard(self.kit, "door: response"):
             if _is_settled_by(response, exchange):
                 await exchange.asettle()
-        return response
+        return response, exchange
+
+    def _was_ours(self, exchange: Exchange) -> bool:
+        """The provider refused what we added: the call goes once more, as it was."""
+        with guard(self.kit, "door: again"):
+            return self.kit.refused(exchange.plan, exchange.status)
+        return False
+
+    def _again(self, exchange: Exchange, response: Any) -> None:
+        with guard(self.kit, "door: again"):
+            self.kit.refused(exchange.plan, exchange.status, response.http_response.status_code)
 
     def _body(self, request: Any) -> Json:
         """The wire JSON of a messages call, or ``None`` for everything else."""
