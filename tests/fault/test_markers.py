@@ -268,3 +268,17 @@ def test_bursts_are_bounded_and_add_up_from_many_threads():
     assert counted == bursts._counts
     bursts.planned("late", [b"shared"], 1e9)
     assert bursts._counts == {b"shared": 1}, "what never ended is forgotten"
+
+
+def test_where_nobody_can_send_again_it_is_one_call_for_each_model():
+    kit = Kit(Policy(mode="cache"))
+    body = {"system": [{"text": WORDS}], "messages": [{"role": "user", "content": [{"text": "hello"}]}]}
+    body["toolConfig"] = {"tools": [{"toolSpec": {"name": "look", "inputSchema": {"json": SCHEMA}}}]}
+    told = []
+    for model, status in (("sonnet-5", 400), ("sonnet-5", 200), ("opus-5", 200), ("opus-5", 400)):
+        options = {"dialect": "bedrock.converse", "platform": "bedrock", "model": f"anthropic.claude-{model}"}
+        plan = kit.plan(body, **options)
+        kit.settle(plan, None, status=status)
+        told.append((bool(plan.edits), kit.refused(plan, status)))
+    kit.close()
+    assert told == [(True, True), (False, False), (True, False), (True, False)]
