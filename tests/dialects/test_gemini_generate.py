@@ -182,9 +182,11 @@ class TestUsage:
     def test_trap_8_implicit_hits_are_read_however_small(self):
         assert answer(promptTokenCount=100, cachedContentTokenCount=92, candidatesTokenCount=1).usage.read == 92
 
-    def test_what_is_missing_is_unknown(self):
+    def test_what_is_missing_is_unknown_but_a_read_beside_a_prompt_is_none(self):
         usage = answer(promptTokenCount=13, candidatesTokenCount=14).usage
-        assert (usage.read, usage.reasoning) == (None, None)
+        assert (usage.read, usage.reasoning) == (0, None), "JSON of protocol buffers drops a 0"
+        assert answer(candidatesTokenCount=14, totalTokenCount=27).usage.read is None
+        assert answer(promptTokenCount=13, cachedContentTokenCount="odd").usage.read is None
 
     def test_prompt_of_the_providers_own_tools_comes_on_top(self):
         found = answer(promptTokenCount=75, toolUsePromptTokenCount=573, candidatesTokenCount=414,

@@ -46,7 +46,7 @@ def read_answer(response: Mapping[str, Json] | list[Json]) -> Answer:
 
 def read_usage(wire: Json) -> tuple[Usage | None, tuple[str, ...]]:
     """Buckets of one ``usageMetadata`` object, and what in it does not add up; no usage when it has no figure."""
-    prompt, cached = figure(wire, "promptTokenCount"), figure(wire, "cachedContentTokenCount")
+    prompt, cached = figure(wire, "promptTokenCount"), _cached(wire)
     whole = None if prompt is None else prompt + (figure(wire, "toolUsePromptTokenCount") or 0)
     output = _output(wire, whole)
     if whole is None and output is None:
@@ -61,6 +61,12 @@ def read_usage(wire: Json) -> tuple[Usage | None, tuple[str, ...]]:
         media=_media(wire, {"fresh": fresh, "read": cached, "output": output}),
     )
     return usage, tuple(checks(usage, prompt=whole, total=figure(wire, "totalTokenCount")))
+
+
+def _cached(wire: Json) -> int | None:
+    """Tokens read from a cache. JSON of protocol buffers drops a 0: where the prompt is told, silence says none."""
+    told = at(wire, "cachedContentTokenCount")
+    return 0 if told is None and figure(wire, "promptTokenCount") is not None else figure(wire, "cachedContentTokenCount")
 
 
 def _output(wire: Json, whole: int | None) -> int | None:
