@@ -52,11 +52,25 @@ def expected_cost(layout: Layout, rule: Rule, alive: Alive, outlook: Outlook, ra
     after = _After(layout, _kept(layout, rule, alive, matched), rates, *rewrites)
     stable = len(layout.positions) - 1 - outlook.lost
     grown = layout.total * _GROWS if outlook.grows is None else outlook.grows
-    spent = now + outlook.more * after.cost(stable, layout.total + grown, outlook.gaps)
+    spent = now + _following(after, rule, outlook, stable, layout.total + grown)
     if outlook.opening >= 0 and outlook.again:
         whole = layout.positions[outlook.opening].tokens
         spent += outlook.again * after.cost(outlook.opening, whole, outlook.arrivals)
     return spent
+
+
+def _following(after: _After, rule: Rule, outlook: Outlook, stable: int, whole: float) -> float:
+    """The requests that continue this one: marked as it is, or each from the next one on marked at its end."""
+    as_it_is = outlook.more * after.cost(stable, whole, outlook.gaps)
+    write, read = after.rates.get(f"written.{rule.ttl}"), after.rates.get("read")
+    if write is None or read is None or after.upto == math.inf:
+        return as_it_is
+    # Whoever does not mark now can still do so once there is a next request, which few may have.
+    first = after.cost(stable, whole, outlook.gaps) + (whole - after.upto) * max(write - after.rates["fresh"], 0)
+    share = outlook.gaps.share(_life(rule, rule.ttl))
+    kept = share * (after.layout.positions[stable].tokens if stable >= 0 else 0.0)
+    later = kept * read + (whole - kept) * write
+    return min(as_it_is, outlook.goes_on * first + (outlook.more - outlook.goes_on) * later)
 
 
 def _kept(layout: Layout, rule: Rule, alive: Alive, matched: Matched) -> dict[int, float]:

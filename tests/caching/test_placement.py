@@ -166,6 +166,14 @@ def test_gaps_that_no_life_bridges_are_not_paid_for():
     assert placement.points == ()
 
 
+@pytest.mark.parametrize(("goes_on", "marked"), [(0.05, False), (0.15, False), (0.3, True), (0.9, True)])
+def test_the_end_is_marked_when_the_next_request_is_likely_however_many_may_follow_it(goes_on, marked):
+    """Writing it now costs a quarter more; whoever waits pays for it once more, but only when there is a next one."""
+    messages = [tool("t", 100), user("q", 9000)]
+    _, placement = placed(ANTHROPIC, messages, Outlook(goes_on=goes_on, more=goes_on * 10, opening=0))
+    assert any(point.at == 1 for point in placement.points) is marked
+
+
 def test_what_is_volatile_at_the_end_is_left_out():
     messages = [*LONG, user("reminder", 100)]
     _, placement = placed(ANTHROPIC, messages, GOING_ON._replace(lost=1))

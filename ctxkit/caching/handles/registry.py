@@ -80,7 +80,9 @@ class Registry:
         def change(handles: dict[str, Handle]) -> bool:
             nonlocal claim
             before = handles.get(wanted.key)
-            if before is not None and (before.ready(now) or (not before.name and 0 < before.lease - now <= _LEASE + _APART)):
+            if before is not None and (
+                before.ready(now) or (not before.name and 0 < before.lease - now <= _LEASE + _APART)
+            ):
                 claim = Claim(mine=False)
                 return False
             if before is not None and before.name:  # it goes on being told of, and charged to its end
