@@ -230,6 +230,7 @@ class Upkeep:
             thread=plan.thread or "",
             now=plan.created,
             owner=caller(),
+            options=wire.OPTIONS,
         )
         placement = marked.placement
         edits = wire.mark(conversation, marked.wish)

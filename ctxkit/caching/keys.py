@@ -40,7 +40,15 @@ class Key(NamedTuple):
 
 
 def key_of(
-    rule: Rule, layout: Layout, outlook: Outlook, hasher: Hasher, *, thread: str, scope: str = "", isolate: bool = False
+    rule: Rule,
+    layout: Layout,
+    outlook: Outlook,
+    hasher: Hasher,
+    *,
+    thread: str,
+    scope: str = "",
+    isolate: bool = False,
+    options: bool = True,
 ) -> Key | None:
     """The key that a request should bear; ``None``: none, or the user gave one.
 
@@ -52,8 +60,9 @@ def key_of(
         thread: id of the conversation.
         scope: tenant whose entries these are.
         isolate: keep scopes apart where a key does so.
+        options: the wire has a field for it; else it goes into a header, where there is one.
     """
-    field = rule.key_field if rule.key_field in _FIELDS else None
+    field = rule.key_field if options and rule.key_field in _FIELDS else None
     header = None if field else rule.key_header
     if (field is None and header is None) or layout.ask.key or layout.total < (rule.minimum or 0):
         return None

@@ -94,6 +94,7 @@ class Marking:
         thread: str,
         now: float = 0.0,
         owner: Hashable = None,
+        options: bool = True,
     ) -> Marked:
         """What to say of a request; it counts for those planned beside it, and nothing else is changed.
 
@@ -109,14 +110,19 @@ class Marking:
             thread: id of the conversation.
             now: unix time in seconds.
             owner: the thread or task that plans it; ``None``: it is not to be counted.
+            options: the wire has words for mode, life and key, beside markers.
         """
         outlook = self._habits.outlook(feature, layout, now, owner)
         scope = layout.space.scope
-        key = key_of(rule, layout, outlook, self._hasher, thread=thread, scope=scope, isolate=self._isolate)
+        key = key_of(
+            rule, layout, outlook, self._hasher, thread=thread, scope=scope, isolate=self._isolate, options=options
+        )
         if key is not None:
             layout = layout.keyed(self._hasher, rule, key.value)
         held = shared if outlook.known < 0 else alive
-        placement = place(layout, rule, alive=held, outlook=outlook, rates=rates, explicit=explicit, ttl=self._ttl)
+        placement = place(
+            layout, rule, alive=held, outlook=outlook, rates=rates, explicit=explicit, ttl=self._ttl, options=options
+        )
         wish = self._wish(layout, placement, key, blocks)
         headers = {key.header: key.value} if key is not None and key.header else {}
         return Marked(wish, headers, _as_said(layout, placement, wish), placement)

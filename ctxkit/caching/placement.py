@@ -96,6 +96,7 @@ class _Case:
     rates: Mapping[str, Mapping[str, int]]
     outlook: Outlook
     ttls: Sequence[str]
+    options: bool
 
 
 def place(
@@ -107,6 +108,7 @@ def place(
     rates: Mapping[str, int] | None = None,
     explicit: Rule | None = None,
     ttl: str = "auto",
+    options: bool = True,
 ) -> Placement:
     """What is to be said to the cache of this request.
 
@@ -118,6 +120,7 @@ def place(
         rates: pico-dollars per token by bucket; ``None``: by the multipliers of the rule.
         explicit: how the cache works for a request that marks for itself, where that is another rule.
         ttl: time to live to be used, ``"auto"``: chosen.
+        options: the wire has words for mode and life of the whole request, beside markers.
     """
     reason = _idle(layout, rule, explicit)
     known = None if reason else _rates(rule, explicit or rule, rates)
@@ -125,7 +128,8 @@ def place(
         return Placement(rule, note=reason or "nothing marked: what a cached token costs there is not known")
     entry = _nearest(layout, rule, alive, outlook)
     measured = _measured(layout, rule, alive, entry if entry >= 0 else outlook.opening)
-    case = _Case(layout, measured, entry, known, outlook, _ttls(explicit or rule, known[(explicit or rule).id], ttl))
+    ttls = _ttls(explicit or rule, known[(explicit or rule).id], ttl)
+    case = _Case(layout, measured, entry, known, outlook, ttls, options)
     plain = _Plan(rule)
     priced = [(_cost(case, plan), plan) for plan in (plain, *_alternatives(case, rule, explicit))]
     nothing = priced[0][0]
@@ -222,7 +226,7 @@ def _beside_endings(case: _Case, rule: Rule, explicit: Rule | None) -> Iterator[
 
     It is asked not to write by itself only once it is known how such conversations go.
     """
-    told = case.outlook.told >= _TOLD or case.outlook.lost
+    told = case.options and (case.outlook.told >= _TOLD or case.outlook.lost)
     switch = explicit if told and case.layout.ask.mode is None and not case.layout.marks else None
     if switch is not None:
         yield _Plan(switch, Choice(mode="explicit"), mode="explicit")
@@ -232,7 +236,7 @@ def _beside_endings(case: _Case, rule: Rule, explicit: Rule | None) -> Iterator[
             wanted = [(at, ttl) for at in (opening, tail) if at >= 0]
             points = _points(case, switch, wanted)
             yield _Plan(switch, Choice(ttl if opening >= 0 else None, ttl, "explicit"), points, mode="explicit")
-        whole = ttl if ttl != rule.ttl and case.layout.ask.ttl is None else None
+        whole = ttl if case.options and ttl != rule.ttl and case.layout.ask.ttl is None else None
         if rule.automatic and whole:
             yield _Plan(rule, Choice(tail=ttl), ttl=ttl)
         if opening < 0:

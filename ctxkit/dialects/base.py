@@ -94,7 +94,13 @@ class Dialect(Protocol):
 
 
 class Caches(Protocol):
-    """What a provider's cache sees of a wire format: a module with these names, beside the dialect's."""
+    """What a provider's cache sees of a wire format: a module with these names, beside the dialect's.
+
+    Attributes:
+        OPTIONS: the wire has words for what is no marker: mode, life and key of the whole request.
+    """
+
+    OPTIONS: bool
 
     def blocks(self, message: Message) -> tuple[Block, ...]:
         """One message taken apart: its blocks in cache order, cache markers told and left out of their values.

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ctxkit.cacheable import Breakpoint, Tier, Wish
     from ctxkit.model import Conversation, Json, Message, PartKind, Path
 
-__all__ = ["ask", "blocks", "mark"]
+__all__ = ["OPTIONS", "ask", "blocks", "mark"]
+
+OPTIONS = False
 
 MARKER = "cachePoint"
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ctxkit.cacheable import Tier, Wish
     from ctxkit.model import Conversation, Edit, Json, Message, PartKind, Path
 
-__all__ = ["ask", "blocks", "mark"]
+__all__ = ["OPTIONS", "ask", "blocks", "mark"]
+
+OPTIONS = False
 
 _ROLES = {"user": "user", "model": "assistant", "system": "system", "function": "tool"}
 _MEDIA = frozenset({"inlineData", "inline_data", "fileData", "file_data"})

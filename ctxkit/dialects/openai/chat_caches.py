@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from ctxkit.cacheable import Breakpoint, Wish
     from ctxkit.model import Conversation, Json, Message, PartKind, Path
 
-__all__ = ["ask", "blocks", "mark"]
+__all__ = ["OPTIONS", "ask", "blocks", "mark"]
+
+OPTIONS = True
 
 _ROLES = {
     "system": "system",
