@@ -34,7 +34,9 @@ def relative_rates(rule: Rule) -> dict[str, int] | None:
     return {"fresh": _UNIT, "read": round(_UNIT * rule.read), **written}
 
 
-def expected_cost(layout: Layout, rule: Rule, alive: Alive, outlook: Outlook, rates: Mapping[str, int]) -> float:
+def expected_cost(
+    layout: Layout, rule: Rule, alive: Alive, outlook: Outlook, rates: Mapping[str, int], *, later: bool = True
+) -> float:
     """This request, those that are expected to continue it, and those that open alike; in the unit of the rates.
 
     Args:
@@ -43,6 +45,7 @@ def expected_cost(layout: Layout, rule: Rule, alive: Alive, outlook: Outlook, ra
         alive: the live entry of a name.
         outlook: what is to be expected after it.
         rates: price of a token by bucket; without the one of a bucket that is filled, the cost is infinite.
+        later: requests that continue this one may be marked where it is not.
     """
     matched = match(rule, layout, alive)
     now = bill(Outcome(matched.tokens, matched.written, matched.fresh), rates)
@@ -52,16 +55,22 @@ def expected_cost(layout: Layout, rule: Rule, alive: Alive, outlook: Outlook, ra
     after = _After(layout, _kept(layout, rule, alive, matched), rates, *rewrites)
     stable = len(layout.positions) - 1 - outlook.lost
     grown = layout.total * _GROWS if outlook.grows is None else outlook.grows
-    spent = now + _following(after, rule, outlook, stable, layout.total + grown)
+    following = _following if later else _as_it_is
+    spent = now + following(after, rule, outlook, stable, layout.total + grown)
     if outlook.opening >= 0 and outlook.again:
         whole = layout.positions[outlook.opening].tokens
         spent += outlook.again * after.cost(outlook.opening, whole, outlook.arrivals)
     return spent
 
 
+def _as_it_is(after: _After, _: Rule, outlook: Outlook, stable: int, whole: float) -> float:
+    """The requests that continue this one, each marked as it is."""
+    return outlook.more * after.cost(stable, whole, outlook.gaps)
+
+
 def _following(after: _After, rule: Rule, outlook: Outlook, stable: int, whole: float) -> float:
     """The requests that continue this one: marked as it is, or each from the next one on marked at its end."""
-    as_it_is = outlook.more * after.cost(stable, whole, outlook.gaps)
+    as_it_is = _as_it_is(after, rule, outlook, stable, whole)
     write, read = after.rates.get(f"written.{rule.ttl}"), after.rates.get("read")
     if write is None or read is None or after.upto == math.inf:
         return as_it_is
@@ -69,8 +78,8 @@ def _following(after: _After, rule: Rule, outlook: Outlook, stable: int, whole: 
     first = after.cost(stable, whole, outlook.gaps) + (whole - after.upto) * max(write - after.rates["fresh"], 0)
     share = outlook.gaps.share(_life(rule, rule.ttl))
     kept = share * (after.layout.positions[stable].tokens if stable >= 0 else 0.0)
-    later = kept * read + (whole - kept) * write
-    return min(as_it_is, outlook.goes_on * first + (outlook.more - outlook.goes_on) * later)
+    marked = kept * read + (whole - kept) * write
+    return min(as_it_is, outlook.goes_on * first + (outlook.more - outlook.goes_on) * marked)
 
 
 def _kept(layout: Layout, rule: Rule, alive: Alive, matched: Matched) -> dict[int, float]:

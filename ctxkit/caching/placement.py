@@ -140,6 +140,8 @@ def place(
     held = [pair for pair in priced if pair[1].choice == outlook.previous]
     if held and held[0][0] <= cost * (1 + _CLEARLY) and held[0][0] < worth:
         cost, plan = held[0]
+    if plan is not plain:  # chosen against marking later; told against never
+        cost, nothing = (_cost(case, one, later=False) for one in (plan, plain))
     note = _note(case, plan, cost, nothing)
     by_card = rates is not None and known[rule.id].items() >= rates.items()
     return Placement(plan.rule, plan.points, plan.mode, plan.ttl, plan.choice, note, (cost, nothing), by_card)
@@ -338,12 +340,12 @@ def _as_marked(layout: Layout, plan: _Plan) -> Layout:
     return Layout(layout.space, layout.positions, marks, ask, layout.keys, layout.total, layout.sources)
 
 
-def _cost(case: _Case, plan: _Plan) -> float:
-    """What is expected; infinite for what the provider would refuse."""
+def _cost(case: _Case, plan: _Plan, *, later: bool = True) -> float:
+    """What is expected; infinite for what the provider would refuse. ``later``: the next requests may be marked."""
     layout = _as_marked(case.layout, plan)
     if plan.points and refusal(plan.rule, layout) is not None:
         return math.inf
-    return expected_cost(layout, plan.rule, case.alive, case.outlook, case.rates[plan.rule.id])
+    return expected_cost(layout, plan.rule, case.alive, case.outlook, case.rates[plan.rule.id], later=later)
 
 
 # ---- In words ---------------------------------------------------------------------------------------------------------

@@ -65,8 +65,9 @@ def read_usage(wire: Json) -> tuple[Usage | None, tuple[str, ...]]:
 
 def _cached(wire: Json) -> int | None:
     """Tokens read from a cache. JSON of protocol buffers drops a 0: where the prompt is told, silence says none."""
-    told = at(wire, "cachedContentTokenCount")
-    return 0 if told is None and figure(wire, "promptTokenCount") is not None else figure(wire, "cachedContentTokenCount")
+    if at(wire, "cachedContentTokenCount") is None and figure(wire, "promptTokenCount") is not None:
+        return 0
+    return figure(wire, "cachedContentTokenCount")
 
 
 def _output(wire: Json, whole: int | None) -> int | None:
