@@ -15,8 +15,8 @@ from ctxkit.testing import FakeProvider
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("CTXKIT_DATA") or ROOT / ".." / "shared" / "data").resolve()
 
-# No test asserts a time: on a busy machine an example may take what it takes.
-settings.register_profile("ctxkit", deadline=None)
+# No test asserts a time: on a busy machine an example may take what it takes. CI tries more of them.
+settings.register_profile("ctxkit", deadline=None, max_examples=int(os.environ.get("CTXKIT_EXAMPLES", "25")))
 settings.load_profile("ctxkit")
 
 
