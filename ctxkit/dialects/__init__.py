@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from ctxkit.dialects.base import Caches, Dialect
+    from ctxkit.dialects.base import Caches, Dialect, Texts
 
-__all__ = ["EDITABLE", "METER_ONLY", "caches", "get"]
+__all__ = ["EDITABLE", "METER_ONLY", "caches", "get", "texts"]
 
 EDITABLE = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate", "bedrock.converse")
 """Formats whose requests can be viewed and edited."""
@@ -49,3 +49,19 @@ def caches(name: str) -> Caches | None:
     """What a provider's cache sees of the dialect of this name; ``None`` for a format that is only metered."""
     module = _CACHES.get(name)
     return cast("Caches", import_module(f"ctxkit.dialects.{module}")) if module else None
+
+
+_TEXTS = {
+    "openai.chat": "openai.chat_texts",
+    "openai.responses": "openai.responses_texts",
+    "anthropic.messages": "anthropic.texts",
+    "gemini.generate": "gemini.texts",
+    "bedrock.converse": "bedrock.texts",
+}
+
+
+@lru_cache(maxsize=64)
+def texts(name: str) -> Texts | None:
+    """What may be tidied of the dialect of this name; ``None`` for a format that is only metered."""
+    module = _TEXTS.get(name)
+    return cast("Texts", import_module(f"ctxkit.dialects.{module}")) if module else None

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ctxkit.cacheable import Ask, Block, Wish
+    from ctxkit.editable import Piece
     from ctxkit.model import Answer, Conversation, Edit, Json, Message
 
-__all__ = ["AnswerStream", "Caches", "Dialect"]
+__all__ = ["AnswerStream", "Caches", "Dialect", "Texts"]
 
 
 class AnswerStream(Protocol):
@@ -118,6 +119,22 @@ class Caches(Protocol):
 
         What the wire has no word for is left out. Nothing that stands there is removed or moved.
         """
+        ...
+
+
+class Texts(Protocol):
+    """What of a wire format may be tidied: a module with these names, beside the dialect's."""
+
+    def pieces(self, message: Message, index: int) -> tuple[Piece, ...]:
+        """One message taken apart: its texts in order, each with its path, system text and tool definitions included (locked).
+
+        Depends on nothing but the message. A result in one text and the same in a list of one block have equal pieces but
+        for their paths; of a list each block of text is a piece.
+        """
+        ...
+
+    def written(self, piece: Piece, text: str) -> Json:
+        """What has to stand at the piece's path so that it says ``text``."""
         ...
 
 
