@@ -1,6 +1,6 @@
 """Write docs/reference/performance.md: what every benchmark prints, in one go on one machine.
 
-python scripts/performance.py          (some minutes, most of them for a ledger of a million records)
+python scripts/performance.py          (some ten minutes, half of them for memory)
 
 Every row that matters is a ratio within one run, or a figure beside its goal; absolute times are this machine's.
 """
@@ -22,7 +22,7 @@ BENCHMARKS = {
     "Streams": ("bench_stream.py", "Reading an answer as it passes, per event."),
     "Ledger and report": ("bench_ledger.py", "Records kept and read, a report over a million of them."),
     "Prices": ("bench_prices.py", "A price resolved once and charged by integers."),
-    "Memory": ("bench_memory.py", "Resident memory over 100,000 requests."),
+    "Memory": ("bench_memory.py", "Resident memory over 30,000 requests, nearly all of them first ones of a tenant."),
 }
 HEAD = """# Performance
 

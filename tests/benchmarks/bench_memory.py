@@ -142,7 +142,7 @@ def measure(way: str, count: int) -> None:
 def main() -> None:
     """Measure each way in a process of its own and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("requests", type=int, nargs="?", default=100_000)
+    parser.add_argument("requests", type=int, nargs="?", default=30_000)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.way:
