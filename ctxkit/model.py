@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ctxkit.cacheable import Diagnosis, Forecast, Miss, MissReason
+    from ctxkit.editable import Tidied
 
 __all__ = [
     "Answer",
@@ -162,6 +163,7 @@ class Edit:
         tokens_after: tokens of what stands there now.
         lossless: nothing that carries meaning was lost.
         predicted_saving: USD over the rest of the thread, signed; ``None`` when it was not priced.
+        by: the pass that made it (``"repeats"``), ``""`` for what is said to the provider's cache.
     """
 
     kind: Literal["replace", "drop"]
@@ -172,6 +174,7 @@ class Edit:
     tokens_after: int = 0
     lossless: bool = True
     predicted_saving: Decimal | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +357,8 @@ class Plan:
         notes: what was decided beside the edits, and why; for people.
         fixed: nothing of it may be changed any more (a request that is signed already).
         rental: what is known of the provider's cache objects for it; not for users.
+        tidied: what was made smaller, why now, and what is pending; ``None`` in modes that leave contents alone.
+        decision: what ``sent`` is to commit of it; not for users.
     """
 
     body: Json
@@ -383,6 +388,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     fixed: bool = False
     rental: object = field(default=None, repr=False, compare=False)
+    tidied: Tidied | None = None
+    decision: object = field(default=None, repr=False, compare=False)
 
     def explain(self) -> str:
         """The plan as a person would want it told."""

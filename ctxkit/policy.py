@@ -14,17 +14,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ctxkit.errors import ConfigurationError
+from ctxkit.tidiness import Tidy
 
 __all__ = ["Policy"]
 
 _WAITS = {"observe": 0.0}  # seconds, where nothing is said
 _WAIT = 5.0  # a cold prefix of 50,000 tokens is computed by then; who waits longer is better off paying for it
-
-_LATER = {"lossless": "lossless tidying", "prune": "pruning"}
-
 
 class Policy(BaseModel):
     """The user's decisions; unknown names and impossible values are refused with what to do.
@@ -39,9 +37,13 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    mode: Literal["observe", "cache"] = "observe"
+    mode: Literal["observe", "cache", "lossless", "prune"] = "observe"
     """``observe``: meter everything, change nothing. ``cache``: also say to the provider's cache what pays (markers,
-    their lives, keys); no content is changed."""
+    their lives, keys); no content is changed. ``lossless``: also make what arrives smaller, where nothing that carries
+    meaning is lost. ``prune``: also send diffs, and remove what is over, recoverably, when that pays."""
+
+    tidy: Tidy = Tidy()
+    """Passes and limits of the modes ``lossless`` and ``prune`` (see docs/how-to/tidy.md)."""
 
     usage_probe: bool = False
     """Ask streamed OpenAI-format chats for ``include_usage`` and hide the chunk that only this asked for. Unset: off in
@@ -97,12 +99,10 @@ class Policy(BaseModel):
         except ValidationError as error:
             raise ConfigurationError(_advice(error)) from None
 
-    @field_validator("mode", mode="before")
-    @classmethod
-    def _known_mode(cls, mode: object) -> object:
-        if isinstance(mode, str) and mode in _LATER:
-            raise ValueError(f"mode {mode!r} ({_LATER[mode]}) is not part of this version; use 'observe' or 'cache'")
-        return mode
+    @property
+    def tidies(self) -> bool:
+        """Contents of requests are made smaller."""
+        return self.mode in ("lossless", "prune")
 
     @model_validator(mode="after")
     def _rated(self) -> Policy:

@@ -184,7 +184,7 @@ def _notes(plan: Plan) -> tuple[str, ...]:
     """What was changed, and what was decided; the ledger keeps no more of it than this."""
     if not plan.edits and not plan.notes:
         return ()
-    told = [f"{'.'.join(map(str, edit.path))}: {edit.reason}" for edit in plan.edits]
+    told = [f"{'.'.join(map(str, edit.path))}: {edit.reason}" for edit in plan.edits if not edit.by]
     return tuple(note[:_LONGEST] for note in (*told, *plan.notes))[:_MOST_NOTES]
 
 

@@ -1,0 +1,81 @@
+"""What the user may decide of tidying: the table ``[tool.ctxkit.tidy]``, or ``Policy(tidy=Tidy(...))``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = ["Tidy"]
+
+
+class Tidy(BaseModel):
+    """Which passes run in the modes ``lossless`` and ``prune``, what they may not touch, and how far they may go.
+
+    Example:
+        >>> Tidy(keep_last=6, pins=["ORDER-[0-9]+"]).keep_last
+        6
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
+
+    compact: bool = True
+    """White space of JSON, colour codes, runs of equal lines, frames of progress bars (``lossless``)."""
+
+    tables: bool = True
+    """Arrays of alike objects as tables, where those are shorter (``lossless``; part of ``compact``)."""
+
+    repeats: bool = True
+    """What stands earlier in the conversation already becomes a pointer to it (``lossless``)."""
+
+    repeats_within: int = Field(default=100, ge=1)
+    """Messages that a pointer may reach back."""
+
+    deltas: bool = True
+    """A file that is read again, or a command that is run again, becomes a diff against the earlier copy (``prune``)."""
+
+    stale: bool = True
+    """Reads that a later write or read of the same thing has overtaken go, when that pays (``prune``)."""
+
+    spent: bool = True
+    """Old, large results of tools that nothing refers to any more go, when that pays (``prune``)."""
+
+    spent_after: int = Field(default=6, ge=1)
+    """Steps of the model after which a result counts as old."""
+
+    episodes: bool = True
+    """Finished stretches of the conversation that nothing since refers to go, when that pays (``prune``)."""
+
+    fit: bool = True
+    """What must go so that a request fits the model's window, or stays under a price step (``prune``)."""
+
+    max_input_tokens: int | None = Field(default=None, ge=1)
+    """Most tokens a prompt may have, where that is less than the model's window (``prune``)."""
+
+    keep_last: int = Field(default=4, ge=1)
+    """Latest steps of the model that are left as they are, with everything behind them."""
+
+    pins: tuple[str | re.Pattern[str] | Callable[[Any], bool], ...] = ()
+    """What is never removed: patterns found in a text, or callables that are given a piece and say so."""
+
+    passes: tuple[Callable[..., Any], ...] = ()
+    """Passes of your own (see docs/how-to/tidy.md)."""
+
+    holdout: float = Field(default=0.0, ge=0.0, le=0.5)
+    """Share of conversations that are left as they are, so that savings are measured and not reckoned (``prune``)."""
+
+    recall: Literal["memory", "disk", "off"] = "memory"
+    """Where the text that was removed is kept for ``kit.recall``."""
+
+    recall_ttl: float = Field(default=3600.0, gt=0)
+    """Seconds that it is kept after it was last sent without."""
+
+    @field_validator("pins")
+    @classmethod
+    def _compiled(cls, pins: tuple[Any, ...]) -> tuple[Any, ...]:
+        try:
+            return tuple(re.compile(pin) if isinstance(pin, str) else pin for pin in pins)
+        except re.error as error:
+            raise ValueError(f"pins: not a regular expression: {error}") from None
