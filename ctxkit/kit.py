@@ -55,7 +55,9 @@ if TYPE_CHECKING:
     from ctxkit.policy import Policy
     from ctxkit.renting import Renting
     from ctxkit.stores import Store
+    from ctxkit.tidying import Tidying
     from ctxkit.upkeep import Upkeep
+    from ctxkit.warming import Warming
 
 __all__ = ["Kit"]
 
@@ -64,7 +66,6 @@ C = TypeVar("C")
 Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answer | Usage | None"
 """What may be settled."""
 
-_WARMING = 10.0  # seconds a fork waits for vocabulary and prices; they take less than one
 _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
@@ -114,7 +115,7 @@ class Kit:
         self._attempts = Attempts()
         self._settled = 0
         self._warmed = False
-        self._warming: threading.Thread | None = None
+        self._warming: Warming | None = None
         self._renew()
         on_fork(self, "_renew", before="_warmed_up")
 
@@ -123,9 +124,8 @@ class Kit:
 
     def _warmed_up(self) -> None:
         """A child must not find modules half imported; and it need not do again what its parent has done."""
-        if self._warming is not None and self._warming is not threading.current_thread():
-            self._warming.join(_WARMING)
-            self._warming = None
+        if self._warming is not None:
+            self._warming.join()
 
     # ------------------------------------------------------------------ rooms, opened on first use
 
@@ -162,7 +162,15 @@ class Kit:
     def _planning(self) -> Planning:
         from ctxkit.planning import Planning
 
-        return Planning(self._hasher, self._threads, self._meter, self._upkeep, self._attempts, lambda: self._renting)
+        tidying = (lambda: self._tidying) if self.policy.tidies else None
+        rooms = (self._hasher, self._threads, self._meter, self._upkeep, self._attempts)
+        return Planning(*rooms, lambda: self._renting, tidying)
+
+    @lazily
+    def _tidying(self) -> Tidying:
+        from ctxkit.tidying import Tidying
+
+        return Tidying(self.policy, self.store, self._hasher, self._meter, self.faults)
 
     @lazily
     def _renting(self) -> Renting:
@@ -369,6 +377,8 @@ class Kit:
         if plan.thread:
             self._threads.commit(plan.prefix, plan.thread)
         self._upkeep.sent(plan)
+        if plan.decision is not None:
+            self._tidying.sent(plan)
         self.ledger.append(entry)
 
     # ------------------------------------------------------------------ settle
@@ -516,25 +526,11 @@ class Kit:
 
     def warm(self) -> None:
         """Load vocabulary and prices in a thread, so that the first request does not wait for them."""
-        from ctxkit.metering.meter import load
+        from ctxkit.warming import Warming
 
-        if self._warmed:
-            return
-        self._warmed = True
-        try:
-            load()  # in this thread: see there
-        except Exception as error:  # noqa: BLE001 - without prices everything is counted all the same
-            self.faults.warn("warm", type(error).__name__)
-        with contextlib.suppress(RuntimeError):  # no more threads: the first request waits a little instead
-            warming = threading.Thread(target=self._warm, name="ctxkit-warm", daemon=True)
-            warming.start()
-            self._warming = warming
-
-    def _warm(self) -> None:
-        try:
-            self._meter.warm(self.clock())
-        except Exception as error:  # noqa: BLE001 - the first request meets it again, and says so
-            self.faults.warn("warm", type(error).__name__)
+        if not self._warmed:
+            self._warmed = True
+            self._warming = Warming(lambda: self._meter.warm(self.clock()), self.faults)
 
     # ------------------------------------------------------------------ what was metered
 

@@ -5,27 +5,47 @@ A part of the hall, which hands it the rooms it needs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ctxkit import dialects
 from ctxkit.dialects.markers import lifetimes
+from ctxkit.errors import ConfigurationError
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ctxkit.attempts import Attempts
     from ctxkit.caching.prefixes import Hasher, Threads
     from ctxkit.dialects.base import Dialect
     from ctxkit.metering.meter import Meter
-    from ctxkit.model import Conversation, Json, Plan
+    from ctxkit.model import Conversation, Edit, Json, Plan
     from ctxkit.renting import Renting
+    from ctxkit.tidying import Tidying
     from ctxkit.upkeep import Upkeep
 
-__all__ = ["Look", "Planning"]
+__all__ = ["Asked", "Look", "Planning"]
 
 Look: TypeAlias = "tuple[Conversation, list[bytes], list[int]]"
 """A request through its dialect, a hash per message, and which messages carry cache markers."""
+
+
+class Asked(NamedTuple):
+    """A request that may be tidied before it is weighed.
+
+    Attributes:
+        plan: of the request as the application sent it.
+        look: the request through its dialect.
+        edited: the plan with edits made, and a look at what became of it.
+        weighed: a plan to the end of what was looked at, given the index of the message at which a later rewrite is
+            likely to begin (-1: nobody knows).
+    """
+
+    plan: Plan
+    look: Look
+    edited: Callable[[Plan, Sequence[Edit]], tuple[Plan, Look]]
+    weighed: Callable[[Plan, Look, int], Plan]
+
 
 _COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
 _LONGEST_NAME = 256  # characters of a model or tier: they are keys of memories and columns of the ledger
@@ -42,6 +62,7 @@ class Planning:
         upkeep: Upkeep,
         attempts: Attempts,
         renting: Callable[[], Renting],
+        tidying: Callable[[], Tidying] | None = None,
     ) -> None:
         self._hasher = hasher
         self._threads = threads
@@ -49,6 +70,7 @@ class Planning:
         self._upkeep = upkeep
         self._attempts = attempts
         self._renting = renting
+        self._tidying = tidying
 
     def look(self, body: Json, dialect: Dialect) -> Look:
         """The request through its dialect, a hash per message, and which messages carry cache markers."""
@@ -59,33 +81,51 @@ class Planning:
         self, plan: Plan, conversation: Conversation, digests: list[bytes], marked: list[int], *, thread: str | None
     ) -> Plan:
         """The plan with all that is known of the request before it is sent."""
+        look: Look = (conversation, digests, marked)
         edits = self._upkeep.tools_restored(plan, conversation, digests, marked)
-        named = dialects.get(plan.dialect)
-        if edits and named is not None:
-            plan = revised(plan, body=named.apply(plan.body, edits), edits=edits)
-            conversation, digests, marked = self.look(plan.body, named)
+        if edits:
+            plan, look = self._edited(plan, edits)
+            conversation, digests, marked = look
         plan = revised(
             plan,
             model=(plan.model or conversation.model)[:_LONGEST_NAME],
             stream=plan.stream or conversation.stream,
             tier=conversation.tier and conversation.tier[:_LONGEST_NAME],
         )
-        chain = self._hasher.chain(digests, f"{plan.dialect}\0{plan.scope or ''}")
+        chain = self._chain(plan, digests)
         fingerprint = self._hasher.digest((chain[-1:], plan.model, plan.platform, dict(conversation.options)))
-        ttls = lifetimes(conversation.messages[index].value for index in marked) if marked else ()
-        count, estimate = self._meter.estimate(plan, conversation, digests, ttls=ttls)
         operation, number = self._attempts.operation(plan, fingerprint)
         plan = revised(
             plan,
-            estimate=estimate,
             operation=operation,
             number=number,
             thread=thread or self._thread(conversation, chain),
             prefix=tuple(chain),
-            count=count,
             fingerprint=fingerprint,
         )
-        plan = self._upkeep.foresee(plan, conversation, digests, chain, marked)
+        if self._tidying is None:
+            return self._weighed(plan, look)
+        return self._tidying().tidied(Asked(plan, look, self._edited, self._weighed))
+
+    def _chain(self, plan: Plan, digests: list[bytes]) -> list[bytes]:
+        return self._hasher.chain(digests, f"{plan.dialect}\0{plan.scope or ''}")
+
+    def _edited(self, plan: Plan, edits: Sequence[Edit]) -> tuple[Plan, Look]:
+        """The plan with these edits made, and a look at what became of it."""
+        named = dialects.get(plan.dialect)
+        if named is None:
+            raise ConfigurationError(f"no dialect {plan.dialect!r}")
+        plan = revised(plan, body=named.apply(plan.body, edits), edits=(*plan.edits, *edits))
+        return plan, self.look(plan.body, named)
+
+    def _weighed(self, plan: Plan, look: Look, cut: int = -1) -> Plan:
+        """The plan with what is about to be sent counted, priced and foreseen; a rewrite may begin at message ``cut``."""
+        conversation, digests, marked = look
+        chain = plan.prefix if self._tidying is None else self._chain(plan, digests)
+        ttls = lifetimes(conversation.messages[index].value for index in marked) if marked else ()
+        count, estimate = self._meter.estimate(plan, conversation, digests, ttls=ttls)
+        plan = revised(plan, estimate=estimate, count=count)
+        plan = self._upkeep.foresee(plan, conversation, digests, chain, marked, cut=cut)
         return plan if plan.rental is None else self._renting().planned(plan, conversation)
 
     def _thread(self, conversation: Conversation, chain: list[bytes]) -> str:

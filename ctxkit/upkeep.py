@@ -123,10 +123,15 @@ class Upkeep:
         digests: Sequence[bytes],
         chain: Sequence[bytes],
         marked: Sequence[int],
+        *,
+        cut: int = -1,
     ) -> Plan:
-        """The plan with its layout and forecast; as it was when something of it fails."""
+        """The plan with its layout and forecast; as it was when something of it fails.
+
+        ``cut``: index of the message at which a later rewrite is likely to begin.
+        """
         try:
-            return self._foresee(plan, conversation, digests, chain, marked)
+            return self._foresee(plan, conversation, digests, chain, marked, cut)
         except Exception as error:  # noqa: BLE001 - a forecast is worth no request
             self.faults.note("forecast", error, "Please report it; the plan goes without a forecast.")
             return plan
@@ -138,6 +143,7 @@ class Upkeep:
         digests: Sequence[bytes],
         chain: Sequence[bytes],
         marked: Sequence[int],
+        cut: int,
     ) -> Plan:
         wire = dialects.caches(plan.dialect)
         if wire is None or conversation.server_history is not None:
@@ -155,7 +161,7 @@ class Upkeep:
         foreseen = self._foreseen(plan, rule, lay, seen)
         if self._marking is None or plan.fixed:
             return revised(plan, layout=foreseen, forecast=foreseen.forecast, estimate=self._priced(plan, foreseen))
-        plan = self._marked(revised(plan, layout=foreseen, forecast=foreseen.forecast), conversation, foreseen)
+        plan = self._marked(revised(plan, layout=foreseen, forecast=foreseen.forecast), conversation, foreseen, cut)
         return revised(plan, estimate=self._priced(plan, plan.layout)) if isinstance(plan.layout, Foreseen) else plan
 
     def _laid_out(
@@ -204,15 +210,15 @@ class Upkeep:
         written = forecast.written if read + sum(forecast.written.values()) <= estimate.input_tokens else {}
         return self.meter.foreseen(plan, estimate, read, written)
 
-    def _marked(self, plan: Plan, conversation: Conversation, foreseen: Foreseen) -> Plan:
+    def _marked(self, plan: Plan, conversation: Conversation, foreseen: Foreseen, cut: int) -> Plan:
         """The plan with what is said to the provider's cache: its user's call, when something of it fails."""
         try:
-            return self._mark(plan, conversation, foreseen)
+            return self._mark(plan, conversation, foreseen, cut)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("markers", error, "Please report it; the request goes out as it was.")
             return plan
 
-    def _mark(self, plan: Plan, conversation: Conversation, foreseen: Foreseen) -> Plan:
+    def _mark(self, plan: Plan, conversation: Conversation, foreseen: Foreseen, cut: int) -> Plan:
         wire, dialect = dialects.caches(plan.dialect), dialects.get(plan.dialect)
         if self._marking is None or wire is None or dialect is None:
             return plan
@@ -231,6 +237,7 @@ class Upkeep:
             now=plan.created,
             owner=caller(),
             options=wire.OPTIONS,
+            cut=cut,
         )
         placement = marked.placement
         edits = wire.mark(conversation, marked.wish)

@@ -95,6 +95,7 @@ class Marking:
         now: float = 0.0,
         owner: Hashable = None,
         options: bool = True,
+        cut: int = -1,
     ) -> Marked:
         """What to say of a request; it counts for those planned beside it, and nothing else is changed.
 
@@ -111,6 +112,7 @@ class Marking:
             now: unix time in seconds.
             owner: the thread or task that plans it; ``None``: it is not to be counted.
             options: the wire has words for mode, life and key, beside markers.
+            cut: index of the message at which a later rewrite of the conversation is likely to begin.
         """
         outlook = self._habits.outlook(feature, layout, now, owner)
         scope = layout.space.scope
@@ -121,7 +123,15 @@ class Marking:
             layout = layout.keyed(self._hasher, rule, key.value)
         held = shared if outlook.known < 0 else alive
         placement = place(
-            layout, rule, alive=held, outlook=outlook, rates=rates, explicit=explicit, ttl=self._ttl, options=options
+            layout,
+            rule,
+            alive=held,
+            outlook=outlook,
+            rates=rates,
+            explicit=explicit,
+            ttl=self._ttl,
+            options=options,
+            cut=_before(layout, cut),
         )
         wish = self._wish(layout, placement, key, blocks)
         headers = {key.header: key.value} if key is not None and key.header else {}
@@ -157,6 +167,14 @@ class Marking:
         self._sent += 1
         if self._sent % _KEPT_EVERY == 0:
             self._store.put(_HABITS, self._habits.dump())
+
+
+def _before(layout: Layout, message: int) -> int:
+    """Index of the last position before a message of the request; -1: there is none."""
+    if message <= 0:
+        return -1
+    number = message if layout.sources is None else bisect_left(layout.sources, message)
+    return bisect_left(layout.positions, number, key=attrgetter("message")) - 1
 
 
 def _addressed(layout: Layout, point: Point, blocks: Callable[[int], Sequence[Block]]) -> Breakpoint:

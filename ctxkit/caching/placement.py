@@ -97,6 +97,7 @@ class _Case:
     outlook: Outlook
     ttls: Sequence[str]
     options: bool
+    cut: int = -1
 
 
 def place(
@@ -109,6 +110,7 @@ def place(
     explicit: Rule | None = None,
     ttl: str = "auto",
     options: bool = True,
+    cut: int = -1,
 ) -> Placement:
     """What is to be said to the cache of this request.
 
@@ -121,6 +123,7 @@ def place(
         explicit: how the cache works for a request that marks for itself, where that is another rule.
         ttl: time to live to be used, ``"auto"``: chosen.
         options: the wire has words for mode and life of the whole request, beside markers.
+        cut: index of the last position that a later rewrite of the conversation is likely to leave; -1: none is expected.
     """
     reason = _idle(layout, rule, explicit)
     known = None if reason else _rates(rule, explicit or rule, rates)
@@ -129,7 +132,7 @@ def place(
     entry = _nearest(layout, rule, alive, outlook)
     measured = _measured(layout, rule, alive, entry if entry >= 0 else outlook.opening)
     ttls = _ttls(explicit or rule, known[(explicit or rule).id], ttl)
-    case = _Case(layout, measured, entry, known, outlook, ttls, options)
+    case = _Case(layout, measured, entry, known, outlook, ttls, options, cut)
     plain = _Plan(rule)
     priced = [(_cost(case, plan), plan) for plan in (plain, *_alternatives(case, rule, explicit))]
     nothing = priced[0][0]
@@ -290,6 +293,14 @@ def _points(case: _Case, rule: Rule, wanted: Sequence[tuple[int, str]]) -> tuple
         for at in _anchors(case, rule, tail, reached):
             if len(found) < free:
                 found.append(Point(at, _between(rule, at, found, wanted), "keeps what was cached before within reach"))
+        at = _markable(case.layout, rule, case.cut)
+        if (
+            at > case.outlook.opening
+            and at < tail
+            and len(found) < free
+            and at not in {*taken, *(one.at for one in found)}
+        ):
+            found.append(Point(at, _between(rule, at, found, wanted), "keeps what a later rewrite will leave"))
     return tuple(sorted(found))
 
 

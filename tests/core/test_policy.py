@@ -53,12 +53,6 @@ def test_the_probe_is_on_from_mode_cache_upwards():
     assert Policy(mode="observe").usage_probe is False
 
 
-@pytest.mark.parametrize("mode", ["lossless", "prune"])
-def test_modes_of_later_versions_say_so(mode):
-    with pytest.raises(ConfigurationError, match="not part of this version"):
-        Policy(mode=mode)
-
-
 def test_a_policy_is_frozen():
     with pytest.raises(Exception, match="frozen"):
         Policy().mode = "cache"
