@@ -24,6 +24,7 @@ __all__ = ["Policy"]
 _WAITS = {"observe": 0.0}  # seconds, where nothing is said
 _WAIT = 5.0  # a cold prefix of 50,000 tokens is computed by then; who waits longer is better off paying for it
 
+
 class Policy(BaseModel):
     """The user's decisions; unknown names and impossible values are refused with what to do.
 

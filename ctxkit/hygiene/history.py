@@ -2,64 +2,58 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from ctxkit.editable import Piece, Place
+    from ctxkit.editable import Piece
 
 __all__ = ["History"]
 
 
 class History:
-    """Read-only; everything is worked out once, on first use.
+    """Read-only.
 
     Args:
         pieces: of all messages, in order.
-        count: messages of the request, tools and system text included.
+        count: messages of the request, its opening instruction left out.
 
     Attributes:
         pieces: as given.
         count: as given.
+        by_place: each piece by where it stands.
+        by_message: pieces of each message that has any, by its index.
+        by_message: the pieces of each message that has any.
+        calls: the call (its arguments) that each result answers, by the place of the result.
+        results: the result of each call, by the place of the call.
+        steps: indices of the messages in which the model spoke or called: one for each request so far, nearly.
+        turns: indices of the messages in which a user spoke.
     """
 
     def __init__(self, pieces: Sequence[Piece], count: int) -> None:
         self.pieces = pieces
         self.count = count
+        self.by_place = {piece.place: piece for piece in pieces}
+        self.by_message: dict[int, list[Piece]] = {}
+        for piece in pieces:
+            self.by_message.setdefault(piece.message, []).append(piece)
+        self.by_message: dict[int, list[Piece]] = {}
+        for piece in pieces:
+            self.by_message.setdefault(piece.message, []).append(piece)
+        self.calls = {result.place: call for call, result in _pairs(pieces)}
+        self.results = {call.place: result for call, result in _pairs(pieces)}
+        self.steps = sorted({piece.message for piece in pieces if piece.speaker == "assistant"})
+        self.turns = sorted({piece.message for piece in pieces if piece.speaker == "user" and piece.kind == "text"})
 
-    @cached_property
-    def by_place(self) -> Mapping[Place, Piece]:
-        """Each piece by where it stands."""
-        return {piece.place: piece for piece in self.pieces}
 
-    @cached_property
-    def calls(self) -> Mapping[Place, Piece]:
-        """The call (its arguments) that each result answers, by the place of the result."""
-        latest: dict[str, Piece] = {}
-        found: dict[Place, Piece] = {}
-        for piece in self.pieces:
-            if piece.pair is None:
-                continue
-            if piece.kind == "arguments":
-                latest[piece.pair] = piece
-            elif piece.kind == "result" and (call := latest.get(piece.pair)) is not None:
-                found[piece.place] = call
-        return found
-
-    @cached_property
-    def results(self) -> Mapping[Place, Piece]:
-        """The result of each call, by the place of the call."""
-        pieces = self.by_place
-        return {call.place: pieces[result] for result, call in self.calls.items()}
-
-    @cached_property
-    def steps(self) -> Sequence[int]:
-        """Indices of the messages in which the model spoke or called: one for each request so far, nearly."""
-        return sorted({piece.message for piece in self.pieces if piece.speaker == "assistant"})
-
-    @cached_property
-    def turns(self) -> Sequence[int]:
-        """Indices of the messages in which a user spoke."""
-        return sorted({piece.message for piece in self.pieces if piece.speaker == "user" and piece.kind == "text"})
+def _pairs(pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Piece]]:
+    """Calls with their results; where ids come again the latest call before a result is its own."""
+    latest: dict[str, Piece] = {}
+    for piece in pieces:
+        if piece.pair is None:
+            continue
+        if piece.kind == "arguments":
+            latest[piece.pair] = piece
+        elif piece.kind == "result" and (call := latest.get(piece.pair)) is not None:
+            yield call, piece

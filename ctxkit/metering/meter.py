@@ -133,6 +133,11 @@ class Meter:
         card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
         return card.rates(plan.estimate.input_tokens if plan.estimate else 0) if card else None
 
+    def limits(self, plan: Plan) -> tuple[int | None, tuple[int, ...]]:
+        """Most tokens that fit the model, where known, and lengths above which every token of a prompt costs more."""
+        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        return (card.context_window, tuple(tier.above for tier in card.tiers[1:])) if card else (None, ())
+
     def rent(self, plan: Plan, tokens: int) -> tuple[int, int, int] | None:
         """Pico-dollars per token of input and of a read, and per token and hour of storage; ``None``: one is unknown."""
         card = self._prices.card(plan.platform, plan.model, at=plan.created, region=plan.region)
