@@ -1,0 +1,107 @@
+"""What must stay as it is: the task, the last turns, what is pinned, what no provider would take changed.
+
+Passes may propose what they like; what the guards do not allow is never priced, let alone removed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from ctxkit.editable import Fold
+from ctxkit.hygiene.memo import Memo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ctxkit.editable import Candidate, Piece
+    from ctxkit.hygiene.history import History
+
+__all__ = ["KEEP", "Guards", "Pin"]
+
+KEEP = "[ctxkit:keep]"
+"""A text that holds this is never removed, nor is anything else in its message."""
+
+Pin: TypeAlias = "str | re.Pattern[str] | Callable[[Piece], bool]"
+"""A pattern found in a text, or a callable that says so of a piece."""
+
+
+class Guards:
+    """Says what may be removed of a conversation. One for all threads; it keeps nothing.
+
+    Never removed: instructions, the first message of a user, the latest steps of the model with everything behind
+    them, the last message of a user, the newest error, what is pinned, what is locked.
+
+    Args:
+        keep_last: latest steps of the model (messages in which it spoke or called) that are left as they are.
+        pins: what is never removed.
+    """
+
+    def __init__(self, keep_last: int = 4, pins: Sequence[Pin] = ()) -> None:
+        self._keep_last = max(keep_last, 1)
+        self._patterns = [re.compile(pin) for pin in pins if isinstance(pin, str | re.Pattern)]
+        self._asked = [pin for pin in pins if not isinstance(pin, str | re.Pattern)]
+        self._found = Memo(2_000_000)
+
+    def allowed(self, history: History, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Those that touch nothing protected, in the order given."""
+        proposed = list(candidates)
+        if not proposed:
+            return proposed
+        bounds = self.bounds(history)
+        kept = self.kept(history)
+        return [one for one in proposed if self._allows(history, one, bounds, kept)]
+
+    def bounds(self, history: History) -> tuple[int, int]:
+        """Indices behind the first message of a user, and of the first of the latest messages: between them may go."""
+        if not history.turns or len(history.steps) <= self._keep_last:
+            return 0, 0
+        return history.turns[0] + 1, history.steps[-self._keep_last]
+
+    def kept(self, history: History) -> set[int]:
+        """Indices of messages that hold what is pinned, of the last one of a user, and of the newest error."""
+        found = {piece.message for piece in history.pieces if self._pinned(piece)} | set(history.turns[-1:])
+        newest = next((piece.message for piece in reversed(history.pieces) if piece.failed), None)
+        return found | {*history.turns[-1:]} | (set() if newest is None else {newest})
+
+    def _pinned(self, piece: Piece) -> bool:
+        if KEEP in piece.text or (self._patterns and self._found.get(piece.text, self._matches)):
+            return True
+        return any(pin(piece) for pin in self._asked)
+
+    def _matches(self, text: str) -> bool:
+        return any(pattern.search(text) for pattern in self._patterns)
+
+    def _allows(self, history: History, candidate: Candidate, bounds: tuple[int, int], kept: set[int]) -> bool:
+        action = candidate.action
+        if isinstance(action, Fold):
+            return _foldable(history, action, bounds) and kept.isdisjoint(range(action.start, action.end))
+        piece = history.by_place.get(action.place)
+        if piece is None or piece.locked or piece.speaker == "system" or piece.message in kept:
+            return False
+        return bounds[0] <= piece.message < bounds[1]
+
+
+def _foldable(history: History, fold: Fold, bounds: tuple[int, int]) -> bool:
+    """It begins and ends where it must, and every call in it has its result in it, and the other way round."""
+    start, end = fold
+    if not (bounds[0] <= start < end - 1 and end <= bounds[1] and _is_text(history, end, "user")):
+        return False
+    if not (_is_text(history, start, "user") and _is_text(history, end - 1, "assistant")):
+        return False
+    if end - 2 > start and not history.by_message.get(end - 2):
+        return False  # what nobody can read may be what the last message must follow: its reasoning
+    calls: dict[str, int] = {}
+    for index in range(start, end):
+        for piece in history.by_message.get(index, ()):
+            if piece.speaker == "system":
+                return False
+            if piece.pair is not None:
+                calls[piece.pair] = calls.get(piece.pair, 0) + (1 if piece.kind == "arguments" else -1)
+    return not any(calls.values())
+
+
+def _is_text(history: History, index: int, speaker: str) -> bool:
+    """The message is nothing but texts of that speaker that may be changed."""
+    pieces = history.by_message.get(index, ())
+    return bool(pieces) and all(one.kind == "text" and one.speaker == speaker and not one.locked for one in pieces)
