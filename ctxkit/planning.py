@@ -30,6 +30,20 @@ Look: TypeAlias = "tuple[Conversation, list[bytes], list[int]]"
 """A request through its dialect, a hash per message, and which messages carry cache markers."""
 
 
+class Before(NamedTuple):
+    """What is known of a tidied request beside itself.
+
+    Attributes:
+        look: at the request as the application sent it.
+        chain: keyed hash of each prefix of that.
+        cut: index of the message at which a later rewrite is likely to begin; -1: nobody knows.
+    """
+
+    look: Look
+    chain: Sequence[bytes]
+    cut: int = -1
+
+
 class Asked(NamedTuple):
     """A request that may be tidied before it is weighed.
 
@@ -37,14 +51,13 @@ class Asked(NamedTuple):
         plan: of the request as the application sent it.
         look: the request through its dialect.
         edited: the plan with edits made, and a look at what became of it.
-        weighed: a plan to the end of what was looked at, given the index of the message at which a later rewrite is
-            likely to begin (-1: nobody knows).
+        weighed: a plan to the end of what was looked at, and of what it was before it was tidied.
     """
 
     plan: Plan
     look: Look
     edited: Callable[[Plan, Sequence[Edit]], tuple[Plan, Look]]
-    weighed: Callable[[Plan, Look, int], Plan]
+    weighed: Callable[[Plan, Look, Before | None], Plan]
 
 
 _COUNT_INLINE = 40_000  # characters not counted before, above which an event loop leaves counting to a thread
@@ -118,14 +131,14 @@ class Planning:
         plan = revised(plan, body=named.apply(plan.body, edits), edits=(*plan.edits, *edits))
         return plan, self.look(plan.body, named)
 
-    def _weighed(self, plan: Plan, look: Look, cut: int = -1) -> Plan:
-        """The plan with what is about to be sent counted, priced and foreseen; a rewrite may begin at message ``cut``."""
+    def _weighed(self, plan: Plan, look: Look, before: Before | None = None) -> Plan:
+        """The plan with what is about to be sent counted, priced and foreseen; ``before``: it was tidied."""
         conversation, digests, marked = look
-        chain = plan.prefix if self._tidying is None else self._chain(plan, digests)
+        chain = plan.prefix if before is None else self._chain(plan, digests)
         ttls = lifetimes(conversation.messages[index].value for index in marked) if marked else ()
         count, estimate = self._meter.estimate(plan, conversation, digests, ttls=ttls)
         plan = revised(plan, estimate=estimate, count=count)
-        plan = self._upkeep.foresee(plan, conversation, digests, chain, marked, cut=cut)
+        plan = self._upkeep.foresee(plan, conversation, digests, chain, marked, before=before)
         return plan if plan.rental is None else self._renting().planned(plan, conversation)
 
     def _thread(self, conversation: Conversation, chain: list[bytes]) -> str:

@@ -26,7 +26,7 @@ from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
 from ctxkit.caching.refusals import BAD_REQUEST
 from ctxkit.caching.toolorder import ToolOrders
-from ctxkit.caching.unmarked import Unmarked, plain_of
+from ctxkit.caching.unmarked import Plain, Unmarked, plain_of
 from ctxkit.dialects.prewarming import prewarmed
 from ctxkit.errors import ConfigurationError, ProviderShapeError
 from ctxkit.forks import on_fork
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Conversation, Edit, Estimate, Json, Plan, Record, Usage
+    from ctxkit.planning import Before
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
 
@@ -124,14 +125,11 @@ class Upkeep:
         chain: Sequence[bytes],
         marked: Sequence[int],
         *,
-        cut: int = -1,
+        before: Before | None = None,
     ) -> Plan:
-        """The plan with its layout and forecast; as it was when something of it fails.
-
-        ``cut``: index of the message at which a later rewrite is likely to begin.
-        """
+        """The plan with its layout and forecast; as it was when something of it fails. ``before``: it was tidied."""
         try:
-            return self._foresee(plan, conversation, digests, chain, marked, cut)
+            return self._foresee(plan, conversation, digests, chain, marked, before)
         except Exception as error:  # noqa: BLE001 - a forecast is worth no request
             self.faults.note("forecast", error, "Please report it; the plan goes without a forecast.")
             return plan
@@ -143,7 +141,7 @@ class Upkeep:
         digests: Sequence[bytes],
         chain: Sequence[bytes],
         marked: Sequence[int],
-        cut: int,
+        before: Before | None,
     ) -> Plan:
         wire = dialects.caches(plan.dialect)
         if wire is None or conversation.server_history is not None:
@@ -161,7 +159,7 @@ class Upkeep:
         foreseen = self._foreseen(plan, rule, lay, seen)
         if self._marking is None or plan.fixed:
             return revised(plan, layout=foreseen, forecast=foreseen.forecast, estimate=self._priced(plan, foreseen))
-        plan = self._marked(revised(plan, layout=foreseen, forecast=foreseen.forecast), conversation, foreseen, cut)
+        plan = self._marked(revised(plan, layout=foreseen, forecast=foreseen.forecast), conversation, foreseen, before)
         return revised(plan, estimate=self._priced(plan, plan.layout)) if isinstance(plan.layout, Foreseen) else plan
 
     def _laid_out(
@@ -210,20 +208,20 @@ class Upkeep:
         written = forecast.written if read + sum(forecast.written.values()) <= estimate.input_tokens else {}
         return self.meter.foreseen(plan, estimate, read, written)
 
-    def _marked(self, plan: Plan, conversation: Conversation, foreseen: Foreseen, cut: int) -> Plan:
+    def _marked(self, plan: Plan, conversation: Conversation, foreseen: Foreseen, before: Before | None) -> Plan:
         """The plan with what is said to the provider's cache: its user's call, when something of it fails."""
         try:
-            return self._mark(plan, conversation, foreseen, cut)
+            return self._mark(plan, conversation, foreseen, before)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("markers", error, "Please report it; the request goes out as it was.")
             return plan
 
-    def _mark(self, plan: Plan, conversation: Conversation, foreseen: Foreseen, cut: int) -> Plan:
+    def _mark(self, plan: Plan, conversation: Conversation, foreseen: Foreseen, before: Before | None) -> Plan:
         wire, dialect = dialects.caches(plan.dialect), dialects.get(plan.dialect)
         if self._marking is None or wire is None or dialect is None:
             return plan
         layout, rule = foreseen.layout, foreseen.rule
-        plain = plain_of(rule, layout, edited=bool(plan.edits))
+        plain = self._plain(plan, foreseen, before)
         marked = self._marking.decide(
             layout,
             rule,
@@ -237,7 +235,7 @@ class Upkeep:
             now=plan.created,
             owner=caller(),
             options=wire.OPTIONS,
-            cut=cut,
+            cut=before.cut if before is not None else -1,
         )
         placement = marked.placement
         edits = wire.mark(conversation, marked.wish)
@@ -261,6 +259,19 @@ class Upkeep:
             notes=notes,
             headers=headers,
         )
+
+    def _plain(self, plan: Plan, foreseen: Foreseen, before: Before | None) -> Plain | None:
+        """The request as its user wrote it, as its cache would have read it."""
+        restored = any(not edit.by for edit in plan.edits)
+        wire = dialects.caches(plan.dialect)
+        if before is None or restored or wire is None:
+            return plain_of(foreseen.rule, foreseen.layout, edited=restored)
+        (conversation, digests, marked), layout = before.look, foreseen.layout
+        seen, ask = Seen(conversation.messages, digests, before.chain), wire.ask(conversation)
+        original = self._laid_out(plan, conversation, seen, marked, ask, wire, foreseen.rule)
+        framing = layout.total - (layout.positions[-1].tokens if layout.positions else 0.0)
+        whole = (original.positions[-1].tokens if original.positions else 0.0) + framing
+        return Plain(foreseen.rule, replace(original, total=whole))
 
     def _explicit(self, plan: Plan, rule: Rule) -> Rule | None:
         """How the cache works for a request that marks for itself, where that is another rule."""
