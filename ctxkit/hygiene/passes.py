@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from ctxkit.editable import Candidate, Piece, Place, Rewrite
     from ctxkit.hygiene.history import History
 
-__all__ = ["ArrivalPass", "Before", "DeferredPass"]
+__all__ = ["MARK", "ArrivalPass", "Before", "DeferredPass", "Looking"]
+
+MARK: Final = "[ctxkit"
+"""What everything that ctxkit says begins with; a text that carries it is left as it is."""
 
 
 class Before(Protocol):
@@ -21,7 +24,11 @@ class Before(Protocol):
         ...
 
     def piece(self, place: Place) -> Piece:
-        """An earlier piece."""
+        """An earlier piece, as the application sent it."""
+        ...
+
+    def call(self, piece: Piece) -> Piece | None:
+        """The call that a result answers."""
         ...
 
 
@@ -31,8 +38,25 @@ class ArrivalPass(Protocol):
     ``text`` is what the passes before this one left of it. ``None``: it stays as it is.
     """
 
-    def __call__(self, piece: Piece, text: str, before: Before) -> Rewrite | None:
+    def __call__(self, piece: Piece, text: str, before: Before) -> Rewrite | str | None:
         """What the piece is to say instead."""
+        ...
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """An arrival pass that looks things up in what precedes: it has an index for each conversation."""
+
+    def __call__(self, piece: Piece, text: str, before: Before) -> Rewrite | str | None:
+        """What the piece is to say instead."""
+        ...
+
+    def begin(self) -> Looking:
+        """The same pass for a conversation of its own."""
+        ...
+
+    def saw(self, piece: Piece, text: str, before: Before) -> None:
+        """This is how a piece is sent; it precedes all that come after."""
         ...
 
 
