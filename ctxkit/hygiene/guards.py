@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from ctxkit.editable import Fold
+from ctxkit.hygiene.stubs import closing_of
 from ctxkit.hygiene.memo import Memo
 
 if TYPE_CHECKING:
@@ -87,9 +88,10 @@ def _foldable(history: History, fold: Fold, bounds: tuple[int, int]) -> bool:
     start, end = fold
     if not (bounds[0] <= start < end - 1 and end <= bounds[1] and _is_text(history, end, "user")):
         return False
-    if not (_is_text(history, start, "user") and _is_text(history, end - 1, "assistant")):
+    closing = closing_of(history, fold)
+    if closing is None or not _is_text(history, start, "user"):
         return False
-    if end - 2 > start and not history.by_message.get(end - 2):
+    if closing - 1 > start and not history.by_message.get(closing - 1):
         return False  # what nobody can read may be what the last message must follow: its reasoning
     calls: dict[str, int] = {}
     for index in range(start, end):

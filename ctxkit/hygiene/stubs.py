@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ctxkit.editable import Action, Piece
     from ctxkit.hygiene.history import History
 
-__all__ = ["MARK", "said"]
+__all__ = ["MARK", "closing_of", "said"]
 
 MARK = "[ctxkit"
 """What everything that ctxkit says begins with."""
@@ -142,8 +142,9 @@ def _beginning(text: str, most: int) -> str:
 
 def _folded(history: History, fold: Fold, back: str | None) -> Said:
     first = _texts(history, fold.start, "user")
-    last = _texts(history, fold.end - 1, "assistant")
-    if not first or not last or fold.end - fold.start < 2:
+    at = closing_of(history, fold)
+    last = _texts(history, at, "assistant") if at is not None else []
+    if not first or not last:
         return _NOTHING
     inside = [piece for index in range(fold.start, fold.end) for piece in history.by_message.get(index, ())]
     closing = _closing(last)
@@ -153,7 +154,13 @@ def _folded(history: History, fold: Fold, back: str | None) -> Said:
     after = sum(len(one.text) for one in rewrites)
     if not _smaller(" " * after, " " * sum(len(piece.text) for piece in inside)):
         return _NOTHING
-    return tuple(rewrites), tuple(range(fold.start + 1, fold.end - 1))
+    return tuple(rewrites), tuple(index for index in range(fold.start + 1, fold.end) if index != at)
+
+
+def closing_of(history: History, fold: Fold) -> int | None:
+    """Index of the message that stays at the end of a folded stretch: the last one in which the model only spoke."""
+    inside = range(fold.end - 1, fold.start, -1)
+    return next((index for index in inside if _texts(history, index, "assistant")), None)
 
 
 def _texts(history: History, index: int, speaker: str) -> list[Piece]:
