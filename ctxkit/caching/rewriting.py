@@ -29,12 +29,12 @@ class Alternative(NamedTuple):
 
     Attributes:
         now: what its prompt costs, in pico-dollars (or any unit, as long as all have the same).
-        tokens: of its prompt.
+        later: what the same prompt will cost with each later request.
         carried: what reading that which goes has cost since it could have gone.
     """
 
     now: float
-    tokens: float
+    later: float
     carried: float = 0.0
 
 
@@ -58,7 +58,6 @@ def choose(
     keep: Alternative,
     others: Sequence[Alternative],
     *,
-    steady: float,
     remaining: float,
     affordable: bool = True,
 ) -> Choice:
@@ -67,14 +66,13 @@ def choose(
     Args:
         keep: nothing more is removed.
         others: ways to remove something.
-        steady: what a token of the prompt costs with each later request.
         remaining: requests that the thread will still have, at its lower quartile.
         affordable: rewrites that cost something first may be bought.
     """
     best, waits = Choice(-1, why="nothing is to be won by a rewrite"), Choice(-1)
     for index, other in enumerate(others):
         price = other.now - keep.now
-        gain = remaining * steady * (keep.tokens - other.tokens) - price
+        gain = remaining * (keep.later - other.later) - price
         if gain <= _WORTH * keep.now:
             continue
         if price <= 0:

@@ -1,0 +1,168 @@
+"""What could go from a request, and whether it goes now: the annexe of the hall where hygiene's candidates are priced.
+
+Each way of letting something go is planned to the end, with the markers it would get, and priced as the provider would
+bill it over the entries that exist. All pending candidates ride one rewrite; it may begin at the first of them or at a
+later one. What does not pay waits, and is said to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ctxkit.caching.rewriting import Alternative, Choice, Cut, best_cuts, choose, input_cost, steady_rate
+from ctxkit.editable import Fold
+from ctxkit.hygiene.decisions import Decided
+from ctxkit.hygiene.editing import Said, combined, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ctxkit.editable import Action, Candidate, Place, Rewrite
+    from ctxkit.hygiene.editing import Sayings
+    from ctxkit.model import Plan
+    from ctxkit.retelling import Request
+
+__all__ = ["Case", "Removing", "Way"]
+
+_CLIFF = 1.3  # how far above a price step a prompt may be for it to be worth a try to get under it
+_MARGIN = 0.02  # share of a limit that is left free, for what the estimate is off
+
+
+class Case(NamedTuple):
+    """A request that is being tidied.
+
+    Attributes:
+        request: as the application sent it.
+        arrived: what was made smaller on arrival.
+        decided: what holds already.
+        render: what an action comes to.
+        planned: a plan to the end of the request with this said, a later rewrite being likely to begin at this message.
+        rates: pico-dollars per token by bucket of a plan.
+        remaining: requests that the thread will still have, at the lower quartile.
+        affordable: rewrites that cost something first may be bought.
+        candidates: what could go, nothing of it protected.
+    """
+
+    request: Request
+    arrived: Mapping[Place, Rewrite]
+    decided: tuple[Decided, ...]
+    render: Callable[[Action], Sayings]
+    planned: Callable[[Said, int], Plan]
+    rates: Callable[[Plan], Mapping[str, int] | None]
+    remaining: float
+    affordable: bool
+    candidates: Sequence[Candidate]
+
+    def way(self, news: Sequence[Candidate] = ()) -> Way:
+        """The request without these, planned to the end."""
+        decided = tuple(standing([*self.decided, *(Decided(one.action, one.by) for one in news)]))
+        said = combined(self.arrived, decided, self.render)
+        return Way(self.planned(said, self._next_cut(decided)), said, decided, tuple(news))
+
+    def _next_cut(self, decided: Sequence[Decided]) -> int:
+        """Index of the message at which a later rewrite is likely to begin: behind what went already; -1: nobody knows."""
+        ends = [one.action.end if isinstance(one.action, Fold) else one.action.place[0] + 1 for one in decided]
+        return max(ends, default=min((one.first for one in self.candidates), default=-1))
+
+
+class Way(NamedTuple):
+    """One way to send a request, planned to the end.
+
+    Attributes:
+        plan: with everything that is known of it.
+        said: instead of what the application sent.
+        decided: all that holds then.
+        news: what was decided for this request.
+        choice: why it was taken.
+        waiting: what could go and stays.
+    """
+
+    plan: Plan
+    said: Said
+    decided: tuple[Decided, ...]
+    news: tuple[Candidate, ...] = ()
+    choice: Choice = Choice(-1)
+    waiting: tuple[Candidate, ...] = ()
+
+
+def best_way(case: Case, keep: Way) -> Way:
+    """``keep``, or the way that takes something out, where that pays."""
+    rates, cost = case.rates(keep.plan), input_cost(keep.plan.forecast, case.rates(keep.plan))
+    candidates = _new(case)
+    if not candidates or rates is None or cost is None or keep.plan.forecast is None:
+        return keep._replace(waiting=tuple(candidates))
+    steady = steady_rate(keep.plan.forecast, rates)
+    groups = _groups(case, keep, candidates, rates, steady)
+    ways = [case.way(group) for group in groups]
+    priced = [(way, input_cost(way.plan.forecast, case.rates(way.plan))) for way in ways]
+    known = [(way, now) for way, now in priced if now is not None]
+    choice = choose(
+        Alternative(cost, _later(case, keep.plan)),
+        [Alternative(now, _later(case, way.plan), _carried(case, way.news, steady)) for way, now in known],
+        remaining=case.remaining,
+        affordable=case.affordable,
+    )
+    taken = known[choice.index][0] if choice.index >= 0 else keep
+    going = {one.action for one in taken.news}
+    return taken._replace(choice=choice, waiting=tuple(one for one in candidates if one.action not in going))
+
+
+def _new(case: Case) -> list[Candidate]:
+    """Candidates that change anything, the earliest first; what a fold takes along needs no place of its own."""
+    held = {one.action for one in case.decided}
+    fresh = [one for one in case.candidates if one.action not in held and any(case.render(one.action))]
+    beside = {one.action for one in standing([*case.decided, *(Decided(one.action, one.by) for one in fresh)])}
+    first = {one.action: one for one in reversed(fresh)}
+    return sorted((one for action, one in first.items() if action in beside), key=lambda one: one.first)
+
+
+def _groups(
+    case: Case, keep: Way, candidates: Sequence[Candidate], rates: Mapping[str, int], steady: float
+) -> list[Sequence[Candidate]]:
+    """What to take out together: all candidates from a cut on, for the most promising cuts."""
+    before = case.request.removed(keep.said)
+    saved = [_saved(case, one, before) for one in candidates]
+    reached, gone = case.request.reached, _running(before, len(case.request.messages))
+    cuts = [
+        Cut(reached[one.first] - gone[one.first], sum(saved[index:]))
+        for index, one in enumerate(candidates)
+        if index == 0 or one.first != candidates[index - 1].first
+    ]
+    starts = [index for index, one in enumerate(candidates) if index == 0 or one.first != candidates[index - 1].first]
+    total = reached[-1] - gone[-1]
+    found = best_cuts(cuts, total, rates, steady=steady, remaining=case.remaining)
+    return [candidates[starts[index] :] for index in found]
+
+
+def _running(removed: Mapping[int, float], count: int) -> list[float]:
+    """Tokens that are gone before each message, and all of them at last."""
+    found, tokens = [], 0.0
+    for index in range(count):
+        found.append(tokens)
+        tokens += removed.get(index, 0.0)
+    return [*found, tokens]
+
+
+def _saved(case: Case, candidate: Candidate, before: Mapping[int, float]) -> float:
+    """Tokens that a candidate takes out of what is sent as it is, about."""
+    rewrites, drops = case.render(candidate.action)
+    removed = case.request.removed(Said({one.place: one for one in rewrites}, dict.fromkeys(drops, "")))
+    return sum(max(tokens - before.get(index, 0.0), 0.0) for index, tokens in removed.items())
+
+
+def _carried(case: Case, news: Sequence[Candidate], steady: float) -> float:
+    """What reading these has cost since they could have gone."""
+    steps = case.request.history.steps
+    spent = 0.0
+    for one in news:
+        since = sum(step >= one.since for step in steps)
+        spent += since * _saved(case, one, {})
+    return spent * steady
+
+
+def _later(case: Case, plan: Plan) -> float:
+    """What the prompt will cost with each later request: one that is too short to be cached is fresh each time."""
+    rates, forecast = case.rates(plan), plan.forecast
+    if rates is None or forecast is None or plan.estimate is None:
+        return 0.0
+    return steady_rate(forecast, rates) * plan.estimate.input_tokens

@@ -1,0 +1,64 @@
+"""The passes that a policy asks for, made once: what arrives goes through some, the whole conversation through others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctxkit.hygiene.arrival import Arrivals
+from ctxkit.hygiene.guards import Guards
+from ctxkit.hygiene.spent import Spent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ctxkit.editable import Candidate, Place, Rewrite
+    from ctxkit.faults import Faults
+    from ctxkit.hygiene.history import History
+    from ctxkit.hygiene.passes import ArrivalPass, DeferredPass
+    from ctxkit.policy import Policy
+    from ctxkit.retelling import Request
+    from ctxkit.tidiness import Tidy
+
+__all__ = ["Passes"]
+
+_GOES_ON = "The other passes went on without it."
+
+
+class Passes:
+    """Runs the passes of one policy; for all threads."""
+
+    def __init__(self, policy: Policy, faults: Faults) -> None:
+        tidy, prunes = policy.tidy, policy.mode == "prune"
+        self._faults = faults
+        self._deferred = _deferred(tidy) if prunes else []
+        self._guards = Guards(keep_last=tidy.keep_last, pins=tidy.pins)
+        self._arrivals = Arrivals(_arrival(tidy, prunes=prunes), complain=self._complain)
+
+    def arrived(self, chain: Sequence[bytes], request: Request, *, points: bool) -> Mapping[Place, Rewrite]:
+        """What is made smaller before it is sent for the first time; ``points``: pointers may be made."""
+        return self._arrivals.tidied(chain, request.pieces, points=points)
+
+    def candidates(self, history: History) -> list[Candidate]:
+        """What could go of a conversation, nothing of it protected."""
+        found: list[Candidate] = []
+        for one in self._deferred:
+            try:
+                found += self._guards.allowed(history, one(history))
+            except Exception as error:  # noqa: BLE001 - a pass of the user's own
+                self._complain(getattr(one, "__name__", type(one).__name__), error)
+        return found
+
+    def _complain(self, name: str, error: Exception) -> None:
+        self._faults.note(f"pass {name}", error, _GOES_ON)
+
+
+def _arrival(tidy: Tidy, *, prunes: bool) -> list[ArrivalPass]:
+    found: list[ArrivalPass] = []
+    return found
+
+
+def _deferred(tidy: Tidy) -> list[DeferredPass]:
+    found: list[DeferredPass] = []
+    if tidy.spent:
+        found.append(Spent(after=tidy.spent_after))
+    return found
