@@ -435,7 +435,11 @@ class Record:
         forecast: what the provider's cache was expected to do: ``rule``, ``read``, ``bound``, ``written`` by time to
             live, ``fresh``, ``probability`` of a read, ``guaranteed``, ``unsupported``; what was unknown is left out.
         notes: what was changed and decided before it was sent, in sentences.
-        savings: USD that ctxkit's edits and markers saved (negative: cost), where that is known.
+        savings: USD that ctxkit's edits and markers saved (negative: cost), where that is known: what the request would
+            have cost as its user wrote it, every request of its history sent so, less what it did cost.
+        savings_by: the same by cause: ``"cache"`` (what was said to the provider's cache) and the passes that made
+            edits (``"compact"``, ``"stale"``, ...); they add up to ``savings``.
+        predicted: USD that removals decided for this request are expected to save over the rest of its thread.
     """
 
     attempt: str
@@ -473,6 +477,8 @@ class Record:
     forecast: Mapping[str, Json] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     savings: Decimal | None = None
+    savings_by: Mapping[str, Decimal] = field(default_factory=dict)
+    predicted: Decimal | None = None
 
     @property
     def error_vs_estimate(self) -> float | None:

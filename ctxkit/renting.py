@@ -151,7 +151,8 @@ class Renting:
             usage, handle = record.usage, lease.handle
             self.tending.answered(lease, plan, usage.read if usage is not None else None)
             if handle is not None:
-                record = revised(record, savings=usd_of(_saving(handle)))
+                saving = usd_of(_saving(handle))
+                record = revised(record, savings=saving, savings_by={"cache": saving})
         except Exception as error:  # noqa: BLE001 - the record stands
             self._faults.note("cache objects: settle", error, "Please report it; the record is complete.")
         return record

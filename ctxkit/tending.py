@@ -321,7 +321,7 @@ class Tending:
                 note=f"{count if handle.count else 0} of {handle.count} reads of {handle.name}, "
                 f"{handle.tokens:,} tokens for {handle.held(now):,.0f} s",
             )
-            self._ledger().append(revised(record, savings=-cost))
+            self._ledger().append(revised(record, savings=-cost, savings_by={"cache": -cost}))
         _remember(self._charged, handle.name, now)
 
     def tended(self) -> None:

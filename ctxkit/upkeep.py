@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ctxkit import dialects
 from ctxkit.aside import caller
 from ctxkit.cacheable import Forecast
-from ctxkit.caching import rules
+from ctxkit.caching import causes, rules
 from ctxkit.caching.advice import Case, advise, turn_of
 from ctxkit.caching.coldprefix import start_of
 from ctxkit.caching.coldstarts import ColdStarts
@@ -26,17 +26,18 @@ from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
 from ctxkit.caching.refusals import BAD_REQUEST
 from ctxkit.caching.toolorder import ToolOrders
-from ctxkit.caching.unmarked import Plain, Unmarked, plain_of
+from ctxkit.caching.unmarked import Plain, Unmarked, plain_of, tidied, untidied
 from ctxkit.dialects.prewarming import prewarmed
 from ctxkit.errors import ConfigurationError, ProviderShapeError
 from ctxkit.forks import on_fork
 from ctxkit.lazily import lazily
 from ctxkit.metering.count import Count
-from ctxkit.money import usd_of
+from ctxkit.money import pico_of, usd_of
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
     from ctxkit.cacheable import Ask, Diagnosis
     from ctxkit.caching.advice import Advice
@@ -87,7 +88,7 @@ class Upkeep:
         self.forecasting = Forecasting(store, self.cold_starts.readable, partial(faults.warn, "caches: rules doubted"))
         self.diagnosing = Diagnosing(store, hasher, self.forecasting.believed.held)
         self._layouts = Layouts()
-        self._unmarked = Unmarked()
+        self._unmarked, self._untidied = Unmarked(), Unmarked()
         active = policy.mode != "observe"
         self._marking = Marking(hasher, store, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
         self._tool_orders = ToolOrders(store, hasher) if active and policy.freeze_tools else None
@@ -429,13 +430,31 @@ class Upkeep:
         return revised(record, forecast_read=foreseen.forecast.cached_tokens)
 
     def _spared(self, plan: Plan, foreseen: Foreseen, record: Record, usage: Usage) -> Record:
-        """The record with what it cost less (negative: more) than it would have without what mode 'cache' says."""
+        """The record with what it cost less (negative: more) than what its user wrote would have, and by which cause."""
         try:
-            without = self._unmarked.settled(foreseen, usage, plan.created, record.timing)
+            return self._saved(plan, foreseen, record, usage)
         except Exception as error:  # noqa: BLE001 - what was reported is to be learned from all the same
             self.faults.note("caches: savings", error, "Please report it; the record says nothing of savings.")
             return record
-        return record if without is None else revised(record, savings=self.meter.spared(plan, record, without))
+
+    def _saved(self, plan: Plan, foreseen: Foreseen, record: Record, usage: Usage) -> Record:
+        moment = (foreseen, usage, plan.created, record.timing)
+        without = self._unmarked.settled(foreseen.plain, *moment) if foreseen.rule.match in EXACT else None
+        marked = self._untidied.settled(untidied(foreseen), *moment) if self.policy.tidies else None
+        if not tidied(foreseen) or marked is None:
+            saved = self.meter.spared(plan, record, without.usage) if without is not None else None
+            return (
+                record if saved is None else revised(record, savings=saved, savings_by=_by({"cache": pico_of(saved)}))
+            )
+        by_tidying = self.meter.spared(plan, record, marked.usage)
+        saved = self.meter.spared(plan, record, without.usage) if without is not None else by_tidying
+        if foreseen.plain is None or saved is None or by_tidying is None:
+            return record
+        whole, part = pico_of(saved) or 0, pico_of(by_tidying) or 0
+        parts = causes.removed(plan.edits, foreseen.plain.layout, marked, self.meter.rates(plan))
+        later = {edit.by for edit in plan.edits if not edit.lossless}
+        by = {"cache": whole - part, **causes.split(part, parts, later)}
+        return revised(record, savings=saved, savings_by=_by(by))
 
     def _short_settled(self, plan: Plan, record: Record, usage: Usage) -> Record:
         self.forecasting.settled_short(plan.platform, plan.model, usage)
@@ -463,6 +482,10 @@ class Upkeep:
             return record
         cost = self.meter.missed(plan, usage, miss.tokens)
         return revised(record, miss_reason=miss.reason, miss_tokens=miss.tokens, miss_cost=cost, miss=miss)
+
+
+def _by(pico: Mapping[str, int | None]) -> dict[str, Decimal]:
+    return {cause: usd_of(amount) for cause, amount in pico.items() if amount}
 
 
 def _correction(plan: Plan) -> float:

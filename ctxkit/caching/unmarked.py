@@ -1,16 +1,21 @@
-"""What a provider would have read and written of a request, had ctxkit said nothing to its cache.
+"""What a provider would have read and written of a request, had ctxkit said nothing to its cache, and changed nothing.
 
 What the user marked, and what a provider caches by itself, would have been cached all the same. So beside the real cache
-runs one that sees requests as their users wrote them, each at the moment it was ready (no other was waited for), by the
-function that simulates caches. Where nothing is marked and nothing is cached without a marker, all tokens would have
-been fresh: that is exact. Elsewhere tokens are what the provider reported of the same positions, and between those by
-estimate. Of a cache that reads as best it can nobody knows what else it would have done.
+run two others by the function that simulates caches, each request at the moment it was ready (no other was waited for).
+One sees requests as their users wrote them. The other sees their content with what ctxkit says to the cache, so that
+what tidying saved can be told from what markers saved.
+
+Where nothing is marked and nothing is cached without a marker, all tokens would have been fresh: that is exact. Elsewhere
+tokens are what the provider reported of the same positions, and between those, and of what was taken out, by estimate. Of
+a cache that reads as best it can nobody knows what else it would have done: there a tidied request is set against one of
+which as large a share would have been read as was of this one, or all where that is not known.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,14 +32,14 @@ if TYPE_CHECKING:
     from ctxkit.caching.simulator.entries import Entry, Matched, Outcome
     from ctxkit.model import Timing, Usage
 
-__all__ = ["Plain", "Unmarked", "plain_of"]
+__all__ = ["Plain", "Unmarked", "Without", "plain_of", "tidied", "untidied"]
 
 _SIMULATED = ("marks", "endings")  # where what is read ends at a marker or an ending, and nowhere else
 _ENTRIES = 20_000
 
 
 class Plain(NamedTuple):
-    """A request as its user wrote it.
+    """A request as its user wrote it, or as far as that goes.
 
     Attributes:
         rule: how its cache works then.
@@ -50,8 +55,24 @@ def plain_of(rule: Rule, layout: Layout, *, edited: bool) -> Plain | None:
     return None if edited and (rule.automatic or breakpoints(rule, layout)) else Plain(rule, layout)
 
 
+class Without(NamedTuple):
+    """What a request would have come to.
+
+    Attributes:
+        usage: as the provider would have reported it.
+        read: tokens of the prefix that would have been read, by the estimate.
+        written: tokens up to which it would have been written, by the estimate, and with which time to live.
+        ttl: see ``written``.
+    """
+
+    usage: Usage
+    read: float = 0.0
+    written: float = 0.0
+    ttl: str = ""
+
+
 class Unmarked:
-    """The cache that would stand without ctxkit; one per kit, for all threads, and bounded."""
+    """The cache that would stand without ctxkit, or with a part of what it does; one per kit, for all threads."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
@@ -62,32 +83,39 @@ class Unmarked:
         """A forked child must not wait for a thread of its parent."""
         self._lock = threading.Lock()
 
-    def settled(self, foreseen: Foreseen, usage: Usage, now: float, timing: Timing | None) -> Usage | None:
-        """The usage there would have been; ``None`` where nobody knows.
+    def settled(
+        self, plain: Plain | None, foreseen: Foreseen, usage: Usage, now: float, timing: Timing | None
+    ) -> Without | None:
+        """What there would have been; ``None`` where nobody knows.
 
         Args:
-            foreseen: the request as it was sent, and as it was before.
+            plain: the request as it would have been.
+            foreseen: the request as it was sent.
             usage: what the provider reported.
             now: when it was planned, in unix seconds.
             timing: when its answer began and ended.
         """
-        plain, total = foreseen.plain, usage.input_total
+        total = usage.input_total
         if plain is None or total is None or usage.read is None or usage.written is None:
             return None
-        if plain.rule.match not in _SIMULATED or not 0 <= usage.read <= total:
+        if plain.rule.match == "handle" or not 0 <= usage.read <= total:
             return None
+        certain = plain.rule.match in _SIMULATED
         with self._lock:
             outcome = look(State(self._entries), plain.layout, plain.rule, now)
             if outcome.error is not None:
                 return None
+            tokens, whole = _measured_as(plain.layout, foreseen, usage, total)
             if not outcome.stored:
-                return revised(usage, fresh=total, read=0, written={})
-            if usage.calls or _lost(foreseen, usage.read):  # sums over several prompts; entries that were evicted
+                return Without(revised(usage, fresh=whole, read=0, written={}))
+            if usage.calls or (certain and _lost(foreseen, usage.read)):  # sums over several prompts; evicted entries
                 self._forget(outcome)
                 return None
-            tokens = _measured(foreseen, usage, total)
             self._keep(plain, outcome, tokens, _visible(plain.rule, now, timing))
-            return _told(plain.layout, outcome.matched, usage, tokens, _read(foreseen, outcome.matched, usage))
+            matched = outcome.matched
+            if certain:
+                return _told(plain.layout, matched, usage, whole, tokens, _read(plain, foreseen, matched, usage))
+            return _as_best_it_can(plain, foreseen, matched, usage, whole, tokens)
 
     def _forget(self, outcome: Outcome) -> None:
         for name in outcome.stored:
@@ -103,6 +131,36 @@ class Unmarked:
             self._entries[link] = entry._replace(tokens=written.get(link, entry.tokens), visible=seen)
         while len(self._entries) > _ENTRIES:
             self._entries.popitem(last=False)
+
+
+def untidied(foreseen: Foreseen) -> Plain | None:
+    """The content as its user wrote it, with what ctxkit says to the cache at the same places; ``None``: unknown."""
+    if foreseen.plain is None:
+        return None
+    sent, layout = foreseen.layout, foreseen.plain.layout
+    common, shift = _common(sent, layout), len(layout.positions) - len(sent.positions)
+    marks = {index if index < common else max(index + shift, 0): ttl for index, ttl in sent.marks.items()}
+    return Plain(foreseen.rule, replace(layout, marks=marks, ask=sent.ask, keys=sent.keys))
+
+
+def tidied(foreseen: Foreseen) -> bool:
+    """What was sent is not what its user wrote."""
+    if foreseen.plain is None:
+        return False
+    sent, layout = foreseen.layout.positions, foreseen.plain.layout.positions
+    return len(sent) != len(layout) or _common(foreseen.layout, foreseen.plain.layout) < len(sent)
+
+
+def _common(one: Layout, other: Layout) -> int:
+    """Positions that both begin with."""
+    low, high = 0, min(len(one.positions), len(other.positions))
+    while low < high:  # links are those of prefixes: where they part once they never meet again
+        middle = (low + high + 1) // 2
+        if one.positions[middle - 1].link == other.positions[middle - 1].link:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _lost(foreseen: Foreseen, read: int) -> bool:
@@ -142,20 +200,62 @@ def _measured(foreseen: Foreseen, usage: Usage, total: int) -> Callable[[float],
     return tokens_of
 
 
-def _read(foreseen: Foreseen, matched: Matched, usage: Usage) -> int:
+def _measured_as(layout: Layout, foreseen: Foreseen, usage: Usage, total: int) -> tuple[Callable[[float], int], int]:
+    """The same for a request of other content: alike up to where they part, and the tokens of all of it."""
+    sent, tokens = foreseen.layout, _measured(foreseen, usage, total)
+    common, positions = _common(sent, layout), layout.positions
+    if common == len(positions) == len(sent.positions) or not sent.positions or not positions:
+        return tokens, total
+    at = positions[common - 1].tokens if common else 0.0
+    known, ratio = tokens(at), total / sent.positions[-1].tokens if sent.positions[-1].tokens else 1.0
+    more = positions[-1].tokens - sent.positions[-1].tokens
+    whole = max(known, total + round(more * ratio))
+    width = positions[-1].tokens - at
+
+    def tokens_of(estimate: float) -> int:
+        if estimate <= at or not width:
+            return min(tokens(estimate), known)
+        return known + round((estimate - at) / width * (whole - known))
+
+    return tokens_of, whole
+
+
+def _read(plain: Plain, foreseen: Foreseen, matched: Matched, usage: Usage) -> int:
     """Tokens it would have read: those that were, where it would have been the same prefix; else as they were written."""
     if matched.entry is None or matched.read < 0:
         return 0
-    return (usage.read or 0) if matched.read == foreseen.matched.read else round(matched.entry.tokens)
+    same = matched.read == foreseen.matched.read and matched.read < _common(foreseen.layout, plain.layout)
+    return (usage.read or 0) if same else round(matched.entry.tokens)
 
 
-def _told(layout: Layout, matched: Matched, usage: Usage, tokens: Callable[[float], int], read: int) -> Usage:
-    total = usage.input_total or 0
+def _told(
+    layout: Layout, matched: Matched, usage: Usage, total: int, tokens: Callable[[float], int], read: int
+) -> Without:
     at = read = min(read, total)
     written: dict[str, int] = {}
+    end, life = 0.0, ""
     for index, ttl in matched.writes:
-        end = min(tokens(layout.positions[index].tokens), total)
-        if end > at:
-            written[ttl] = written.get(ttl, 0) + end - at
-            at = end
-    return revised(usage, fresh=total - at, read=read, written=written)
+        stop = min(tokens(layout.positions[index].tokens), total)
+        if stop > at:
+            written[ttl] = written.get(ttl, 0) + stop - at
+            at, end, life = stop, layout.positions[index].tokens, ttl
+    until = layout.positions[matched.read].tokens if matched.read >= 0 else 0.0
+    return Without(revised(usage, fresh=total - at, read=read, written=written), until, end, life)
+
+
+def _as_best_it_can(
+    plain: Plain, foreseen: Foreseen, matched: Matched, usage: Usage, total: int, tokens: Callable[[float], int]
+) -> Without:
+    """What a cache would have read that promises nothing."""
+    layout, real = plain.layout, usage.read or 0
+    until = layout.positions[matched.read].tokens if matched.read >= 0 else 0.0
+    expected, common = foreseen.matched.tokens, _common(foreseen.layout, layout)
+    share = min(real / expected, 1.0) if expected else foreseen.forecast.hit_probability
+    shared = tokens(layout.positions[common - 1].tokens) if common else 0
+    step = plain.rule.granularity
+    least = min(real, shared)  # what both begin with would have been read all the same
+    read = min(max(int(tokens(until) * (1.0 if share is None else share)) // step * step, least), total)
+    written = dict.fromkeys(matched.written, total - read) if usage.written_total and total > read else {}
+    rest = 0 if written else total - read
+    life = next(iter(written), "")
+    return Without(revised(usage, fresh=rest, read=read, written=written), until, layout.total if life else 0.0, life)

@@ -239,7 +239,8 @@ def test_other_currencies(kept):
 NAMES = {
     "requests", "attempts", "statuses", "errors", "input_tokens", "fresh_tokens", "read_tokens", "written_tokens",
     "output_tokens", "reasoning_tokens", "cached", "cost", "cost_estimated", "unpriced", "estimate_error", "latency",
-    "edits", "edit_tokens", "problems", "misses", "forecast", "savings", "storage",
+    "edits", "edit_tokens", "problems", "misses", "forecast", "savings", "savings_by",
+    "predicted", "storage",
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ _ORPHANS: Final = 32  # journals without an owner that are finished in one trans
 _MONEY: Final = frozenset(
     (
         *("cost_pico", "card_cost_pico", "est_cost_low", "est_cost_expected", "est_cost_max"),
-        *("miss_cost_pico", "savings_pico"),
+        *("miss_cost_pico", "savings_pico", "predicted_pico"),
     )
 )
 _TOKENS: Final = frozenset(
@@ -231,6 +231,8 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, int | float)
     if name in _COUNTS:
         return isinstance(value, dict) and all(type(n) is int and abs(n) < _MOST_TOKENS for n in value.values())
+    if name == "savings_by":
+        return isinstance(value, dict) and all(type(pico) is int and abs(pico) <= _LARGEST for pico in value.values())
     if name in _SHAPES:
         shapes = _SHAPES[name]
         return isinstance(value, dict) and all(isinstance(one, shapes.get(key, object)) for key, one in value.items())

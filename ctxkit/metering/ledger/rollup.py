@@ -20,13 +20,31 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
-__all__ = ["CELL", "COUNTERS", "DAY", "HOUR", "SKETCHES", "Cells", "Tally", "add_tallies", "cell_of", "figures", "sums"]
+__all__ = [
+    "CAUSES",
+    "CELL",
+    "COUNTERS",
+    "DAY",
+    "HOUR",
+    "SKETCHES",
+    "Cells",
+    "Tally",
+    "add_tallies",
+    "cell_of",
+    "figures",
+    "sums",
+]
 
 HOUR: Final = 3_600
 DAY: Final = 86_400
 
 CELL: tuple[str, ...] = ("feature", "model", "platform", "dialect", "tier", "scope", "labels", "status", "miss_reason")
 """What tells one cell from another; ``labels`` as JSON with sorted keys, ``""`` for what is not known."""
+
+CAUSES: Final = ("cache", "compact", "repeats", "deltas", "stale", "spent", "episodes", "fit", "other")
+"""What savings are split by: what is said to the cache, each pass, and passes of the user's own together."""
+
+_SAVED: Final = tuple(f"saved_{cause}" for cause in CAUSES)
 
 COUNTERS: tuple[str, ...] = (
     *("attempts", "operations", "priced", "metered", "fresh", "read", "readable"),
@@ -36,6 +54,7 @@ COUNTERS: tuple[str, ...] = (
     *("misses", "miss_tokens", "miss_priced", "miss_usd", "miss_pico"),
     *("foreseen", "foreseen_right", "foreseen_read", "foreseen_actual"),
     *("saved", "savings_usd", "savings_pico", "charges", "storage_usd", "storage_pico"),
+    *(f"{name}_{unit}" for name in ("predicted", *_SAVED) for unit in ("usd", "pico")),
 )
 """Integer columns of a roll-up.
 
@@ -45,11 +64,11 @@ that told how many were read from the cache, ``reasoned`` the attempts that told
 the reported prompts of attempts that have both. ``miss_priced`` counts misses whose cost is known. ``foreseen`` counts
 attempts whose cache reads were forecast and reported, ``foreseen_right`` those of them whose forecast was of the right
 kind (see :func:`right`), and the two after it sum tokens forecast and read. ``saved`` counts attempts whose savings are
-known; these are signed. ``charges`` are rows that no request made (``number`` 0): rent, counted as ``storage`` and cost
+known; these are signed, and the sums ``saved_*`` by cause add up to them. ``charges`` are rows that no request made (``number`` 0): rent, counted as ``storage`` and cost
 and as nothing else.
 """
 
-MONEY: Final = ("cost", "estimated", "miss", "savings", "storage")
+MONEY: Final = ("cost", "estimated", "miss", "savings", "storage", "predicted", *_SAVED)
 """Sums that are kept as ``_usd`` and ``_pico``."""
 
 SKETCHES: tuple[str, ...] = ("ttft", "ttfc", "e2e", "tpot", "error")
@@ -116,7 +135,18 @@ def figures(row: Mapping[str, Any]) -> dict[str, int]:
         _add_forecast(found, row)
     if (savings := row.get("savings_pico")) is not None:
         found["saved"], found["savings_pico"] = 1, savings
+        _add_causes(found, row, savings)
+    if (predicted := row.get("predicted_pico")) is not None:
+        found["predicted_pico"] = predicted
     return found
+
+
+def _add_causes(found: dict[str, int], row: Mapping[str, Any], savings: int) -> None:
+    """Savings by cause; what is attributed to none, as in rows of before, is due to what was said to the cache."""
+    by = row.get("savings_by") or {}
+    for cause, pico in {**by, "cache": by.get("cache", 0) + savings - sum(by.values())}.items():
+        name = f"saved_{cause if cause in CAUSES else 'other'}_pico"
+        found[name] = found.get(name, 0) + pico
 
 
 def _charge(row: Mapping[str, Any]) -> dict[str, int]:
@@ -124,7 +154,7 @@ def _charge(row: Mapping[str, Any]) -> dict[str, int]:
     cost = row.get("cost_pico")
     known = {"priced": 1, "cost_pico": cost, "storage_pico": cost} if cost is not None else {}
     if (savings := row.get("savings_pico")) is not None:
-        known["savings_pico"] = savings
+        known["savings_pico"] = known["saved_cache_pico"] = savings
     return {"charges": 1, "problems": int(bool(row.get("problems"))), **known}
 
 

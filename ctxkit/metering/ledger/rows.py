@@ -27,11 +27,12 @@ COLUMNS: Final = (
     *("est_method", "est_family", "ttft", "ttfc", "e2e", "tpot"),
     *("response_id", "finish", "tier", "stream", "edits", "problems"),
     *("forecast_read", "miss_reason", "miss_tokens", "miss_cost_pico", "savings_pico", "miss", "forecast", "notes"),
+    *("savings_by", "predicted_pico"),
 )
 """The columns of a row, in the order in which the database keeps them."""
 
 MAPS: Final = frozenset(
-    {"labels", "written", "media", "calls", "est_usage", "edits", "problems", "miss", "forecast", "notes"}
+    {"labels", "written", "media", "calls", "est_usage", "edits", "problems", "miss", "forecast", "notes", "savings_by"}
 )
 """Columns whose value is a small JSON object or array."""
 
@@ -82,6 +83,10 @@ def _money_row(record: Record) -> dict[str, Json]:
         row["miss_cost_pico"] = pico_of(record.miss_cost)
     if record.savings is not None:
         row["savings_pico"] = pico_of(record.savings)
+    if record.savings_by:
+        row["savings_by"] = {cause: pico_of(amount) for cause, amount in record.savings_by.items()}
+    if record.predicted is not None:
+        row["predicted_pico"] = pico_of(record.predicted)
     return row
 
 
@@ -146,6 +151,8 @@ def record_of(row: Mapping[str, Json]) -> Record:
         problems=tuple(row.get("problems") or ()),
         miss_cost=usd_of(row.get("miss_cost_pico")),
         savings=usd_of(row.get("savings_pico")),
+        savings_by={cause: usd_of(pico) for cause, pico in (row.get("savings_by") or {}).items()},
+        predicted=usd_of(row.get("predicted_pico")),
         miss=_miss(row),
         forecast=row.get("forecast") or {},
         notes=tuple(row.get("notes") or ()),

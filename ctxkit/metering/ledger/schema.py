@@ -100,6 +100,23 @@ ALTER TABLE rollups ADD COLUMN storage_pico INTEGER NOT NULL DEFAULT 0
 """What was forecast and missed, what was saved, and charges that no request made. Rows of before know none of it."""
 
 
+_CAUSES: Final = ("cache", "compact", "repeats", "deltas", "stale", "spent", "episodes", "fit", "other")
+_MONEY: Final = ("predicted", *(f"saved_{cause}" for cause in _CAUSES))
+_VERSION_3: Final = ";\n".join(
+    (
+        "ALTER TABLE attempts ADD COLUMN savings_by TEXT",
+        "ALTER TABLE attempts ADD COLUMN predicted_pico INTEGER",
+        *(
+            f"ALTER TABLE rollups ADD COLUMN {name}_{unit} INTEGER NOT NULL DEFAULT 0"
+            for name in _MONEY
+            for unit in ("usd", "pico")
+        ),
+        "UPDATE rollups SET saved_cache_usd = savings_usd, saved_cache_pico = savings_pico",
+    )
+)
+"""What was saved by cause, and predicted. Before there was one cause only."""
+
+
 def _create(db: sqlite3.Connection) -> None:
     _run(db, _VERSION_1)
 
@@ -108,12 +125,16 @@ def _add_misses(db: sqlite3.Connection) -> None:
     _run(db, _VERSION_2)
 
 
+def _add_causes(db: sqlite3.Connection) -> None:
+    _run(db, _VERSION_3)
+
+
 def _run(db: sqlite3.Connection, statements: str) -> None:
     for statement in statements.split(";"):
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _add_misses)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _add_misses, _add_causes)
 """Step ``n`` makes version ``n + 1`` of version ``n``; version 0 is an empty file."""
 
 

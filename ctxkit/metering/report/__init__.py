@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.errors import ConfigurationError
+from ctxkit.metering.ledger.rollup import CAUSES
 from ctxkit.metering.ledger.sketch import ACCURACY
 from ctxkit.metering.report.period import iso, moment, zone_of
 from ctxkit.metering.report.reading import TIMES, Group, Question, read_groups
@@ -183,6 +184,16 @@ class Row:
         return self._money("savings_pico") if known else None
 
     @property
+    def savings_by(self) -> dict[str, Decimal]:
+        """The same by cause, those that saved or cost anything; passes of the user's own are ``"other"``."""
+        return {cause: self._money(name) for cause in CAUSES if self.group.counters[name := f"saved_{cause}_pico"]}
+
+    @property
+    def predicted(self) -> Decimal:
+        """What removals decided in these requests were expected to save over the rest of their threads."""
+        return self._money("predicted_pico")
+
+    @property
     def storage(self) -> Decimal:
         """The part of the cost that was charged by time: storage of cache objects."""
         return self._money("storage_pico")
@@ -240,6 +251,8 @@ class Row:
                 "bias": _rounded(self.forecast_bias),
             },
             "savings": plain(self.savings),
+            "savings_by": {cause: plain(amount) for cause, amount in self.savings_by.items()},
+            "predicted": plain(self.predicted),
             "storage": plain(self.storage),
             "edits": self.group.counters["edits"],
             "edit_tokens": self.group.counters["edit_tokens"],

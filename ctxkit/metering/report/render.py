@@ -10,6 +10,7 @@ import csv
 import io
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.metering.report.period import zone_of
@@ -67,6 +68,8 @@ def tables_of(report: Report, width: int) -> list[Table]:
     drawn = [_table("Tokens and cost", report, _cost_columns(report, compact=compact), width)]
     if "miss_reason" in report.by or report.total.misses:
         drawn.append(_table("Cache misses", report, _miss_columns(report, compact=compact), width))
+    if set(report.total.savings_by) - {"cache"}:
+        drawn.append(_table("Saved by cause", report, _saved_columns(report), width))
     if any(merger.used for merger in report.total.group.sketches.values()):
         drawn.append(_table("Speed and accuracy", report, _speed_columns(compact=compact), width))
     return drawn
@@ -97,6 +100,19 @@ def _cost_columns(report: Report, *, compact: bool) -> list[_Column]:
 
 def _signed(amount: Decimal | None, money: Callable[[Decimal], str]) -> str:
     return _UNKNOWN if amount is None else ("-" if amount < 0 else "") + money(abs(amount))
+
+
+def _saved_columns(report: Report) -> list[_Column]:
+    money = _money_format(report)
+    causes = sorted(report.total.savings_by, key=lambda cause: -abs(report.total.savings_by[cause]))
+    return [
+        _Column(rank, (cause, f"({report.currency})"), partial(_saved_by, cause=cause, money=money))
+        for rank, cause in enumerate(causes)
+    ]
+
+
+def _saved_by(row: Row, *, cause: str, money: Callable[[Decimal], str]) -> str:
+    return _signed(row.savings_by.get(cause), money)
 
 
 def _miss_columns(report: Report, *, compact: bool) -> list[_Column]:

@@ -1,0 +1,93 @@
+"""Which pass saved what: a sum split by the tokens that each took out, at the rate that these would have had.
+
+What was made smaller before it was ever sent is worth just that. What goes later costs a rewrite first: passes that
+remove later share what is left of the sum, its sign with it. Sums are whole pico-dollars, and the parts add up to them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from ctxkit.caching.layout import Layout
+    from ctxkit.caching.unmarked import Without
+    from ctxkit.model import Edit
+
+__all__ = ["Removed", "removed", "split"]
+
+_MESSAGE = 2  # keys of a path that name a message on every wire
+
+
+class Removed(NamedTuple):
+    """What one edit took out.
+
+    Attributes:
+        by: its pass; several are joined with ``+``.
+        worth: what these tokens would have cost with this request, in pico-dollars.
+    """
+
+    by: str
+    worth: float
+
+
+def removed(edits: Iterable[Edit], layout: Layout, without: Without, rates: Mapping[str, int] | None) -> list[Removed]:
+    """What the edits of passes took out of a request.
+
+    Args:
+        edits: of the request, all of them.
+        layout: the request before they were made.
+        without: what it would have come to.
+        rates: pico-dollars per token by bucket; ``None``: unknown, and all tokens count alike.
+    """
+    ends = {position.path[:_MESSAGE]: position.tokens for position in layout.positions}
+    found = []
+    for edit in edits:
+        tokens = max(edit.tokens_before - edit.tokens_after, 0)
+        if edit.by:
+            found.append(Removed(edit.by, tokens * _rate(ends.get(edit.path[:_MESSAGE]), without, rates)))
+    return found
+
+
+def _rate(end: float | None, without: Without, rates: Mapping[str, int] | None) -> float:
+    if rates is None:
+        return 1.0
+    fresh = rates["fresh"]
+    if end is None or end > max(without.read, without.written):
+        return fresh
+    if end <= without.read:
+        return rates.get("read", fresh)
+    return rates.get(f"written.{without.ttl}", rates.get("written", fresh))
+
+
+def split(saved: int, parts: Sequence[Removed], later: Collection[str]) -> dict[str, int]:
+    """A sum by pass; the parts add up to it.
+
+    Args:
+        saved: by all of them, in pico-dollars, signed.
+        parts: what each took out.
+        later: passes that remove what was sent before, and answer for the price of that.
+    """
+    worth: dict[str, float] = {}
+    for by, amount in parts:
+        names = by.split("+")
+        for name in names:
+            worth[name] = worth.get(name, 0.0) + amount / len(names)
+    rest = {name: amount for name, amount in worth.items() if name in later}
+    if not worth:
+        return {"other": saved} if saved else {}
+    if not rest:
+        return _shared(saved, worth)
+    at_once = {name: round(amount) for name, amount in worth.items() if name not in rest}
+    return {**at_once, **_shared(saved - sum(at_once.values()), rest)}
+
+
+def _shared(saved: int, worth: Mapping[str, float]) -> dict[str, int]:
+    """In proportion, what rounding leaves going to the largest part."""
+    whole = sum(worth.values())
+    shares = {name: amount / whole if whole else 1 / len(worth) for name, amount in worth.items()}
+    found = {name: int(saved * share) for name, share in shares.items()}
+    largest = max(shares, key=lambda name: (shares[name], name))
+    found[largest] += saved - sum(found.values())
+    return found
