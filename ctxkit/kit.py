@@ -411,6 +411,8 @@ class Kit:
             self.faults.note("settle", error, "The record keeps its estimate.")
             record = record_of(plan, None, status, timing, None)
         record = self._upkeep.settled(plan, record, answer.diagnosis if answer else None)
+        if plan.decision is not None:
+            self._tidying.settled(plan, record)
         return self._keep(plan, self._renting.settled(plan, record) if plan.rental is not None else record)
 
     async def asettle(

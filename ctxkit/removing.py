@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Plan
     from ctxkit.retelling import Request
 
-__all__ = ["Case", "Removing", "Way"]
+__all__ = ["Case", "Way", "best_way"]
 
 _CLIFF = 1.3  # how far above a price step a prompt may be for it to be worth a try to get under it
 _MARGIN = 0.02  # share of a limit that is left free, for what the estimate is off
@@ -39,7 +39,7 @@ class Case(NamedTuple):
         planned: a plan to the end of the request with this said, a later rewrite being likely to begin at this message.
         rates: pico-dollars per token by bucket of a plan.
         remaining: requests that the thread will still have, at the lower quartile.
-        affordable: rewrites that cost something first may be bought.
+        affordable: a rewrite that costs so much first may be bought.
         candidates: what could go, nothing of it protected.
     """
 
@@ -50,7 +50,7 @@ class Case(NamedTuple):
     planned: Callable[[Said, int], Plan]
     rates: Callable[[Plan], Mapping[str, int] | None]
     remaining: float
-    affordable: bool
+    affordable: Callable[[float], bool]
     candidates: Sequence[Candidate]
 
     def way(self, news: Sequence[Candidate] = ()) -> Way:

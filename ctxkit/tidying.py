@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
-from ctxkit.caching.survival import Survival
+from ctxkit.accounts import Accounts
+from ctxkit.caching.rewriting import Choice
 from ctxkit.forks import on_fork
-from ctxkit.hygiene.decisions import NOTHING, Decided, Decisions
+from ctxkit.hygiene.decisions import HELD, NOTHING, Decided, Decisions
+from ctxkit.hygiene.editing import Said
 from ctxkit.hygiene.stubs import said as stubbed
 from ctxkit.planning import Before
 from ctxkit.removing import Case, best_way
@@ -26,12 +28,16 @@ from ctxkit.revise import revised
 from ctxkit.tidypasses import Passes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctxkit.caching.prefixes import Hasher
+    from ctxkit.caching.trial import Verdict
     from ctxkit.editable import Action
     from ctxkit.faults import Faults
-    from ctxkit.hygiene.editing import Said, Sayings
+    from ctxkit.hygiene.editing import Sayings
+    from ctxkit.hygiene.history import History
     from ctxkit.metering.meter import Meter
-    from ctxkit.model import Plan
+    from ctxkit.model import Plan, Record
     from ctxkit.planning import Asked
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
@@ -39,25 +45,37 @@ if TYPE_CHECKING:
 __all__ = ["Decision", "Tidying"]
 
 _OUTPUTS = 5_000  # of our own, which are recognised when they are planned again
+_LEFT = {
+    "holdout": "left as it is, to compare with",
+    "resting": "left as it is: tidying lost on this feature",
+}
 _AS_IT_WAS = "Please report it; the request went out as it was."
 _CLEARED = ("context_management", "truncation")  # the provider itself removes from such a history
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What ``sent`` commits.
+    """What ``sent`` commits, and ``settle`` accounts for.
 
     Attributes:
         link: keyed hash of the conversation as the application sent it.
         decided: all that holds for it.
-        news: some of it was decided for this request.
+        verdict: what is done with its thread.
         requests: that the conversation has had, this one included.
+        history: as the application sent it.
+        said: instead of it.
+        choice: what was decided for this request.
+        texts: what is not sent, by its reference.
     """
 
     link: bytes
-    decided: tuple[Decided, ...] = NOTHING
-    news: bool = False
-    requests: int = 1
+    decided: tuple[Decided, ...]
+    verdict: Verdict
+    requests: int
+    history: History = field(repr=False)
+    said: Said = field(default=Said({}, {}), repr=False)
+    choice: Choice = Choice(-1)  # noqa: RUF009 - a constant
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Tidying:
@@ -68,7 +86,7 @@ class Tidying:
         self._hasher = hasher
         self._meter = meter
         self._passes = Passes(policy, faults)
-        self._survival = Survival(store)
+        self._accounts = Accounts(hasher, store, policy.tidy.holdout)
         self._faults = faults
         self._decisions = Decisions(store)
         self._outputs: OrderedDict[bytes, None] = OrderedDict()
@@ -107,23 +125,36 @@ class Tidying:
 
     def _way(self, opened: _Opened) -> Plan:
         asked, request, chain = opened.asked, opened.request, opened.chain
-        prunes = self._prunes and not opened.cleared
+        plan, known = asked.plan, self._decisions.find(chain)
+        verdict = self._verdict(plan, known)
         requests = len(request.history.steps) + 1
+        decision = Decision(chain[-1], known or NOTHING, verdict, requests, request.history)
+        if verdict != "edit":
+            found = asked.weighed(plan, asked.look, None)
+            return revised(found, decision=replace(decision, decided=HELD), notes=(*found.notes, _LEFT[verdict]))
+        prunes = self._prunes and not opened.cleared
         case = Case(
             request=request,
             arrived=self._passes.arrived(chain, request, points=not opened.cleared),
-            decided=self._decisions.find(chain) if prunes else NOTHING,
+            decided=(known or NOTHING) if prunes else NOTHING,
             render=lru_cache(maxsize=None)(partial(self._rendered, opened)),
             planned=partial(self._planned, opened),
             rates=self._meter.rates,
-            remaining=self._survival.remaining(asked.plan.feature or "", requests),
-            affordable=True,
+            remaining=self._accounts.remaining(plan, requests),
+            affordable=partial(self._accounts.may_spend, plan),
             candidates=self._passes.candidates(request.history) if prunes else (),
         )
         keep = case.way()
         way = best_way(case, keep) if prunes else keep
         self._produced(chain[-1], way.plan.decision)
-        return revised(way.plan, decision=Decision(chain[-1], way.decided, bool(way.news), requests))
+        decision = replace(decision, decided=way.decided, said=way.said, choice=way.choice)
+        return revised(way.plan, decision=decision)
+
+    def _verdict(self, plan: Plan, known: tuple[Decided, ...] | None) -> Verdict:
+        """What was done with a thread from its beginning on goes on being done: else its cached prefix would change."""
+        if known is None:
+            return self._accounts.verdict(plan)
+        return "holdout" if known == HELD else "edit"
 
     def _rendered(self, opened: _Opened, action: Action) -> Sayings:
         return stubbed(opened.request.history, action, ref=None, recallable=False)
@@ -149,8 +180,21 @@ class Tidying:
     def sent(self, plan: Plan) -> None:
         """The request left: what was decided for it holds from now on."""
         decision = plan.decision
-        if isinstance(decision, Decision):
-            self._decisions.commit(decision.link, decision.decided, news=decision.news)
+        if not isinstance(decision, Decision):
+            return
+        self._decisions.commit(decision.link, decision.decided, news=decision.choice.index >= 0)
+        self._accounts.sent(plan, decision.requests, decision.history, decision.said, decision.choice.price)
+
+    def settled(self, plan: Plan, record: Record) -> None:
+        """It was answered, and this is what it came to."""
+        decision = plan.decision
+        if not isinstance(decision, Decision):
+            return
+        try:
+            predicted = decision.choice.gain if decision.choice.index >= 0 else 0.0
+            self._accounts.settled(plan, record, decision.verdict, predicted)
+        except Exception as error:  # noqa: BLE001 - the record stands
+            self._faults.note("tidy: settle", error, "Please report it; the record is complete.")
 
 
 class _Opened(NamedTuple):

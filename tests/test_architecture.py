@@ -46,9 +46,11 @@ HALL = {"kit", "planning", "upkeep", "linting", "renting", "tending", "cache_obj
     "removing",
     "retelling",
     "recall",
+    "accounts",
     "shadow",
 }
 DOORS = {
+    "bm25s": {"hygiene/relevance.py"},
     "tiktoken": {"metering/tokens.py"},
     "genai_prices": {"metering/prices/__init__.py"},
     "diskcache": {"stores/disk.py"},
@@ -56,7 +58,17 @@ DOORS = {
     "pydantic_core": {"dialects/wire.py"},
     "sqlite3": {"metering/ledger/database.py", "stores/disk.py"},
 }
-LAZY = {"tiktoken", "genai_prices", "diskcache", "pydantic", "pydantic_core", "rich", "sqlite3", "asyncio.subprocess"}
+LAZY = {
+    "bm25s",
+    "tiktoken",
+    "genai_prices",
+    "diskcache",
+    "pydantic",
+    "pydantic_core",
+    "rich",
+    "sqlite3",
+    "asyncio.subprocess",
+}
 NEVER_AT_TOP = {
     "httpx",
     "httpx2",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ctxkit.cacheable import Forecast
 
@@ -54,12 +54,16 @@ class Choice(NamedTuple):
     why: str = ""
 
 
+def _any(price: float) -> bool:
+    return price >= 0
+
+
 def choose(
     keep: Alternative,
     others: Sequence[Alternative],
     *,
     remaining: float,
-    affordable: bool = True,
+    affordable: Callable[[float], bool] = _any,
 ) -> Choice:
     """The alternative that saves most, if one may be bought; ties keep.
 
@@ -67,7 +71,7 @@ def choose(
         keep: nothing more is removed.
         others: ways to remove something.
         remaining: requests that the thread will still have, at its lower quartile.
-        affordable: rewrites that cost something first may be bought.
+        affordable: a rewrite that costs so much first may be bought.
     """
     best, waits = Choice(-1, why="nothing is to be won by a rewrite"), Choice(-1)
     for index, other in enumerate(others):
@@ -77,7 +81,7 @@ def choose(
             continue
         if price <= 0:
             found = Choice(index, price, gain, "this request is cheaper without it already")
-        elif not affordable:
+        elif not affordable(price):
             waits = Choice(-1, price, gain, "rewrites of this feature have cost more than they saved")
             continue
         elif other.carried < CARRIED * price:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ctxkit.editable import Action
 
-__all__ = ["NOTHING", "Decided", "Decisions", "Memory"]
+__all__ = ["HELD", "NOTHING", "Decided", "Decisions", "Memory"]
 
 VERSION = 1
 """Of what actions come to: another one says other bytes, so older recipes are not used then."""
@@ -39,6 +39,9 @@ class Decided(NamedTuple):
 
 
 NOTHING: tuple[Decided, ...] = ()
+
+HELD = (Decided(Fold(0, 0), "held"),)
+"""Of a conversation that is left as it is from its beginning on."""
 
 
 class Memory(Protocol):
@@ -67,8 +70,8 @@ class Decisions:
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
 
-    def find(self, chain: Sequence[bytes]) -> tuple[Decided, ...]:
-        """What holds for a conversation with this chain of prefixes."""
+    def find(self, chain: Sequence[bytes]) -> tuple[Decided, ...] | None:
+        """What holds for a conversation with this chain of prefixes; ``None``: it is not known."""
         known = self._known
         for link in reversed(chain):
             found = known.get(link)
@@ -79,7 +82,7 @@ class Decisions:
             if stored is not None and (found := self._unpacked(stored)) is not None:
                 self._remember(link, found)
                 return found
-        return NOTHING
+        return None
 
     def commit(self, link: bytes, decided: tuple[Decided, ...], *, news: bool) -> tuple[Decided, ...]:
         """Let this hold for the prefix ``link`` and all that continue it, unless something does; what holds.

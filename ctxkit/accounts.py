@@ -1,0 +1,80 @@
+"""What tidying came to, in the hall: how long threads live, whether a feature wins, what was asked for again.
+
+One place that knows what was sent and what it cost, so that the rooms that count need not know one another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctxkit.caching.survival import Survival
+from ctxkit.caching.trial import Settled, Trials
+from ctxkit.hygiene.regret import Regret
+from ctxkit.money import pico_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+
+    from ctxkit.caching.prefixes import Hasher
+    from ctxkit.caching.trial import Verdict
+    from ctxkit.hygiene.editing import Said
+    from ctxkit.hygiene.history import History
+    from ctxkit.model import Plan, Record
+    from ctxkit.stores import Store
+
+__all__ = ["DEFERRED", "Accounts"]
+
+DEFERRED = frozenset({"stale", "spent", "episodes", "fit"})
+"""Passes that change what was sent before."""
+
+_ARRIVAL = frozenset({"compact", "repeats", "deltas", "reminders"})
+
+
+class Accounts:
+    """Keeps the accounts of one kit; for all threads."""
+
+    def __init__(self, hasher: Hasher, store: Store, holdout: float) -> None:
+        self.survival = Survival(store)
+        self.trials = Trials(hasher.digest, store, holdout)
+        self.regret = Regret(hasher.digest, store)
+
+    def verdict(self, plan: Plan) -> Verdict:
+        """What may be done with a thread that begins."""
+        return self.trials.allowed(plan.feature or "", plan.thread or "")
+
+    def remaining(self, plan: Plan, requests: int) -> float:
+        """Requests that the thread will still have, at the lower quartile."""
+        return self.survival.remaining(plan.feature or "", requests)
+
+    def may_spend(self, plan: Plan, pico: float) -> bool:
+        """A rewrite that costs so much more now may be bought."""
+        return self.trials.may_spend(plan.feature or "", round(pico))
+
+    def sent(self, plan: Plan, requests: int, history: History, said: Said, price: float) -> None:
+        """A request left; ``price``: what a rewrite in it costs more now, in pico-dollars."""
+        feature, thread = plan.feature or "", plan.thread or ""
+        if plan.number == 1:
+            self.survival.continued(feature, thread, requests, plan.created)
+            self.regret.sent(feature, thread, history, said)
+        if price > 0:
+            self.trials.spends(feature, thread, round(price))
+
+    def settled(self, plan: Plan, record: Record, verdict: Verdict, predicted: float) -> None:
+        """A request was answered; ``predicted``: what a rewrite in it is expected to save, in pico-dollars."""
+        if record.cost is None or record.savings is None:
+            return
+        tidy = {name: saved for name, saved in record.savings_by.items() if name != "cache"}
+        rewrites = {name: saved for name, saved in tidy.items() if not _ARRIVAL.issuperset(name.split("+"))}
+        settled = Settled(pico_of(record.cost) or 0, _sum(tidy), _sum(rewrites), round(predicted))
+        self.trials.noted(plan.feature or "", plan.thread or "", verdict, settled, plan.created)
+
+    def save(self) -> None:
+        """Keep what was learned in the store."""
+        self.survival.save()
+        self.trials.save()
+        self.regret.save()
+
+
+def _sum(values: Mapping[str, Decimal]) -> int:
+    return sum(pico_of(value) or 0 for value in values.values())
