@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from ctxkit.editable import Fold
-from ctxkit.hygiene.stubs import closing_of
 from ctxkit.hygiene.memo import Memo
+from ctxkit.hygiene.stubs import closing_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -93,14 +93,17 @@ def _foldable(history: History, fold: Fold, bounds: tuple[int, int]) -> bool:
         return False
     if closing - 1 > start and not history.by_message.get(closing - 1):
         return False  # what nobody can read may be what the last message must follow: its reasoning
-    calls: dict[str, int] = {}
-    for index in range(start, end):
-        for piece in history.by_message.get(index, ()):
-            if piece.speaker == "system":
-                return False
-            if piece.pair is not None:
-                calls[piece.pair] = calls.get(piece.pair, 0) + (1 if piece.kind == "arguments" else -1)
-    return not any(calls.values())
+    inside = range(start, end)
+    return all(_whole(history, piece, inside) for index in inside for piece in history.by_message.get(index, ()))
+
+
+def _whole(history: History, piece: Piece, inside: range) -> bool:
+    """Its other half, where it has one, goes with it. A call whose result is empty has none that can be seen."""
+    if piece.kind == "result":
+        call = history.calls.get(piece.place)
+        return call is not None and call.message in inside
+    result = history.results.get(piece.place)
+    return piece.speaker != "system" and (result is None or result.message in inside)
 
 
 def _is_text(history: History, index: int, speaker: str) -> bool:

@@ -26,18 +26,24 @@ class Uses:
     Attributes:
         first: where each name stands first.
         said: indices of the messages in which the model or a user says it, ascending.
+        links: a name, the message in which the model or a user says it, and the message in which it stood last before:
+            that is what it refers to.
     """
 
     def __init__(self, history: History) -> None:
         self.first: dict[str, Place] = {}
         self.said: dict[str, list[int]] = {}
-        first, said = self.first, self.said
+        self.links: list[tuple[str, int, int]] = []
+        latest: dict[str, int] = {}
         for piece in history.pieces:
-            place, words = piece.place, piece.kind != "result"
+            place, message, words = piece.place, piece.message, piece.kind != "result"
             for name in identifiers(piece.text):
-                first.setdefault(name, place)
+                self.first.setdefault(name, place)
                 if words:
-                    said.setdefault(name, []).append(piece.message)
+                    self.said.setdefault(name, []).append(message)
+                    if (before := latest.get(name, message)) != message:
+                        self.links.append((name, message, before))
+                latest[name] = message
 
     def own(self, piece: Piece) -> list[str]:
         """Names that stand there first."""

@@ -1,0 +1,90 @@
+"""How much of what is talked about now stands in what was said earlier: BM25 over words, or pairs of characters.
+
+The one door to bm25s, which is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ctxkit.hygiene.memo import remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["relevance", "terms"]
+
+_END = 10_000  # characters read at either end of a text
+_MOST = 600  # different terms taken from one text
+_BLOCK = 32  # texts indexed together: a full block never changes, so it is indexed once
+_WORD = re.compile(r"\w+")
+# Scripts that put no blanks between words: Thai, Lao, Burmese, Khmer, kana, Han.
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
+)
+
+
+@remembered
+def terms(text: str) -> tuple[str, ...]:
+    """Words in lower case, each once; of scripts without blanks pairs of characters."""
+    if len(text) > 2 * _END:
+        text = f"{text[:_END]} {text[-_END:]}"
+    found: dict[str, None] = {}
+    for match in _WORD.finditer(text.lower()):
+        for term in _split(match.group()):
+            found[term] = None
+        if len(found) >= _MOST:
+            break
+    return tuple(found)
+
+
+def _split(word: str) -> Sequence[str]:
+    if word.isascii() or _UNSPACED.search(word) is None:
+        return (word,) if len(word) > 1 else ()
+    runs = (match.group() for match in _UNSPACED.finditer(word))
+    pairs = [run[at : at + 2] for run in runs for at in range(max(len(run) - 1, 1))]
+    return [*pairs, *(rest for rest in _UNSPACED.split(word) if len(rest) > 1)]
+
+
+def relevance(texts: Sequence[tuple[str, ...]], query: str) -> list[float]:
+    """For each text, given in parts: the share of the query that it answers, from 0 to 1 and rarely above; rare terms count more."""
+    wanted = terms(query)
+    found: list[float] = []
+    for at in range(0, len(texts), _BLOCK):
+        found += _index(tuple(texts[at : at + _BLOCK])).scores(wanted)
+    return found
+
+
+class _Index(NamedTuple):
+    retriever: Any
+    holders: Counter[str]
+    texts: int
+
+    def scores(self, wanted: Sequence[str]) -> list[float]:
+        known = [term for term in wanted if term in self.holders]
+        if not known or self.retriever is None:
+            return [0.0] * self.texts
+        whole = sum(_rarity(self.holders[term], self.texts) for term in wanted)
+        return [float(score) / whole for score in self.retriever.get_scores(known)]
+
+
+def _rarity(holders: int, count: int) -> float:
+    """Weight of a term, as Lucene reckons it and bm25s with it."""
+    return math.log(1 + (count - holders + 0.5) / (holders + 0.5))
+
+
+@lru_cache(maxsize=64)
+def _index(texts: tuple[tuple[str, ...], ...]) -> _Index:
+    held = [list(dict.fromkeys(chain.from_iterable(terms(part) for part in parts))) for parts in texts]
+    if not any(held):
+        return _Index(None, Counter(), len(texts))
+    import bm25s
+
+    retriever = bm25s.BM25(method="lucene", k1=1.2, b=0.5)
+    retriever.index(held, show_progress=False)
+    return _Index(retriever, Counter(chain.from_iterable(held)), len(texts))
