@@ -6,12 +6,30 @@ instead, the caching room prices it, the hall decides.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from ctxkit.model import Path
+    from collections.abc import Iterable
+    from decimal import Decimal
 
-__all__ = ["Action", "Candidate", "Fold", "Piece", "PieceKind", "Place", "Rewrite", "Speaker", "Stub"]
+    from ctxkit.model import Edit, Path
+
+__all__ = [
+    "Action",
+    "Candidate",
+    "Fold",
+    "Pending",
+    "Piece",
+    "PieceKind",
+    "Place",
+    "Rewrite",
+    "Speaker",
+    "Stub",
+    "Tally",
+    "Tidied",
+    "tallied",
+]
 
 PieceKind: TypeAlias = Literal["text", "result", "arguments"]
 """What a piece is: something that was said, what a tool gave back, what a tool was called with."""
@@ -124,3 +142,87 @@ class Candidate(NamedTuple):
     def first(self) -> int:
         """Index of the first message that changes."""
         return self.action.start if isinstance(self.action, Fold) else self.action.place[0]
+
+
+class Tally(NamedTuple):
+    """What one pass came to in a request.
+
+    Attributes:
+        by: name of the pass.
+        edits: how many it made.
+        tokens_before: of what it changed, by the estimate.
+        tokens_after: of what is said instead.
+        lossless: nothing that carries meaning was lost by any of them.
+        predicted_saving: USD over the rest of the thread, signed; ``None`` when nothing of it was priced.
+    """
+
+    by: str
+    edits: int
+    tokens_before: int
+    tokens_after: int
+    lossless: bool = True
+    predicted_saving: Decimal | None = None
+
+    @property
+    def removed(self) -> int:
+        """Tokens that are not sent."""
+        return self.tokens_before - self.tokens_after
+
+
+class Pending(NamedTuple):
+    """What could go and stays for now.
+
+    Attributes:
+        by: name of the pass that proposes it.
+        reason: one sentence for people: why it could go.
+        tokens: that it would take out, about.
+        waits_for: what has to happen before it goes, for people.
+    """
+
+    by: str
+    reason: str
+    tokens: int
+    waits_for: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """What tidying did with a request, and why.
+
+    Attributes:
+        verdict: what is done with its thread: ``"edit"``, ``"holdout"`` (left as it is, to compare with) or
+            ``"resting"`` (tidying lost on this feature).
+        passes: what each pass came to, those that removed most first.
+        rewritten: something that was sent before is said anew, or left out, with this request for the first time.
+        decision: why that is done now, or what it waits for, in one sentence; ``""``: nothing was to be decided.
+        pending: what could go and stays for now.
+        refs: references of the texts that are not sent, for ``kit.recall``.
+    """
+
+    verdict: Literal["edit", "holdout", "resting"] = "edit"
+    passes: tuple[Tally, ...] = ()
+    rewritten: bool = False
+    decision: str = ""
+    pending: tuple[Pending, ...] = ()
+    refs: tuple[str, ...] = ()
+
+
+def tallied(edits: Iterable[Edit]) -> tuple[Tally, ...]:
+    """Edits by the pass that made them, those that removed most first; what is said to the cache is not among them."""
+    found: dict[str, Tally] = {}
+    for edit in edits:
+        if edit.by:
+            one = found.get(edit.by, Tally(edit.by, 0, 0, 0))
+            found[edit.by] = Tally(
+                edit.by,
+                one.edits + 1,
+                one.tokens_before + edit.tokens_before,
+                one.tokens_after + edit.tokens_after,
+                one.lossless and edit.lossless,
+                _added(one.predicted_saving, edit.predicted_saving),
+            )
+    return tuple(sorted(found.values(), key=lambda one: (-one.removed, one.by)))
+
+
+def _added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return other if one is None else one if other is None else one + other
