@@ -1,0 +1,236 @@
+"""What a provider would bill for the requests of a thread: by its rules and the markers they carry, and at the very least.
+
+*Real* is the provider's simulated cache: only prefixes that a marker (or what the provider itself caches) ended are read,
+from its minimum on, as long as they live. *Ideal* is a lower bound for the same bodies: whatever an earlier request of the
+thread shares with this one, to the block, is read while it lives, with no minimum and wherever it ends; and of the rest
+only that is written which a later request does read. No placing of markers could do better, but for buying a longer life.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ctxkit import dialects
+from ctxkit.caching.layout import Layouts, Space, lay_out
+from ctxkit.caching.prefixes import Hasher
+from ctxkit.caching.rules import find, mode_of
+from ctxkit.caching.simulator import State, bill, commit, look
+from ctxkit.metering.count import Counter
+from ctxkit.metering.prices import Prices
+from ctxkit.model import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ctxkit.caching.layout import Layout
+    from ctxkit.caching.rules import Rule
+    from ctxkit.metering.prices.card import Card
+    from ctxkit.model import Json
+
+__all__ = ["Account", "Billed", "Ideal", "Setting"]
+
+_KEY = b"replay" * 5
+_SECONDS = 2.0  # that an answer takes; it begins after half of them
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and when a thread is replayed.
+
+    Attributes:
+        name: for people.
+        platform: who serves it.
+        model: by which it is counted, cached and priced.
+        dialect: wire format of its bodies.
+        gap: seconds from one request to the next.
+        idle: seconds of a longer gap.
+        idle_every: requests between two longer gaps; 0: there are none.
+    """
+
+    name: str
+    platform: str
+    model: str
+    dialect: str
+    gap: float = 5.0
+    idle: float = 0.0
+    idle_every: int = 0
+
+    def moments(self, count: int, start: float) -> list[float]:
+        """When each request begins."""
+        found, now = [], start
+        for index in range(count):
+            if index:
+                now += self.idle if self.idle_every and index % self.idle_every == 0 else self.gap
+            found.append(now)
+        return found
+
+
+class Billed(NamedTuple):
+    """One request as it was billed; its answer costs the same everywhere and is left out.
+
+    Attributes:
+        usage: buckets of the prompt, and the tokens of the answer.
+        pico: price of the prompt, in pico-dollars.
+        ideal: the same at the very least; known once the thread is over (:meth:`Ideal.settled`).
+        rewritten: the prompt does not continue the one before it.
+        layout: the request as its cache reads it.
+        refused: why the provider would not serve it, ``""``: it does.
+    """
+
+    usage: Usage
+    pico: int
+    rewritten: bool
+    layout: Layout
+    refused: str = ""
+
+
+class Account:
+    """The provider's side of one thread: its cache, and what it bills."""
+
+    def __init__(self, setting: Setting, counter: Counter | None = None, prices: Prices | None = None) -> None:
+        self.setting = setting
+        self._state = State()
+        self._counter = counter or Counter()
+        self._prices = prices or Prices()
+        self._hasher = Hasher(_KEY)
+        self._layouts = Layouts()
+        self._before: tuple[int, bytes] | None = None
+
+    def rule(self, mode: str | None = None) -> Rule | None:
+        """How its cache works."""
+        return find(self.setting.platform, self.setting.model, dialect=self.setting.dialect, mode=mode)
+
+    def rates(self, now: float, tokens: int) -> Mapping[str, int]:
+        """Pico-dollars per token by bucket, of a prompt of this length."""
+        card = self.card(now)
+        return card.rates(tokens)
+
+    def card(self, now: float) -> Card:
+        """The price list.
+
+        Raises:
+            ValueError: there is none.
+        """
+        card = self._prices.card(self.setting.platform, self.setting.model, at=now)
+        if card is None:
+            raise ValueError(f"no price is known for {self.setting.model} on {self.setting.platform}")
+        return card
+
+    def laid_out(self, body: Json) -> tuple[Layout, Rule | None]:
+        """A body as its cache reads it, and how that works for it."""
+        setting, named = self.setting, dialects.get(self.setting.dialect)
+        reader = dialects.caches(setting.dialect)
+        if named is None or reader is None:
+            raise ValueError(f"no dialect {setting.dialect!r} that caches")
+        view = named.view(body)
+        digests, marked = self._hasher.digests(view.messages, named.identity)
+        count = self._counter.count(view, digests, platform=setting.platform, model=setting.model)
+        weights, scale = self._counter.weights(view, digests, platform=setting.platform, model=setting.model)
+        ask = reader.ask(view)
+        rule = self.rule(mode_of(ask, marked=bool(marked)))
+        layout = lay_out(
+            self._hasher,
+            view.messages,
+            weights,
+            reader.blocks,
+            ask,
+            Space(setting.platform, setting.model),
+            rule,
+            total=count.tokens,
+            chain=self._hasher.chain(digests, setting.dialect),
+            marked=marked,
+            memory=self._layouts,
+            scale=scale,
+        )
+        return layout, rule
+
+    def tokens(self, body: Json) -> int:
+        """Tokens of a prompt."""
+        return round(self.laid_out(body)[0].total)
+
+    def serve(self, body: Json, now: float, output: int = 0) -> Billed:
+        """Answer a request: what its prompt costs, by the entries that live."""
+        layout, rule = self.laid_out(body)
+        outcome = look(self._state, layout, rule, now)
+        self._state = commit(self._state, outcome, rule, begins=now + _SECONDS / 2, ends=now + _SECONDS)
+        usage = Usage(fresh=outcome.fresh, read=outcome.read, written=dict(outcome.written), output=output)
+        price = bill(outcome, self.rates(now, outcome.total))
+        if price is None:
+            raise ValueError(f"no price is known for what {self.setting.model} cached")
+        refused = outcome.error.message if outcome.error else ""
+        return Billed(usage, price, self._rewritten(layout), layout, refused)
+
+    def _rewritten(self, layout: Layout) -> bool:
+        before, positions = self._before, layout.positions
+        self._before = (len(positions), positions[-1].link) if positions else None
+        if before is None:
+            return False
+        count, link = before
+        return len(positions) < count or positions[count - 1].link != link
+
+
+@dataclass(slots=True)
+class _Held:
+    """A prefix that some request wrote first.
+
+    Attributes:
+        request: number of that request.
+        used: when it was written or last read.
+        read: it was.
+    """
+
+    request: int
+    used: float
+    read: bool = False
+
+
+@dataclass(slots=True)
+class Ideal:
+    """The least that a provider could bill for the requests of one thread.
+
+    Attributes:
+        life: seconds that a prefix lives after its last use.
+    """
+
+    life: float
+    _held: dict[bytes, _Held] = field(default_factory=dict)
+    _requests: list[tuple[int, int, Sequence[tuple[bytes, float]], Mapping[str, int]]] = field(default_factory=list)
+
+    def serve(self, layout: Layout, now: float, rates: Mapping[str, int]) -> None:
+        """Take one request; its price is known when all have come."""
+        number, whole = len(self._requests), round(layout.total)
+        ends = [(layout.entry(index), one.tokens) for index, one in enumerate(layout.positions)]
+        shared = next((at for at in reversed(range(len(ends))) if self._alive(ends[at][0], now)), -1)
+        read = min(round(ends[shared][1]), whole) if shared >= 0 else 0
+        for at, (name, _) in enumerate(ends):
+            held = self._held.get(name)
+            if at <= shared and held is not None:
+                held.used, held.read = now, True
+            else:
+                self._held[name] = _Held(number, now)
+        self._requests.append((whole, read, ends[shared + 1 :], rates))
+        self._note(number, ends[shared + 1 :])
+
+    def _alive(self, name: bytes, now: float) -> bool:
+        held = self._held.get(name)
+        return held is not None and now < held.used + self.life
+
+    _written: dict[tuple[int, bytes], _Held] = field(default_factory=dict)
+
+    def _note(self, number: int, ends: Sequence[tuple[bytes, float]]) -> None:
+        for name, _ in ends:
+            self._written[number, name] = self._held[name]
+
+    def settled(self) -> list[int]:
+        """What each request costs, in pico-dollars."""
+        return [self._price(number) for number in range(len(self._requests))]
+
+    def _price(self, number: int) -> int:
+        whole, read, ends, rates = self._requests[number]
+        kept = [tokens for name, tokens in ends if self._written[number, name].read]
+        until = min(round(kept[-1]), whole) if kept else read
+        written = max(until - read, 0)
+        write = min((rate for name, rate in rates.items() if name.startswith("written")), default=rates["fresh"])
+        fresh = whole - read - written
+        return read * rates.get("read", rates["fresh"]) + written * max(write, rates["fresh"]) + fresh * rates["fresh"]
