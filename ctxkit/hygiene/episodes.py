@@ -18,7 +18,7 @@ from ctxkit.hygiene.identifiers import weight
 from ctxkit.hygiene.memo import remembered
 from ctxkit.hygiene.outputs import outputs
 from ctxkit.hygiene.relevance import relevance
-from ctxkit.hygiene.stubs import MARK
+from ctxkit.hygiene.stubs import MARK, closing_of
 from ctxkit.hygiene.uses import step_at, steps_behind, uses_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Episodes", "joined", "turns_of"]
 
-_NEAR = 4  # turns between which a name holds an episode together
+_NEAR = 8  # turns between which a name holds an episode together
 _TIE = 4.0  # weight of names that are one tie; a proper id is enough, dates and codes are not
 _RECENT = 4  # turns that say what is talked about now
 _LEAST = 1500  # characters of a stretch that is worth a fold
@@ -192,11 +192,6 @@ def _grouped(
             group, size = [], 0
         group.append(one)
         size += sum(len(text) for text in _words(history, start, end))
-        if size >= _LEAST and _ends_well(history, end):
+        if size >= _LEAST and closing_of(history, Fold(group[0][0].start, end)) is not None:
             yield group
             group, size = [], 0
-
-
-def _ends_well(history: History, end: int) -> bool:
-    """The model said something at last."""
-    return any(piece.kind == "text" and piece.speaker == "assistant" for piece in history.by_message.get(end - 1, ()))
