@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctxkit.caching.survival import Survival
+from ctxkit.caching.survival import IDLE, Lived, Survival
 from ctxkit.caching.trial import Settled, Trials
 from ctxkit.hygiene.regret import Regret
 from ctxkit.money import pico_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ctxkit.caching.trial import Verdict
     from ctxkit.hygiene.editing import Said
     from ctxkit.hygiene.history import History
+    from ctxkit.metering.ledger import Ledger
     from ctxkit.model import Plan, Record
     from ctxkit.stores import Store
 
@@ -28,6 +29,7 @@ __all__ = ["DEFERRED", "Accounts"]
 DEFERRED = frozenset({"stale", "spent", "episodes", "fit"})
 """Passes that change what was sent before."""
 
+_RECALLED = 50_000  # latest attempts of the ledger that lengths of threads are read from
 _ARRIVAL = frozenset({"compact", "repeats", "deltas", "reminders"})
 
 
@@ -62,12 +64,18 @@ class Accounts:
 
     def settled(self, plan: Plan, record: Record, verdict: Verdict, predicted: float) -> None:
         """A request was answered; ``predicted``: what a rewrite in it is expected to save, in pico-dollars."""
-        if record.cost is None or record.savings is None:
-            return
+        edited = any(edit.by for edit in plan.edits)
+        if record.cost is None or (edited and record.savings is None):
+            return  # what is not known is not judged
         tidy = {name: saved for name, saved in record.savings_by.items() if name != "cache"}
         rewrites = {name: saved for name, saved in tidy.items() if not _ARRIVAL.issuperset(name.split("+"))}
         settled = Settled(pico_of(record.cost) or 0, _sum(tidy), _sum(rewrites), round(predicted))
         self.trials.noted(plan.feature or "", plan.thread or "", verdict, settled, plan.created)
+
+    def recall(self, ledger: Ledger, now: float) -> None:
+        """How long threads lived, as far as the ledger tells, where the store knew nothing. Takes a while."""
+        threads = ledger.threads(_RECALLED)
+        self.survival.recall((feature, Lived(1, count, now - last >= IDLE)) for feature, count, last in threads)
 
     def save(self) -> None:
         """Keep what was learned in the store."""

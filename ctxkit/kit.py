@@ -170,7 +170,10 @@ class Kit:
     def _tidying(self) -> Tidying:
         from ctxkit.tidying import Tidying
 
-        return Tidying(self.policy, self.store, self._hasher, self._meter, self.faults)
+        tidying = Tidying(self.policy, self.store, self._hasher, self._meter, self.faults)
+        if self._ledger_option is not None:
+            tidying.recall(lambda: self.ledger, self.clock())
+        return tidying
 
     @lazily
     def _renting(self) -> Renting:
@@ -412,7 +415,7 @@ class Kit:
             record = record_of(plan, None, status, timing, None)
         record = self._upkeep.settled(plan, record, answer.diagnosis if answer else None)
         if plan.decision is not None:
-            self._tidying.settled(plan, record)
+            record = self._tidying.settled(plan, record)
         return self._keep(plan, self._renting.settled(plan, record) if plan.rental is not None else record)
 
     async def asettle(
@@ -594,3 +597,5 @@ class Kit:
     def _keep_learned(self) -> None:
         if "_meter" in self.__dict__:
             self.store.put(_LEARNED_KEY, self._meter.dump())
+        if "_tidying" in self.__dict__:
+            self._tidying.accounts.save()

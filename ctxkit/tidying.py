@@ -8,6 +8,7 @@ request is sent.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
@@ -17,18 +18,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit import dialects
 from ctxkit.accounts import Accounts
 from ctxkit.caching.rewriting import Choice
+from ctxkit.editable import Tidied
 from ctxkit.forks import on_fork
 from ctxkit.hygiene.decisions import HELD, NOTHING, Decided, Decisions
 from ctxkit.hygiene.editing import Said
 from ctxkit.hygiene.stubs import said as stubbed
+from ctxkit.money import usd_of
 from ctxkit.planning import Before
-from ctxkit.removing import Case, best_way
+from ctxkit.removing import Case, best_way, told
 from ctxkit.retelling import Request, opening_of
 from ctxkit.revise import revised
 from ctxkit.tidypasses import Passes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.caching.trial import Verdict
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from ctxkit.faults import Faults
     from ctxkit.hygiene.editing import Sayings
     from ctxkit.hygiene.history import History
+    from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Plan, Record
     from ctxkit.planning import Asked
@@ -79,14 +83,18 @@ class Decision:
 
 
 class Tidying:
-    """Tidies requests; one per kit, for all threads."""
+    """Tidies requests; one per kit, for all threads.
+
+    Attributes:
+        accounts: what tidying came to.
+    """
 
     def __init__(self, policy: Policy, store: Store, hasher: Hasher, meter: Meter, faults: Faults) -> None:
         self._prunes = policy.mode == "prune"
         self._hasher = hasher
         self._meter = meter
         self._passes = Passes(policy, faults)
-        self._accounts = Accounts(hasher, store, policy.tidy.holdout)
+        self.accounts = Accounts(hasher, store, policy.tidy.holdout)
         self._faults = faults
         self._decisions = Decisions(store)
         self._outputs: OrderedDict[bytes, None] = OrderedDict()
@@ -131,7 +139,8 @@ class Tidying:
         decision = Decision(chain[-1], known or NOTHING, verdict, requests, request.history)
         if verdict != "edit":
             found = asked.weighed(plan, asked.look, None)
-            return revised(found, decision=replace(decision, decided=HELD), notes=(*found.notes, _LEFT[verdict]))
+            held = replace(decision, decided=HELD)
+            return revised(found, decision=held, tidied=Tidied(verdict), notes=(*found.notes, _LEFT[verdict]))
         prunes = self._prunes and not opened.cleared
         case = Case(
             request=request,
@@ -140,20 +149,20 @@ class Tidying:
             render=lru_cache(maxsize=None)(partial(self._rendered, opened)),
             planned=partial(self._planned, opened),
             rates=self._meter.rates,
-            remaining=self._accounts.remaining(plan, requests),
-            affordable=partial(self._accounts.may_spend, plan),
+            remaining=self.accounts.remaining(plan, requests),
+            affordable=partial(self.accounts.may_spend, plan),
             candidates=self._passes.candidates(request.history) if prunes else (),
         )
         keep = case.way()
         way = best_way(case, keep) if prunes else keep
         self._produced(chain[-1], way.plan.decision)
         decision = replace(decision, decided=way.decided, said=way.said, choice=way.choice)
-        return revised(way.plan, decision=decision)
+        return revised(told(case, way), decision=decision)
 
     def _verdict(self, plan: Plan, known: tuple[Decided, ...] | None) -> Verdict:
         """What was done with a thread from its beginning on goes on being done: else its cached prefix would change."""
         if known is None:
-            return self._accounts.verdict(plan)
+            return self.accounts.verdict(plan)
         return "holdout" if known == HELD else "edit"
 
     def _rendered(self, opened: _Opened, action: Action) -> Sayings:
@@ -183,18 +192,32 @@ class Tidying:
         if not isinstance(decision, Decision):
             return
         self._decisions.commit(decision.link, decision.decided, news=decision.choice.index >= 0)
-        self._accounts.sent(plan, decision.requests, decision.history, decision.said, decision.choice.price)
+        self.accounts.sent(plan, decision.requests, decision.history, decision.said, decision.choice.price)
 
-    def settled(self, plan: Plan, record: Record) -> None:
-        """It was answered, and this is what it came to."""
+    def settled(self, plan: Plan, record: Record) -> Record:
+        """It was answered, and this is what it came to; with what a rewrite in it is expected to save."""
         decision = plan.decision
         if not isinstance(decision, Decision):
-            return
+            return record
         try:
-            predicted = decision.choice.gain if decision.choice.index >= 0 else 0.0
-            self._accounts.settled(plan, record, decision.verdict, predicted)
+            predicted = round(decision.choice.gain) if decision.choice.index >= 0 else 0
+            self.accounts.settled(plan, record, decision.verdict, predicted)
+            return revised(record, predicted=usd_of(predicted)) if predicted else record
         except Exception as error:  # noqa: BLE001 - the record stands
             self._faults.note("tidy: settle", error, "Please report it; the record is complete.")
+            return record
+
+    def recall(self, ledger: Callable[[], Ledger], now: float) -> None:
+        """Read in a thread of its own what the ledger knows of earlier threads."""
+
+        def work() -> None:
+            try:
+                self.accounts.recall(ledger(), now)
+            except Exception as error:  # noqa: BLE001 - without it what is usual is assumed
+                self._faults.warn("tidy: recall", type(error).__name__)
+
+        with contextlib.suppress(RuntimeError):  # no more threads
+            threading.Thread(target=work, name="ctxkit-recall", daemon=True).start()
 
 
 class _Opened(NamedTuple):

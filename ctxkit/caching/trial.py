@@ -12,7 +12,6 @@ its interval, and not reckoned. Which ones is decided by a keyed hash of the thr
 from __future__ import annotations
 
 import json
-import math
 import threading
 from collections import OrderedDict, deque
 from statistics import fmean, variance
@@ -363,5 +362,5 @@ def _measured(edited: Sequence[int], held: Sequence[int]) -> Measured | None:
     if min(len(edited), len(held)) < THREADS:
         return None
     saved = fmean(held) - fmean(edited)
-    error = math.sqrt(variance(map(float, held)) / len(held) + variance(map(float, edited)) / len(edited))
+    error = (variance(map(float, held)) / len(held) + variance(map(float, edited)) / len(edited)) ** 0.5
     return Measured(len(edited), len(held), saved, saved - _CERTAIN * error, saved + _CERTAIN * error)

@@ -239,6 +239,19 @@ class Ledger:
             left -= size
             place = rows[-1]["created"], rows[-1]["attempt"]
 
+    def threads(self, attempts: int) -> list[tuple[str, int, float]]:
+        """Of the threads of the latest attempts: feature, requests that were answered, and when the last one was planned.
+
+        Oldest first. What was asked before those attempts is not counted.
+        """
+        query = (
+            "SELECT coalesce(feature, ''), count(DISTINCT operation), max(created) AS last FROM attempts "
+            "WHERE created > coalesce((SELECT created FROM attempts ORDER BY created DESC LIMIT 1 OFFSET ?), 0) "
+            "AND thread IS NOT NULL AND status IN ('settled', 'partial', 'unverified') "
+            "GROUP BY thread, feature ORDER BY last"
+        )
+        return self.read(lambda db: [(str(f), int(n), float(at)) for f, n, at in db.execute(query, (attempts,))])
+
     def state(self) -> LedgerState:
         """How the ledger is, once brought up to date."""
         return self.read(self._state)
