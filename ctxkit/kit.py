@@ -21,19 +21,18 @@ import secrets
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ctxkit import dialects
+from ctxkit.answers import Response, answer_of
 from ctxkit.aside import aside
 from ctxkit.attempts import Attempts, blank_plan
 from ctxkit.caching.prefixes import Hasher, Threads
-from ctxkit.dialects.raw import read as read_answer
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults, advice_for
 from ctxkit.forks import on_fork
 from ctxkit.lazily import lazily
 from ctxkit.metering.settling import opening, record_of, unmetered_record
-from ctxkit.model import Answer, Plan, Record, Usage
 from ctxkit.stores import open_store
 from ctxkit.stores.guarded import GuardedStore
 
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.metering.report import Report
-    from ctxkit.model import Json, Timing
+    from ctxkit.model import Json, Plan, Record, Timing
     from ctxkit.planning import Look, Planning
     from ctxkit.policy import Policy
     from ctxkit.renting import Renting
@@ -62,9 +61,6 @@ if TYPE_CHECKING:
 __all__ = ["Kit"]
 
 C = TypeVar("C")
-
-Response: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | bytes | Answer | Usage | None"
-"""What may be settled."""
 
 _LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
@@ -407,7 +403,7 @@ class Kit:
         """
         del now  # an attempt is priced at the moment it was sent
         self.sent(plan)
-        answer = self._answer(plan, response, status)
+        answer = answer_of(plan, response, status, self.faults)
         try:
             record = self._meter.record(plan, answer, status, timing)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
@@ -428,23 +424,6 @@ class Kit:
         if self.ledger.sync == "full":
             return await aside(functools.partial(self.settle, plan, response, **options))
         return self.settle(plan, response, **options)
-
-    def _answer(self, plan: Plan, response: Any, status: int | None) -> Answer | None:
-        if response is None or isinstance(response, Answer):
-            return response
-        if isinstance(response, Usage):
-            return Answer(usage=response)
-        named = dialects.get(plan.dialect) if plan.dialect else None
-        if named is None or (status is not None and status >= 400):
-            return None
-        try:
-            return read_answer(named, plan.platform, response)
-        except ProviderShapeError as error:
-            self.faults.warn("settle: malformed answer", str(error))
-            return None
-        except Exception as error:  # noqa: BLE001 - an answer nobody foresaw: unverified, not lost
-            self.faults.note("answer", error, "The record is priced by its estimate.")
-            return None
 
     def _keep(self, plan: Plan, record: Record) -> Record:
         news = record.status != "failed" and self._attempts.succeed(plan)

@@ -47,6 +47,7 @@ HALL = {"kit", "planning", "upkeep", "linting", "renting", "tending", "cache_obj
     "retelling",
     "recall",
     "accounts",
+    "answers",
     "shadow",
 }
 DOORS = {
