@@ -7,22 +7,25 @@ later one. What does not pay waits, and is said to.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.caching.rewriting import Alternative, Choice, Cut, best_cuts, choose, input_cost, steady_rate
-from ctxkit.editable import Fold
+from ctxkit.editable import Fold, Pending, Tidied, tallied
 from ctxkit.hygiene.decisions import Decided
 from ctxkit.hygiene.editing import Said, combined, standing
+from ctxkit.money import usd_of
+from ctxkit.revise import revised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ctxkit.editable import Action, Candidate, Place, Rewrite
     from ctxkit.hygiene.editing import Sayings
-    from ctxkit.model import Plan
+    from ctxkit.model import Edit, Plan
     from ctxkit.retelling import Request
 
-__all__ = ["Case", "Way", "best_way"]
+__all__ = ["Case", "Way", "best_way", "told"]
 
 _CLIFF = 1.3  # how far above a price step a prompt may be for it to be worth a try to get under it
 _MARGIN = 0.02  # share of a limit that is left free, for what the estimate is off
@@ -158,6 +161,34 @@ def _carried(case: Case, news: Sequence[Candidate], steady: float) -> float:
         since = sum(step >= one.since for step in steps)
         spent += since * _saved(case, one, {})
     return spent * steady
+
+
+def told(case: Case, way: Way) -> Plan:
+    """The plan of a way, with what each edit is expected to save, and what was decided in words."""
+    rates, plan = case.rates(way.plan), way.plan
+    steady = steady_rate(plan.forecast, rates) if rates is not None and plan.forecast is not None else None
+    edits = tuple(_with_saving(case, way, edit, steady) for edit in plan.edits)
+    pending = tuple(
+        Pending(one.by, one.reason, round(_saved(case, one, {})), way.choice.why or "nothing is known of its price")
+        for one in way.waiting
+    )
+    decision = way.choice.why if way.news or way.waiting else ""
+    said = f"rewritten now: {decision}" if way.news else f"waits: {decision}" if decision else ""
+    tidied = Tidied(passes=tallied(edits), rewritten=bool(way.news), decision=said, pending=pending)
+    return revised(plan, edits=edits, tidied=tidied)
+
+
+def _with_saving(case: Case, way: Way, edit: Edit, steady: float | None) -> Edit:
+    """What goes is not read with this request and those that are expected at least; a rewrite's price comes off it."""
+    if not edit.by or steady is None:
+        return edit
+    tokens = edit.tokens_before - edit.tokens_after
+    saved = tokens * steady * (1.0 + case.remaining)
+    passes = {one.by for one in way.news}
+    removed = sum(one.tokens_before - one.tokens_after for one in way.plan.edits if one.by in passes)
+    if edit.by in passes and removed and way.choice.price > 0:
+        saved -= way.choice.price * tokens / removed
+    return replace(edit, predicted_saving=usd_of(round(saved)))
 
 
 def _later(case: Case, plan: Plan) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.hygiene.arrival import Arrivals
+from ctxkit.hygiene.compact import Compact
+from ctxkit.hygiene.episodes import Episodes
 from ctxkit.hygiene.guards import Guards
 from ctxkit.hygiene.spent import Spent
 
@@ -54,6 +56,8 @@ class Passes:
 
 def _arrival(tidy: Tidy, *, prunes: bool) -> list[ArrivalPass]:
     found: list[ArrivalPass] = []
+    if tidy.compact:
+        found.append(Compact(tables=tidy.tables))
     return found
 
 
@@ -61,4 +65,6 @@ def _deferred(tidy: Tidy) -> list[DeferredPass]:
     found: list[DeferredPass] = []
     if tidy.spent:
         found.append(Spent(after=tidy.spent_after))
+    if tidy.episodes:
+        found.append(Episodes(after=tidy.keep_last))
     return found
