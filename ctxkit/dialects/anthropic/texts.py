@@ -58,7 +58,7 @@ def _block(taken: Taken, path: Path, block: Json) -> None:
 
 
 def _call(taken: Taken, path: Path, block: _Block) -> None:
-    by_code = mapped(block.get("caller")).get("type") not in {None, "direct"}
+    by_code = said(mapped(block.get("caller")).get("type")) not in {"", "direct"}
     pair, name = said(block.get("id")) or None, said(block.get("name")) or None
     taken.called((*path, "input"), block.get("input"), pair, name, locked=by_code)
 
@@ -73,7 +73,7 @@ def _result(taken: Taken, path: Path, block: _Block) -> None:
         return
     unknown = []
     for index, inner in enumerate(items(content)):
-        kind, place = mapped(inner).get("type"), (*path, index)
+        kind, place = said(mapped(inner).get("type")), (*path, index)
         if kind == "text" and said(inner.get("text")):
             taken.given((*place, "text"), inner["text"], pair, failed=failed, locked=bool(inner.get("citations")))
         elif kind != "text" and kind not in _SILENT:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
-from ctxkit.dialects.blocks import items, listed, said
+from ctxkit.dialects.base import each
+from ctxkit.dialects.blocks import listed, mapped, said
 from ctxkit.dialects.taking import Taken, held
 
 if TYPE_CHECKING:
@@ -39,10 +40,9 @@ def pieces(message: Message, index: int) -> tuple[Piece, ...]:
     if isinstance(value, str):
         taken.said(path, value)
         return tuple(taken.found)
-    inner, path = value.get("parts"), (*path, "parts")
-    parts = [((*path, place), part) for place, part in enumerate(items(inner))] if listed(inner) else [(path, inner)]
+    inner, path = mapped(value).get("parts"), (*path, "parts")
     calls: Counter[str] = Counter()
-    for place, part in parts:
+    for place, part in each(inner, path) if listed(inner) else [(path, inner)]:
         if isinstance(part, str):
             taken.said(place, part)
         elif isinstance(part, dict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ctxkit.dialects.blocks import mapped, said
+from ctxkit.dialects.blocks import joined, mapped, said
 from ctxkit.dialects.openai.items import read_item, role_of
 from ctxkit.dialects.openai.speaking import answered, spoken
 from ctxkit.dialects.taking import Taken
@@ -102,7 +102,7 @@ def _by_program(item: _Item) -> bool:
 
 
 def _read(message: Message) -> str:
-    return "\n".join(part.text for part in read_item(message) if part.text)
+    return joined(part.text for part in read_item(message) if part.kind in {"tool_call", "tool_result"})
 
 
 def written(piece: Piece, text: str) -> Json:  # noqa: ARG001 -- this wire holds texts only

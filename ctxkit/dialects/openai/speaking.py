@@ -77,7 +77,7 @@ def _field(block: Json) -> str | None:
         kind = block.get("type")
         if kind == "refusal":
             return "refusal" if isinstance(block.get("refusal"), str) else None
-        if (kind is None or kind in _TEXTS) and isinstance(block.get("text"), str):
+        if (kind is None or (isinstance(kind, str) and kind in _TEXTS)) and isinstance(block.get("text"), str):
             return "text"
     return None
 
