@@ -127,6 +127,7 @@ class _Conversation:
         self.rewrites = rewrites if rewrites is not None else {}
         self.size = 0
         self._passes = [one.begin() if isinstance(one, Looking) else one for one in passes]
+        self._looking = [one for one in self._passes if isinstance(one, Looking)]
         self._complain = complain
         self._points = points
         self._pieces: dict[Place, Piece] = {}
@@ -161,8 +162,8 @@ class _Conversation:
         if piece.kind == "arguments" and piece.pair is not None:
             self._calls[piece.pair] = piece
         self.size += max(_SMALL, len(piece.text))
-        for one in self._passes:
-            if isinstance(one, Looking) and not piece.locked:
+        if not piece.locked:
+            for one in self._looking:
                 one.saw(piece, self.text(piece.place), self)
 
     def _may_change(self, piece: Piece) -> bool:

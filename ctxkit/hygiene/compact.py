@@ -1,0 +1,69 @@
+"""The pass ``compact``: what a text says without what only fills it. Nothing that carries meaning is lost.
+
+White space between the tokens of JSON; colour codes, frames of progress bars, trailing blanks, runs of blank lines and of
+equal lines in what programs print. The content of a file stays as it is: there white space means something, and a model
+that is to change the file must see it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ctxkit.editable import Rewrite
+from ctxkit.hygiene.printed import plain, settled
+from ctxkit.hygiene.reading import reads_file
+from ctxkit.hygiene.whitespace import spans, tight
+
+if TYPE_CHECKING:
+    from ctxkit.editable import Piece
+    from ctxkit.hygiene.passes import Before
+
+__all__ = ["Compact"]
+
+_LEAST: Final = 200  # characters of a text that are worth looking at
+_WON: Final = 8  # characters that must be won
+
+
+class Compact:
+    """An arrival pass.
+
+    Args:
+        tables: arrays of alike objects become tables, where those are clearly shorter.
+    """
+
+    __name__ = "compact"
+
+    def __init__(self, *, tables: bool = True) -> None:
+        self._tables = tables
+
+    def __call__(self, piece: Piece, text: str, before: Before) -> Rewrite | None:
+        """The piece without what only fills it."""
+        if len(text) < _LEAST:
+            return None
+        made, reasons = text, []
+        if piece.kind == "result" and not reads_file(before.call(piece)):
+            made, reasons = self._data(piece, text)
+        if made == text and not piece.structured:
+            made, reasons = self._printed(piece, text, before)
+        if len(made) + _WON > len(text):
+            return None
+        return Rewrite(piece.place, made, "compact", " and ".join(reasons))
+
+    def _data(self, piece: Piece, text: str) -> tuple[str, list[str]]:
+        parts, at = [], 0
+        for start, end in spans(text):
+            parts += [text[at:start], tight(text[start:end])]
+            at = end
+        made = "".join((*parts, text[at:]))
+        return (text, []) if piece.structured else (made, ["white space of JSON removed"])
+
+    def _printed(self, piece: Piece, text: str, before: Before) -> tuple[str, list[str]]:
+        if reads_file(before.call(piece)):
+            return text, []
+        made, reasons = plain(text), []
+        if made != text:
+            reasons.append("colour codes and frames of progress bars removed")
+        shorter = settled(made, strictly=piece.kind != "result")
+        if shorter != made:
+            reasons.append("runs of equal lines and white space at line ends removed")
+        return (shorter, reasons) if plain(shorter) == shorter else (text, [])  # what was apart may have become a code

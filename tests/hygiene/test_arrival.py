@@ -1,0 +1,122 @@
+"""Passes folded over what arrives: order, memory, protection, faults."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctxkit.editable import Piece, Rewrite
+from ctxkit.hygiene.arrival import Arrivals, dependants
+from ctxkit.hygiene.compact import Compact
+from tests.hygiene.arriving import Talk, again, sent, texts, tidied
+
+LOG = "line\n" * 100
+
+
+def halved(piece: Piece, text: str, _: object) -> str:
+    """A pass of a user's own."""
+    return text[: len(text) // 2]
+
+
+def broken(_: Piece, __: str, ___: object) -> None:
+    raise ValueError("no")
+
+
+def test_passes_see_what_those_before_left_and_are_told_together() -> None:
+    talk = Talk().call("run").result(LOG)
+    made = tidied([Compact(), halved], talk.messages)
+    assert made[2, 0].text == "line\n… (same lin"
+    assert made[2, 0].by == "compact+halved"
+    assert not made[2, 0].lossless
+
+
+def test_a_pass_that_fails_is_told_of_and_the_others_go_on() -> None:
+    told: list[tuple[str, str]] = []
+    talk = Talk().call("run").result(LOG)
+    arrivals = Arrivals([broken, Compact()], complain=lambda name, error: told.append((name, str(error))))
+    assert again(arrivals, talk.messages)[2, 0].by == "compact"
+    assert told == [("broken", "no")]
+    with pytest.raises(ValueError, match="no"):
+        tidied([broken], talk.messages)
+
+
+@pytest.mark.parametrize("garbage", [7, b"text", Rewrite((0, 0), None, "", "")])  # type: ignore[arg-type]
+def test_a_pass_that_gives_garbage_is_told_of(garbage: object) -> None:
+    with pytest.raises(TypeError, match="an arrival pass gives"):
+        tidied([lambda *_: garbage], Talk().call("run").result(LOG).messages)  # type: ignore[list-item, return-value]
+
+
+@pytest.mark.parametrize("text", ["", " \n", "line\n" * 100, "line\n" * 101])
+def test_nothing_becomes_empty_or_larger(text: str) -> None:
+    assert not tidied([lambda *_: text], Talk().call("run").result(LOG).messages)
+
+
+def test_what_may_not_change_is_not_shown_to_passes() -> None:
+    seen: list[str] = []
+
+    def look(piece: Piece, _: str, __: object) -> None:
+        seen.append(piece.text)
+
+    talk = Talk("first").assistant("word").user("second").call("run", x=1).result("result").user("[ctxkit: mine]")
+    talk.messages.append((Piece(6, 0, "result", "tool", (), "signed", locked=True),))
+    tidied([look], talk.messages)
+    assert seen == ["second", "result"]
+
+
+def test_a_new_turn_costs_its_new_messages_and_comes_to_the_same() -> None:
+    looked: list[int] = []
+    talk = Talk().call("run").result(LOG).assistant("So it is.").user("Again!").call("run").result(LOG + "end")
+    arrivals = Arrivals([Compact()])
+
+    for length in range(1, len(talk.messages) + 1):
+        part = talk.messages[:length]
+        assert again(arrivals, part) == tidied([Compact()], part)
+
+    from tests.hygiene.arriving import chain
+
+    longer = [*talk.messages, *Talk("more").messages]
+    longer[-1] = (longer[-1][0]._replace(message=len(longer) - 1),)
+    arrivals.tidied(chain(longer), lambda index: looked.append(index) or longer[index])  # type: ignore[func-returns-value]
+    assert looked == [len(longer) - 1]
+
+
+def test_a_fork_comes_to_the_same_as_from_scratch() -> None:
+    arrivals = Arrivals([Compact()])
+    first = Talk().call("run").result(LOG).assistant("one").user("and?").call("run").result(LOG)
+    other = [*first.messages[:3], *Talk("x").assistant("two").messages[1:]]
+    again(arrivals, first.messages)
+    assert again(arrivals, other) == tidied([Compact()], other)
+    assert again(arrivals, first.messages) == tidied([Compact()], first.messages)
+
+
+def test_memory_is_bounded() -> None:
+    arrivals = Arrivals([Compact()], size=2_000)
+    for number in range(50):
+        again(arrivals, Talk(f"talk {number}").call("run").result(LOG).messages)
+    assert arrivals._held <= 2_000
+    assert len(arrivals._known) <= 3
+
+
+def test_a_mapping_that_was_given_does_not_change() -> None:
+    arrivals = Arrivals([Compact()])
+    talk = Talk().call("run").result(LOG)
+    made = again(arrivals, talk.messages)
+    again(arrivals, talk.messages)
+    again(arrivals, talk.call("run").result(LOG).messages)
+    assert list(made) == [(2, 0)]
+
+
+def test_pointers_are_only_made_where_they_may_be() -> None:
+    def pointing(piece: Piece, _: str, __: object) -> Rewrite:
+        return Rewrite(piece.place, "[ctxkit: above]", "pointing", "", targets=((0, 0),))
+
+    talk = Talk().call("run").result(LOG)
+    made = tidied([pointing], talk.messages)
+    assert dependants(made) == {(0, 0): [(2, 0)]}
+    assert not tidied([pointing], talk.messages, points=False)
+
+
+def test_tidying_again_changes_nothing() -> None:
+    talk = Talk().call("run").result(LOG).user(LOG)
+    once = sent(talk.messages, tidied([Compact()], talk.messages))
+    assert texts(once) != texts(talk.messages)
+    assert not tidied([Compact()], once)
