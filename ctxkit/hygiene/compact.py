@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ctxkit.editable import Rewrite
 from ctxkit.hygiene.printed import plain, settled
 from ctxkit.hygiene.reading import reads_file
+from ctxkit.hygiene.tables import PHRASE, tabled
 from ctxkit.hygiene.whitespace import spans, tight
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["Compact"]
 
 _LEAST: Final = 200  # characters of a text that are worth looking at
 _WON: Final = 8  # characters that must be won
+_CLEARLY: Final = 0.93  # share that a text with tables may have of the same without
 
 
 class Compact:
@@ -50,11 +52,17 @@ class Compact:
         return Rewrite(piece.place, made, "compact", " and ".join(reasons))
 
     def _data(self, piece: Piece, text: str) -> tuple[str, list[str]]:
+        """White space belongs to the wire where that holds a value; a table is a text on every wire."""
+        found = spans(text)
         parts, at = [], 0
-        for start, end in spans(text):
+        for start, end in found:
             parts += [text[at:start], tight(text[start:end])]
             at = end
         made = "".join((*parts, text[at:]))
+        if self._tables and len(found) == 1 and (rows := tabled(parts[1])) is not None and "`" not in parts[0]:
+            table = f"{parts[0]}{PHRASE}{rows}{text[at:]}"
+            if len(table) <= _CLEARLY * len(made):
+                return table, ["alike objects written as tables"]
         return (text, []) if piece.structured else (made, ["white space of JSON removed"])
 
     def _printed(self, piece: Piece, text: str, before: Before) -> tuple[str, list[str]]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit.hygiene.compact import Compact
-from ctxkit.hygiene.printed import plain, settled
+from ctxkit.hygiene.printed import settled
 from ctxkit.hygiene.whitespace import spans, tight
 from tests.hygiene.arriving import Talk, sent, tidied
 
