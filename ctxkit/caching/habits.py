@@ -33,6 +33,7 @@ V = TypeVar("V")
 _KNOWN_LIVES = ((300.0, 0.98), (3600.0, 0.995))  # share of gaps within, as long as nothing was seen
 _PRIOR = 2  # requests that what is assumed weighs as much as
 _GOES_ON, _SINGLE = 0.9, 0.05  # assumed of a conversation with tools or answers, and of a lone question
+_SHARED = 0.5  # assumed of an opening that is long enough to be cached: that another conversation opens with it
 _PATIENCE = 60.0  # seconds after which a request that nobody followed up counts as the last one, until somebody does
 _SAMPLES = 64
 _FAR = 10.0  # requests that are looked ahead
@@ -116,9 +117,10 @@ class _Asked:
 class _Feature:
     """What was seen of one feature."""
 
-    __slots__ = ("aged", "gaps", "grown", "lost", "young")
+    __slots__ = ("aged", "gaps", "grown", "known", "lost", "young")
 
     def __init__(self) -> None:
+        self.known: deque[bool] = deque(maxlen=_SAMPLES)
         self.gaps: deque[float] = deque(maxlen=_SAMPLES)
         self.grown: deque[float] = deque(maxlen=_SAMPLES)
         self.lost: deque[int] = deque(maxlen=_TAILS)
@@ -128,7 +130,14 @@ class _Feature:
     def figures(self) -> dict[str, list[Any]]:
         """Everything, as JSON has it."""
         told = [[asked.begun, asked.followed] for asked in (*self.aged, *self.young)]
-        return {"gaps": list(self.gaps), "grown": list(self.grown), "lost": list(self.lost), "told": told}
+        known = list(self.known)
+        return {
+            "gaps": list(self.gaps),
+            "grown": list(self.grown),
+            "lost": list(self.lost),
+            "told": told,
+            "known": known,
+        }
 
     @classmethod
     def of(cls, figures: Mapping[str, Any]) -> _Feature:
@@ -137,6 +146,7 @@ class _Feature:
         feature.gaps.extend(map(float, figures["gaps"]))
         feature.grown.extend(map(float, figures["grown"]))
         feature.lost.extend(map(int, figures["lost"]))
+        feature.known.extend(map(bool, figures.get("known", ())))
         for begun, followed in figures["told"]:
             asked = _Asked(0.0, 0, Choice(), begun=bool(begun))
             asked.followed = bool(followed)
@@ -147,6 +157,10 @@ class _Feature:
         """Share of requests that another one followed, first ones and later ones apart."""
         told = [asked.followed for asked in self.aged if asked.begun is begun]
         return (sum(told) + _PRIOR * assumed) / (len(told) + _PRIOR)
+
+    def shares(self) -> float:
+        """Share of conversations whose opening was known already: of an opening that is new another is expected as often."""
+        return (sum(self.known) + _PRIOR * _SHARED) / (len(self.known) + _PRIOR)
 
     def following(self, assumed: float, *, begun: bool) -> tuple[float, float]:
         """That another request follows, and how many do: as many again as a share of that size goes on."""
@@ -229,7 +243,7 @@ class Habits:
                 lost=min(held.lost) if len(held.lost) == _TAILS else 0,
                 known=known,
                 opening=stable,
-                again=max(_again(opening), min(float(beside.get(stable, 0)), _FAR)),
+                again=max(_again(opening, held.shares()), min(float(beside.get(stable, 0)), _FAR)),
                 arrivals=Within(tuple(opening.gaps) if opening else ()),
                 per_minute=_per_minute(opening),
                 previous=before.choice if before is not None and not begun else None,
@@ -258,6 +272,8 @@ class Habits:
                 held.grown.append(max(positions[-1].tokens - positions[known].tokens, 0.0))
             held.young.append(asked)
             held.age(now)
+            if begun and end >= 0:
+                held.known.append(positions[end].link in self._openings)
             for index in range(max(known, 0), len(positions)):
                 self._seen[positions[index].link] = asked
                 self._seen.move_to_end(positions[index].link)
@@ -326,10 +342,10 @@ def _in_talk(positions: Sequence[Position]) -> bool:
     return positions[0].tier == "tools" or any(position.role == "assistant" for position in reversed(positions))
 
 
-def _again(opening: _Opening | None) -> float:
+def _again(opening: _Opening | None, shared: float) -> float:
     """As many as there were already, but not more than a few: what they are worth is paid for now."""
     if opening is None or opening.starts < 2:
-        return 0.0
+        return shared if opening is None else 0.0
     return min(opening.starts - 1, _FAR) * opening.starts / opening.requests
 
 

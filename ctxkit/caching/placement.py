@@ -141,13 +141,18 @@ def place(
     if cost >= worth:
         cost, plan = priced[0]
     held = [pair for pair in priced if pair[1].choice == outlook.previous]
-    if held and held[0][0] <= cost * (1 + _CLEARLY) and held[0][0] < worth:
+    if held and held[0][0] <= cost * (1 + _CLEARLY) and held[0][0] < worth and not _adds_tail(plan, held[0][1]):
         cost, plan = held[0]
     if plan is not plain:  # chosen against marking later; told against never
         cost, nothing = (_cost(case, one, later=False) for one in (plan, plain))
     note = _note(case, plan, cost, nothing)
     by_card = rates is not None and known[rule.id].items() >= rates.items()
     return Placement(plan.rule, plan.points, plan.mode, plan.ttl, plan.choice, note, (cost, nothing), by_card)
+
+
+def _adds_tail(plan: _Plan, held: _Plan) -> bool:
+    """What holds goes on holding, and the end of the prompt is marked as well: nothing is lost by that change."""
+    return held.choice.tail is None and plan.choice == held.choice._replace(tail=plan.choice.tail)
 
 
 def _idle(layout: Layout, rule: Rule, explicit: Rule | None) -> str:
