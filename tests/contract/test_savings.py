@@ -95,7 +95,7 @@ def test_what_the_user_marked_is_not_our_doing(marked):
     difference, records = both(talks((20,) * 5, **more), sdk)
     known = [record.savings for record in records]
     assert sum(known) == difference
-    assert (difference > 0) is (marked == "system")
+    assert difference > 0  # the end of the prompt beside the opening, or the opening beside the end
 
 
 def test_what_the_provider_caches_by_itself_is_not_our_doing():
