@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ctxkit.caching.survival import IDLE, Lived, Survival
 from ctxkit.caching.trial import Settled, Trials
 from ctxkit.hygiene.regret import Regret
+from ctxkit.metering.report.beside import Tidied
 from ctxkit.money import pico_of
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ctxkit.caching.prefixes import Hasher
-    from ctxkit.caching.trial import Verdict
+    from ctxkit.caching.trial import Account, Verdict
     from ctxkit.hygiene.editing import Said
     from ctxkit.hygiene.history import History
+    from ctxkit.hygiene.regret import Refetched
     from ctxkit.metering.ledger import Ledger
     from ctxkit.model import Plan, Record
     from ctxkit.stores import Store
@@ -44,6 +46,10 @@ class Accounts:
     def verdict(self, plan: Plan) -> Verdict:
         """What may be done with a thread that begins."""
         return self.trials.allowed(plan.feature or "", plan.thread or "")
+
+    def left(self, plan: Plan) -> Verdict:
+        """Why a thread was left as it is from its beginning on."""
+        return "holdout" if self.trials.held_out(plan.thread or "") else "resting"
 
     def remaining(self, plan: Plan, requests: int) -> float:
         """Requests that the thread will still have, at the lower quartile."""
@@ -72,6 +78,16 @@ class Accounts:
         settled = Settled(pico_of(record.cost) or 0, _sum(tidy), _sum(rewrites), round(predicted))
         self.trials.noted(plan.feature or "", plan.thread or "", verdict, settled, plan.created)
 
+    def shadowed(self, plan: Plan, settled: Settled) -> None:
+        """A request of a feature that rests was planned in the shadow, and this it would have come to."""
+        self.trials.shadowed(plan.feature or "", plan.thread or "", settled, plan.created)
+
+    def told(self) -> tuple[Tidied, ...]:
+        """How tidying stands for each feature of which anything is known, for a report."""
+        return tuple(
+            _told(name, account, self.regret.refetched(name)) for name, account in self.trials.accounts().items()
+        )
+
     def recall(self, ledger: Ledger, now: float) -> None:
         """How long threads lived, as far as the ledger tells, where the store knew nothing. Takes a while."""
         threads = ledger.threads(_RECALLED)
@@ -86,3 +102,8 @@ class Accounts:
 
 def _sum(values: Mapping[str, Decimal]) -> int:
     return sum(pico_of(value) or 0 for value in values.values())
+
+
+def _told(feature: str, account: Account, refetched: Refetched) -> Tidied:
+    measured = account.measured._asdict() if account.measured is not None else None
+    return Tidied(feature, *account[:-1], measured=measured, refetched=refetched._asdict())

@@ -52,6 +52,7 @@ def blank_plan(
     attempt = f"{int(now * 1000):012x}{os.urandom(10).hex()}"
     return Plan(
         body=body,
+        original=body,
         attempt=attempt,
         operation=attempt,
         created=now,

@@ -359,6 +359,7 @@ class Plan:
         rental: what is known of the provider's cache objects for it; not for users.
         tidied: what was made smaller, why now, and what is pending; ``None`` in modes that leave contents alone.
         decision: what ``sent`` is to commit of it; not for users.
+        original: the wire JSON as the application gave it; its own object.
     """
 
     body: Json
@@ -390,6 +391,7 @@ class Plan:
     rental: object = field(default=None, repr=False, compare=False)
     tidied: Tidied | None = None
     decision: object = field(default=None, repr=False, compare=False)
+    original: Json = field(default=None, repr=False, compare=False)
 
     def explain(self) -> str:
         """The plan as a person would want it told."""

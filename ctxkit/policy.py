@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from ctxkit.errors import ConfigurationError
 from ctxkit.tidiness import Tidy
@@ -66,6 +66,14 @@ class Policy(BaseModel):
     cache_objects: bool = True
     """Create, prolong and end cache objects of the provider (Gemini's ``CachedContent``, which cost rent) where that pays,
     in mode ``cache`` (see docs/how-to/gemini-caches.md)."""
+
+    recall_key: SecretStr | None = None
+    """32 random bytes in Base64, by which texts that ``tidy.recall = "disk"`` keeps are encrypted; best given as
+    ``CTXKIT_RECALL_KEY`` (see docs/how-to/recall.md)."""
+
+    shadow: bool = True
+    """Say in the report what stronger modes would have saved: settled requests are planned a second time, while the
+    application waits for answers, by a thread of their own (see docs/how-to/report.md). Nothing is sent."""
 
     scope: str | None = None
     """Organisation, workspace or tenant whose provider caches and threads these are."""

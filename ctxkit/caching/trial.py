@@ -244,12 +244,16 @@ class Trials:
         digest: keyed hash of a value: decides which threads are left as they are.
         store: what was judged outlives the process there.
         holdout: share of threads that are.
+
+    Attributes:
+        judges: features that lose rest; what is only imagined is judged by nobody.
     """
 
     def __init__(self, digest: Callable[[Any], bytes], store: Memory, holdout: float = 0.0) -> None:
         self._digest = digest
         self._store = store
         self._holdout = holdout
+        self.judges = True
         self._features: OrderedDict[str, _Feature] = OrderedDict()
         self._notes = 0
         self._fresh_lock()
@@ -258,10 +262,10 @@ class Trials:
 
     def allowed(self, feature: str, thread: str) -> Verdict:
         """What may be done with a thread, beyond what was decided for it earlier; changes nothing."""
-        if self._held_out(thread):
+        if self.held_out(thread):
             return "holdout"
         held = self._features.get(feature)
-        return "resting" if held is not None and held.resting else "edit"
+        return "resting" if self.judges and held is not None and held.resting else "edit"
 
     def may_spend(self, feature: str, pico: int) -> bool:
         """Whether a rewrite that costs so much more at first may be bought: what may be lost by it is limited.
@@ -317,7 +321,8 @@ class Trials:
         with self._lock:
             return json.dumps({feature: held.figures() for feature, held in self._features.items()}).encode()
 
-    def _held_out(self, thread: str) -> bool:
+    def held_out(self, thread: str) -> bool:
+        """A thread is left as it is to compare with: the same answer at any time, in any worker."""
         if self._holdout <= 0:
             return False
         drawn = int.from_bytes(self._digest(("holdout", thread))[:4], "big")

@@ -55,6 +55,13 @@ class Meter:
         self._learned = Learned.load(learned) if learned else Learned()
         self._prices = Prices(overrides=prices)
 
+    def beside(self) -> Meter:
+        """Another one with the same counts and prices, which learns for itself."""
+        other = Meter.__new__(Meter)
+        other._counter, other._prices = self._counter, self._prices  # noqa: SLF001
+        other._learned = Learned()  # noqa: SLF001
+        return other
+
     def warm(self, at: float) -> None:
         """Load the vocabulary and the price list, which the first request would wait for (``at``: unix seconds)."""
         self._counter.warm("openai", "gpt-4o")

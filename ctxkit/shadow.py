@@ -1,0 +1,452 @@
+"""What stronger modes would have saved: the annexe of the hall where requests are planned a second time, in the shadow.
+
+Nothing of it is on a request's path. A settled request waits in a short queue; a thread of its own plans it as each
+stronger mode would, and as it was sent, each against a simulated cache of its own, and settles it with what that cache
+says. So like is compared with like, and no provider is asked. The thread works while the application waits for answers,
+and where that never waits, one request in a while. What it cannot keep up with is left out by whole conversations: a
+share of them is followed from their begin to their end, which the report names.
+
+Figures alone are kept: what the requests of a feature cost in each mode, by day.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ctxkit import dialects
+from ctxkit.caching.forecast import Foreseen
+from ctxkit.caching.layout import Layout
+from ctxkit.caching.simulator import State, commit, look
+from ctxkit.caching.trial import Settled
+from ctxkit.forks import on_fork
+from ctxkit.metering.report.beside import Foregone, Shadow
+from ctxkit.model import Answer, Usage
+from ctxkit.money import pico_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ctxkit.caching.prefixes import Hasher
+    from ctxkit.caching.rules.rule import Rule
+    from ctxkit.caching.simulator.entries import Entry
+    from ctxkit.faults import Faults
+    from ctxkit.kit import Kit
+    from ctxkit.model import Json, Plan, Record, Timing
+    from ctxkit.stores import Store
+
+__all__ = ["MODES", "Nowhere", "Shadows", "read_shadow", "shadows_of"]
+
+MODES = ("observe", "cache", "lossless", "prune")
+"""Each contains the one before."""
+
+_KEY = b"shadow"
+_UNTIDIED = "cache"  # the mode of requests that could be tidied and are not
+_DAY = 86_400
+_DAYS = 60  # that figures are kept of
+_FEATURES = 200  # of a day
+_QUEUE = 64
+_THREADS = 5_000
+_ENTRIES = 20_000
+_SAVED_EVERY = 50
+_DELAY = 0.5  # seconds after which a thread begins: a process that ends by then has nothing to compare
+_LINGER = 5.0  # seconds that it waits for more
+_IDLE = 0.02  # seconds without a request after which the application is waiting for answers
+_PATIENCE = 2.0  # seconds after which one request is planned although it is not
+_REST = 4.0  # times as long as planning took that nothing is done then
+_LEAST = 2**-10
+_SHARES = 2**32
+
+
+class _Job(NamedTuple):
+    """A settled request, with what it takes to plan it again."""
+
+    body: Json
+    plan: Plan
+    record: Record
+    new: bool
+
+
+class Shadows:
+    """Plans settled requests as stronger modes would; one per kit, for all threads.
+
+    Args:
+        make: a kit of a mode, which keeps everything in memory and sends nothing.
+        modes: the one that requests are sent in, and those that are compared with it.
+        hasher: keyed hashes, which choose the share of conversations that is followed.
+        store: figures outlive the process there.
+        faults: told of what goes wrong.
+
+    Attributes:
+        share: of the conversations that is followed.
+        failed: requests whose planning failed.
+        compared: told of a request of a feature that lost what it would have come to, had it been tidied.
+    """
+
+    def __init__(
+        self, make: Callable[[str], Kit], modes: Sequence[str], hasher: Hasher, store: Store, faults: Faults
+    ) -> None:
+        self._make = make
+        self._modes = tuple(modes)
+        self._hasher = hasher
+        self._store = store
+        self._faults = faults
+        self._lines: dict[str, _Line] = {}
+        self._figures: dict[str, dict[str, list[int]]] = {}
+        self._seen: dict[int, int] = {}
+        self._followed: OrderedDict[str, None] = OrderedDict()
+        self._done = 0
+        self.share = 1.0
+        self.failed = 0
+        self.compared: Callable[[Plan, Settled], None] | None = None
+        self._last = 0.0
+        self._renew()
+        on_fork(self, "_renew")
+
+    @property
+    def _own(self) -> str:
+        return self._modes[0]
+
+    def _renew(self) -> None:
+        """A forked child has no such thread, and what waited is its parent's to plan."""
+        self._queue: deque[_Job] = deque()
+        self._some = threading.Event()
+        self._hurry = threading.Event()
+        self._working = threading.RLock()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    # ------------------------------------------------------------------ on the request's path
+
+    def offer(self, plan: Plan, record: Record) -> None:
+        """A request was settled: let it be planned when there is time. Takes a few microseconds."""
+        self._last = time.monotonic()
+        usage = record.usage
+        if record.status != "settled" or usage is None or usage.output is None or record.cost is None:
+            return
+        if dialects.caches(plan.dialect) is None or plan.rental is not None or self._closed:
+            return
+        if len(self._modes) == 1 and not _rests(plan):  # no mode is stronger
+            return
+        with self._lock:
+            day = int(plan.created // _DAY)
+            self._seen[day] = self._seen.get(day, 0) + 1
+            thread = plan.thread or ""
+            if not self._follows(thread):
+                return
+            if len(self._queue) >= _QUEUE:
+                self.share = max(self.share / 2, _LEAST)
+                self._followed.pop(thread, None)
+                return
+            new = thread not in self._followed
+            self._followed[thread] = None
+            self._followed.move_to_end(thread)
+            while len(self._followed) > _THREADS:
+                self._followed.popitem(last=False)
+            self._queue.append(_Job(_copied(plan.original), plan, record, new))
+            self._begin()
+        self._some.set()
+
+    def _follows(self, thread: str) -> bool:
+        if self.share >= 1.0:
+            return True
+        drawn = int.from_bytes(self._hasher.digest(("shadow", thread))[:4], "big")
+        return drawn < self.share * _SHARES
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            try:
+                self._thread = threading.Thread(target=self._work, name="ctxkit-shadow", daemon=True)
+                self._thread.start()
+            except RuntimeError:  # no more threads, or the process ends: nothing is planned in the shadow then
+                self._thread, self._closed = None, True
+
+    # ------------------------------------------------------------------ in its own thread
+
+    def _work(self) -> None:
+        """Plan what comes; end when nothing has come for a while."""
+        self._hurry.wait(_DELAY)
+        while not self._closed and self._more():
+            self._await_idleness()
+            begun = time.monotonic()
+            if self._step():
+                self._hurry.wait(_REST * (time.monotonic() - begun))
+
+    def _more(self) -> bool:
+        """Something waits, perhaps after a while; if not, the next request begins another thread."""
+        while not self._queue and self._some.wait(_LINGER):
+            self._some.clear()
+        with self._lock:
+            if not self._queue:
+                self._thread = None
+            return bool(self._queue)
+
+    def _await_idleness(self) -> None:
+        begun = now = time.monotonic()
+        while not self._closed and now - self._last < _IDLE and now - begun < _PATIENCE:
+            if self._hurry.wait(_IDLE):
+                return
+            now = time.monotonic()
+
+    def _step(self) -> bool:
+        """Plan the next request that waits; ``False``: none does."""
+        with self._working:
+            if self._closed or not self._queue:
+                return False
+            job = self._queue.popleft()
+            try:
+                self._compare(job)
+            except Exception as error:  # noqa: BLE001 - nothing depends on it
+                self.failed += 1
+                self._faults.warn("shadow", type(error).__name__)
+            self._done += 1
+            if self._done % _SAVED_EVERY == 0:
+                self._save()
+            return True
+
+    def _compare(self, job: _Job) -> None:
+        """What a request would have come to in each mode; nothing is told where one of them is unknown."""
+        rests = _rests(job.plan)
+        modes = (_UNTIDIED, *self._modes) if rests else self._modes
+        costs = {mode: self._line(mode).cost(job) for mode in modes}
+        known = {mode: cost for mode, cost in costs.items() if cost is not None}
+        if len(known) < len(modes):
+            return
+        as_sent = known[_UNTIDIED if rests else self._own]
+        if rests and self.compared is not None:
+            self.compared(job.plan, Settled(known[self._own], as_sent - known[self._own]))
+        if len(self._modes) > 1:
+            self._add(job, {**known, self._own: as_sent})
+
+    def _add(self, job: _Job, costs: Mapping[str, int]) -> None:
+        with self._lock:
+            day = self._figures.setdefault(f"{int(job.plan.created // _DAY)} {self._own}", {})
+            name = job.plan.feature or ""
+            if name not in day and len(day) >= _FEATURES:
+                return
+            held = day.setdefault(name, [0] * (2 + len(MODES)))
+            held[0] += job.new
+            held[1] += 1
+            for mode in self._modes:
+                held[2 + MODES.index(mode)] += costs[mode]
+
+    def _line(self, mode: str) -> _Line:
+        if mode not in self._lines:
+            self._lines[mode] = _Line(self._make(mode))
+        return self._lines[mode]
+
+    # ------------------------------------------------------------------ what it came to
+
+    def flush(self) -> None:
+        """Plan everything that waits, now and in this thread, and keep the figures."""
+        self._hurry.set()
+        try:
+            while self._step():
+                pass
+        finally:
+            self._hurry.clear()
+        self._save()
+
+    def close(self) -> None:
+        """Keep the figures and let the thread end; what waits is left out."""
+        self._closed = True
+        self._hurry.set()
+        self._some.set()
+        with self._working:
+            self._queue.clear()
+            self._save()
+            for line in self._lines.values():
+                line.kit.close()
+            self._lines.clear()
+
+    def shadow(self, since: float | None = None) -> Shadow:
+        """What stronger modes would have saved, over whole days (UTC)."""
+        self._save()
+        return read_shadow(self._store, self._own, since)
+
+    def _save(self) -> None:
+        """Add what is new to the figures of all processes."""
+        with self._lock:
+            new, seen = self._figures, self._seen
+            self._figures, self._seen = {}, {}
+        if not new and not seen:
+            return
+        held = _stored(self._store)
+        for day, features in new.items():
+            for name, figures in features.items():
+                one = held.setdefault(day, {}).setdefault(name, [0] * len(figures))
+                held[day][name] = [old + more for old, more in zip(one, figures, strict=True)]
+        for number, count in seen.items():
+            one = held.setdefault(f"{number} {self._own}", {}).setdefault(_SEEN, [0])
+            one[0] += count
+        latest = sorted(held, key=lambda day: int(day.split()[0]))[-_DAYS * len(MODES) :]
+        self._store.put(_KEY, json.dumps({day: held[day] for day in latest}).encode())
+
+
+_SEEN = "\0seen"
+
+
+class _Line:
+    """One mode: a kit, and the cache that would stand if all requests were sent as it plans them."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+
+    def cost(self, job: _Job) -> int | None:
+        """Pico-dollars that a request would have cost; ``None`` where nobody knows."""
+        asked, record = job.plan, job.record
+        plan = self.kit.plan(
+            job.body,
+            dialect=asked.dialect,
+            platform=asked.platform,
+            model=asked.model,
+            stream=asked.stream,
+            feature=asked.feature,
+            thread=asked.thread,
+            scope=asked.scope,
+            region=asked.region,
+            now=asked.created,
+        )
+        usage = self._served(plan, record.timing)
+        if usage is None or record.usage is None:
+            return None
+        usage = Usage(usage.fresh, usage.read, usage.written, record.usage.output, record.usage.reasoning)
+        answer = Answer(usage=usage, model=record.response_model, tier=record.tier)
+        return pico_of(self.kit.settle(plan, answer, timing=record.timing).cost)
+
+    def _served(self, plan: Plan, timing: Timing | None) -> Usage | None:
+        """What the simulated cache reports."""
+        found: Any = plan.layout
+        if callable(found):  # too short to be cached, and not laid out
+            found = found()
+        if isinstance(found, Foreseen):
+            return self._looked_up(found.layout, found.rule, plan.created, timing)
+        return Usage(round(found.total), 0, {}) if isinstance(found, Layout) else None
+
+    def _looked_up(self, layout: Layout, rule: Rule, now: float, timing: Timing | None) -> Usage | None:
+        outcome = look(State(self._entries), layout, rule, now)
+        if outcome.error is not None:
+            return None
+        begins, ends = _moments(timing, now)
+        held = {name: self._entries[name] for name in outcome.stored if name in self._entries}
+        for name, entry in commit(State(held), outcome, rule, begins=begins, ends=ends).entries.items():
+            self._entries[name] = entry
+            self._entries.move_to_end(name)
+        while len(self._entries) > _ENTRIES:
+            self._entries.popitem(last=False)
+        return Usage(outcome.fresh, outcome.read, dict(outcome.written))
+
+
+def _rests(plan: Plan) -> bool:
+    """The request was left as it is because tidying lost on its feature."""
+    return getattr(plan.decision, "verdict", "") == "resting"
+
+
+def _moments(timing: Timing | None, now: float) -> tuple[float, float]:
+    """When an answer began and ended."""
+    if timing is None or timing.sent is None or timing.last is None:
+        return now, now
+    begins = timing.first_chunk if timing.first_chunk is not None else timing.last
+    return now + max(begins - timing.sent, 0.0), now + max(timing.last - timing.sent, 0.0)
+
+
+def _copied(body: Json) -> Json:
+    """The body as it is now: applications append to the list of messages that they have sent."""
+    if not isinstance(body, dict):
+        return body
+    return {name: list(value) if isinstance(value, list) else value for name, value in body.items()}
+
+
+def _stored(store: Store) -> dict[str, dict[str, list[int]]]:
+    """Figures as they were kept; what cannot be read is forgotten."""
+    fresh = getattr(store, "fresh", store.get)
+    try:
+        found = json.loads(fresh(_KEY) or b"{}")
+        return {
+            str(day): {
+                str(name): list(map(int, figures)) for name, figures in features.items() if _whole(name, figures)
+            }
+            for day, features in found.items()
+            if int(day.split()[0]) >= 0
+        }
+    except (ValueError, TypeError, AttributeError, IndexError):
+        return {}
+
+
+def _whole(name: str, figures: Sequence[int]) -> bool:
+    return len(figures) == (1 if name == _SEEN else 2 + len(MODES))
+
+
+def read_shadow(store: Store, mode: str, since: float | None = None) -> Shadow:
+    """What the store knows of requests that were sent in a mode, since the day (UTC) of that moment."""
+    first = 0 if since is None else int(since // _DAY)
+    days = [
+        features
+        for day, features in _stored(store).items()
+        if int(day.split()[0]) >= first and day.endswith(f" {mode}")
+    ]
+    sums: dict[str, list[int]] = {}
+    for name, figures in _each(days):
+        sums[name] = [old + more for old, more in zip(sums.get(name, [0] * len(figures)), figures, strict=True)]
+    seen = sums.pop(_SEEN, [0])[0]
+    features = sorted((_foregone(name, mode, figures) for name, figures in sums.items()), key=lambda one: -one.as_sent)
+    return Shadow(mode, seen, sum(one.requests for one in features), tuple(features))
+
+
+def _each(days: Iterable[Mapping[str, list[int]]]) -> Iterable[tuple[str, list[int]]]:
+    for day in days:
+        yield from day.items()
+
+
+def _foregone(name: str, mode: str, figures: Sequence[int]) -> Foregone:
+    threads, requests, *costs = figures
+    by_mode = dict(zip(MODES, costs, strict=True))
+    stronger = MODES[MODES.index(mode) + 1 :]
+    return Foregone(name, threads, requests, by_mode[mode], {one: by_mode[one] for one in stronger})
+
+
+class Nowhere:
+    """A ledger that keeps nothing: what is only imagined must not be counted as paid."""
+
+    sync = "normal"
+
+    def append(self, entry: object) -> None:
+        """Forget it."""
+
+    def flush(self) -> None:
+        """There is nothing."""
+
+    def close(self) -> None:
+        """There is nothing."""
+
+
+def shadows_of(kit: Kit) -> Shadows:
+    """The shadow planning of a kit: its own mode against all that are stronger.
+
+    Kits of the shadow share its hashes and what was counted, so that a text is counted once; what they learn is theirs.
+    """
+    from ctxkit.kit import Kit as Another
+
+    def make(mode: str) -> Kit:
+        tidy = kit.policy.tidy.model_copy(update={"holdout": 0.0, "recall": "off"})
+        policy = kit.policy.model_copy(update={"mode": mode, "tidy": tidy, "shadow": False, "cache_objects": False})
+        other = Another(policy, clock=kit.clock, timer=kit.timer, strict=True)
+        vars(other).update(
+            _hasher=kit._hasher,  # noqa: SLF001 - a part of the hall
+            _meter=kit._meter.beside(),  # noqa: SLF001
+            ledger=Nowhere(),
+        )
+        if policy.tidies:
+            other._tidying.accounts.trials.judges = False  # noqa: SLF001
+        return other
+
+    own = MODES.index(kit.policy.mode)
+    shadows = Shadows(make, MODES[own:], kit._hasher, kit.store, kit.faults)  # noqa: SLF001
+    if kit.policy.tidies:
+        shadows.compared = kit._tidying.accounts.shadowed  # noqa: SLF001
+    return shadows
