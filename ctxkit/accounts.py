@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Plan, Record
     from ctxkit.stores import Store
 
-__all__ = ["DEFERRED", "Accounts"]
+__all__ = ["DEFERRED", "Accounts", "told"]
 
 DEFERRED = frozenset({"stale", "spent", "episodes", "fit"})
 """Passes that change what was sent before."""
@@ -84,9 +84,7 @@ class Accounts:
 
     def told(self) -> tuple[Tidied, ...]:
         """How tidying stands for each feature of which anything is known, for a report."""
-        return tuple(
-            _told(name, account, self.regret.refetched(name)) for name, account in self.trials.accounts().items()
-        )
+        return _all_told(self.trials, self.regret)
 
     def recall(self, ledger: Ledger, now: float) -> None:
         """How long threads lived, as far as the ledger tells, where the store knew nothing. Takes a while."""
@@ -102,6 +100,20 @@ class Accounts:
 
 def _sum(values: Mapping[str, Decimal]) -> int:
     return sum(pico_of(value) or 0 for value in values.values())
+
+
+def told(store: Store) -> tuple[Tidied, ...]:
+    """How tidying stands as the store has it, for those who only read."""
+    return _all_told(Trials(_unkeyed, store), Regret(_unkeyed, store))
+
+
+def _unkeyed(value: object) -> bytes:
+    """Nothing is counted there."""
+    raise NotImplementedError(value)
+
+
+def _all_told(trials: Trials, regret: Regret) -> tuple[Tidied, ...]:
+    return tuple(_told(name, account, regret.refetched(name)) for name, account in trials.accounts().items())
 
 
 def _told(feature: str, account: Account, refetched: Refetched) -> Tidied:

@@ -205,7 +205,7 @@ class Shadows:
                 self._faults.warn("shadow", type(error).__name__)
             self._done += 1
             if self._done % _SAVED_EVERY == 0:
-                self._save()
+                self.save()
             return True
 
     def _compare(self, job: _Job) -> None:
@@ -249,7 +249,7 @@ class Shadows:
                 pass
         finally:
             self._hurry.clear()
-        self._save()
+        self.save()
 
     def close(self) -> None:
         """Keep the figures and let the thread end; what waits is left out."""
@@ -258,17 +258,17 @@ class Shadows:
         self._some.set()
         with self._working:
             self._queue.clear()
-            self._save()
+            self.save()
             for line in self._lines.values():
                 line.kit.close()
             self._lines.clear()
 
     def shadow(self, since: float | None = None) -> Shadow:
         """What stronger modes would have saved, over whole days (UTC)."""
-        self._save()
+        self.save()
         return read_shadow(self._store, self._own, since)
 
-    def _save(self) -> None:
+    def save(self) -> None:
         """Add what is new to the figures of all processes."""
         with self._lock:
             new, seen = self._figures, self._seen

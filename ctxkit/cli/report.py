@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ctxkit.caching.advice import Advice
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import Report
+    from ctxkit.policy import Policy
 
 __all__ = ["add_parser", "complaint", "run"]
 
@@ -79,9 +81,27 @@ def run(args: argparse.Namespace) -> int:
             currency=policy.currency,
             rate=policy.usd_rate,
         )
+        found = _with_beside(found, policy, ledger.path.parent / "store")
         advice = Kit(policy, ledger=ledger).advice(args.since) if args.advice else ()
     _show(found, advice, args)
     return 0
+
+
+def _with_beside(found: Report, policy: Policy, folder: Path) -> Report:
+    """The report with what the store beside the ledger knows: what stronger modes would have saved, how tidying stands."""
+    from dataclasses import replace
+
+    from ctxkit.accounts import told
+    from ctxkit.shadow import read_shadow
+    from ctxkit.stores import open_store
+
+    if not folder.is_dir():
+        return found
+    store = open_store(folder)
+    try:
+        return replace(found, shadow=read_shadow(store, policy.mode, found.since), tidied=told(store))
+    finally:
+        store.close()
 
 
 def complaint(ledger: Ledger) -> str | None:

@@ -79,7 +79,7 @@ def test_a_home_in_use_is_well(home):
     used(home)
     (ledger,) = checks("ledger")
     assert (ledger.state, ledger.name) == ("ok", str(home / "ledger.db"))
-    assert "schema 2" in ledger.found
+    assert "schema 3" in ledger.found
     assert [check.state for check in checks("home")] == ["ok"]
     assert [check.state for check in checks("store")] == ["ok"]
     assert problems() == []

@@ -258,6 +258,8 @@ def test_json_has_the_documented_names(kept):
             "coverage",
             "under_way",
             "quality",
+            "shadow",
+            "tidied",
             "definitions",
         )
     }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
     from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.report.beside import Shadow, Tidied
     from ctxkit.metering.report.period import Moment
 
 __all__ = ["DIMENSIONS", "LATENCIES", "QUANTILES", "Report", "Row", "report"]
@@ -276,6 +277,8 @@ class Report:
         attributed: share of the requests that belong to a feature.
         metered: share of the attempts that were understood.
         quality: what is to be known of the data, as sentences.
+        shadow: what stronger modes would have saved, over whole days; ``None`` where that is not looked at.
+        tidied: how tidying stands for each feature, of all time.
     """
 
     by: tuple[str, ...]
@@ -289,6 +292,8 @@ class Report:
     attributed: float | None
     metered: float | None
     quality: tuple[str, ...]
+    shadow: Shadow | None = None
+    tidied: tuple[Tidied, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report for ``json.dumps``: see docs/how-to/report.md for the names."""
@@ -304,6 +309,8 @@ class Report:
             "coverage": {"attributed": _rounded(self.attributed), "metered": _rounded(self.metered)},
             "under_way": self.under_way,
             "quality": list(self.quality),
+            "shadow": self.shadow.to_dict() if self.shadow is not None else None,
+            "tidied": [one.to_dict() for one in self.tidied],
             "definitions": DEFINITIONS,
         }
 

@@ -265,7 +265,14 @@ def _notes(report: Report) -> list[str]:
             f"{report.metered:.1%} of attempts are metered."
         )
     notes += [f"Note: {_visible(line)}." for line in report.quality]
+    if report.shadow is not None:
+        notes += report.shadow.lines(_feature)
+    notes += [f"Tidying: {one.line(_feature)}." for one in report.tidied]
     return notes
+
+
+def _feature(name: str) -> str:
+    return _visible(name) or _NAMELESS["feature"]
 
 
 _LEGEND: Final = (

@@ -1,0 +1,68 @@
+"""What a kit has learned and written down: keeping it, letting go of it, and telling it. A part of the hall."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ctxkit.faults import advice_for
+
+if TYPE_CHECKING:
+    from ctxkit.kit import Kit
+    from ctxkit.metering.report import Report
+
+__all__ = ["LEARNED_KEY", "close", "flush", "keep_learned", "reported"]
+
+LEARNED_KEY = b"learned"
+
+
+def _opened(kit: Kit, name: str) -> Any:
+    """A room of the kit, if it was ever opened."""
+    return vars(kit).get(name)
+
+
+def keep_learned(kit: Kit) -> None:
+    """Note in the store what was learned."""
+    if (meter := _opened(kit, "_meter")) is not None:
+        kit.store.put(LEARNED_KEY, meter.dump())
+    if (tidying := _opened(kit, "_tidying")) is not None:
+        tidying.accounts.save()
+    if (shadow := _opened(kit, "shadow")) is not None:
+        shadow.save()
+
+
+def flush(kit: Kit) -> None:
+    """Write down everything that waits.
+
+    Raises:
+        StoreError: the ledger cannot be written; what waits goes on waiting.
+    """
+    keep_learned(kit)
+    if (renting := _opened(kit, "_renting")) is not None:
+        renting.tending.flush()
+    if (recall := _opened(kit, "_recall")) is not None:
+        recall.flush()
+    kit.store.flush()
+    kit.ledger.flush()
+
+
+def close(kit: Kit, *, kept: bool) -> None:
+    """Write what waits and let go; ``kept``: somebody may read the ledger later."""
+    rooms = (_opened(kit, "shadow"), _opened(kit, "_recall"), getattr(_opened(kit, "_renting"), "tending", None))
+    write = (lambda: flush(kit)) if kept else (lambda: keep_learned(kit))
+    steps = [room.close for room in rooms if room is not None]
+    for step in (*steps, write, kit.ledger.close, kit.store.close):
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - who closes has nothing left to do about it
+            kit.faults.note("close", error, advice_for(error))
+
+
+def reported(kit: Kit, by: tuple[str, ...], since: str | None, options: dict[str, Any]) -> Report:
+    """The ledger's report, with what stands beside it."""
+    from ctxkit.metering.report import report
+
+    money = {"currency": kit.policy.currency, "rate": kit.policy.usd_rate}
+    found = report(kit.ledger, by=by, since=since, now=kit.clock(), **{**money, **options})
+    tidied = kit._tidying.accounts.told() if kit.policy.tidies else ()  # noqa: SLF001
+    return replace(found, tidied=tidied, shadow=kit.shadow.shadow(found.since) if kit.policy.shadow else None)
