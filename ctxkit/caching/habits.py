@@ -32,7 +32,7 @@ V = TypeVar("V")
 
 _KNOWN_LIVES = ((300.0, 0.98), (3600.0, 0.995))  # share of gaps within, as long as nothing was seen
 _PRIOR = 2  # requests that what is assumed weighs as much as
-_GOES_ON, _SINGLE = 0.9, 0.05  # assumed of a conversation with tools or answers, and of a lone question
+_GOES_ON, _SINGLE = 0.9, 0.3  # assumed of a conversation with tools or answers, and of a lone question
 _SHARED = 0.5  # assumed of an opening that is long enough to be cached: that another conversation opens with it
 _PATIENCE = 60.0  # seconds after which a request that nobody followed up counts as the last one, until somebody does
 _SAMPLES = 64

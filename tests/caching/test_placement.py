@@ -142,8 +142,11 @@ def test_below_the_minimum_nothing_is_marked_and_it_is_said_why():
     assert placement.note == "nothing marked: about 400 tokens of 512 that are cached at least"
 
 
+ALONE = Outlook(goes_on=0.05, more=0.05)
+
+
 def test_what_nobody_goes_on_with_is_not_marked():
-    _, placement = placed(ANTHROPIC, LONG, Outlook(opening=1))
+    _, placement = placed(ANTHROPIC, LONG, ALONE._replace(opening=1))
     assert placement.points == ()
     assert "5% are continued" in placement.note
 
@@ -213,7 +216,7 @@ def test_where_nothing_is_known_of_entries_free_slots_look_further_back():
 
 def test_openai_is_asked_to_write_nothing_where_nobody_reads_it():
     messages = [developer("s", 600), user("q", 3000)]
-    _, placement = placed(OPENAI, messages, Outlook(opening=0, told=20))
+    _, placement = placed(OPENAI, messages, ALONE._replace(opening=0, told=20))
     assert (placement.mode, placement.points) == ("explicit", ())
     _, placement = placed(OPENAI, messages, Outlook(opening=0))
     assert placement.mode is None, "not before it is known"
