@@ -8,7 +8,7 @@ later one. What does not pay waits, and is said to.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ctxkit.caching.rewriting import Alternative, Choice, Cut, best_cuts, choose, input_cost, steady_rate
 from ctxkit.editable import Fold, Pending, Tidied, tallied
@@ -18,7 +18,7 @@ from ctxkit.money import usd_of
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ctxkit.editable import Action, Candidate, Place, Rewrite
     from ctxkit.hygiene.editing import Sayings
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "Way", "best_way", "told"]
 
-_CLIFF = 1.3  # how far above a price step a prompt may be for it to be worth a try to get under it
+_CLIFF = 1.5  # how far above a price step a prompt may be for it to be worth a try to get under it
 _MARGIN = 0.02  # share of a limit that is left free, for what the estimate is off
+_ROOM = 0.15  # share of a limit that is made free when something has to go, so that not each request is a rewrite
+
+
+Fitting: TypeAlias = "Callable[[Callable[[Action], float], float], Iterable[Candidate]]"
 
 
 class Case(NamedTuple):
@@ -44,6 +48,9 @@ class Case(NamedTuple):
         remaining: requests that the thread will still have, at the lower quartile.
         affordable: a rewrite that costs so much first may be bought.
         candidates: what could go, nothing of it protected.
+        limit: most tokens that a prompt may have, where there is a limit.
+        cliffs: lengths above which every token of a prompt costs more.
+        fitting: what has to go to take out so many tokens, given what each action takes out; nothing of it protected.
     """
 
     request: Request
@@ -54,7 +61,10 @@ class Case(NamedTuple):
     rates: Callable[[Plan], Mapping[str, int] | None]
     remaining: float
     affordable: Callable[[float], bool]
-    candidates: Sequence[Candidate]
+    candidates: Sequence[Candidate] = ()
+    limit: int | None = None
+    cliffs: Sequence[int] = ()
+    fitting: Fitting | None = None
 
     def way(self, news: Sequence[Candidate] = ()) -> Way:
         """The request without these, planned to the end."""
@@ -89,25 +99,61 @@ class Way(NamedTuple):
 
 
 def best_way(case: Case, keep: Way) -> Way:
-    """``keep``, or the way that takes something out, where that pays."""
-    rates, cost = case.rates(keep.plan), input_cost(keep.plan.forecast, case.rates(keep.plan))
-    candidates = _new(case)
-    if not candidates or rates is None or cost is None or keep.plan.forecast is None:
+    """``keep``, or the way that takes something out, where that pays or has to be."""
+    forced = _forced(case, keep)
+    if forced is not None:
+        return forced
+    rates, forecast = case.rates(keep.plan), keep.plan.forecast
+    cost, candidates = input_cost(forecast, rates), _new(case)
+    if rates is None or cost is None or forecast is None:
         return keep._replace(waiting=tuple(candidates))
-    steady = steady_rate(keep.plan.forecast, rates)
-    groups = _groups(case, keep, candidates, rates, steady)
+    groups = _groups(case, keep, candidates, rates, steady_rate(forecast, rates)) if candidates else []
+    return _chosen(case, keep, cost, [*groups, *_under_cliffs(case, keep)], candidates)
+
+
+def _chosen(
+    case: Case, keep: Way, cost: float, groups: Sequence[Sequence[Candidate]], candidates: Sequence[Candidate]
+) -> Way:
+    """Each group planned to the end and priced; the best one, if one may be bought."""
     ways = [case.way(group) for group in groups]
     priced = [(way, input_cost(way.plan.forecast, case.rates(way.plan))) for way in ways]
     known = [(way, now) for way, now in priced if now is not None]
     choice = choose(
         Alternative(cost, _later(case, keep.plan)),
-        [Alternative(now, _later(case, way.plan), _carried(case, way.news, steady)) for way, now in known],
+        [Alternative(now, _later(case, way.plan), _carried(case, way)) for way, now in known],
         remaining=case.remaining,
         affordable=case.affordable,
     )
     taken = known[choice.index][0] if choice.index >= 0 else keep
     going = {one.action for one in taken.news}
     return taken._replace(choice=choice, waiting=tuple(one for one in candidates if one.action not in going))
+
+
+def _forced(case: Case, keep: Way) -> Way | None:
+    """The way that fits the limit, where ``keep`` does not."""
+    tokens = _tokens(keep.plan)
+    if case.limit is None or case.fitting is None or tokens <= case.limit * (1 - _MARGIN):
+        return None
+    group = _fit(case, keep, tokens - case.limit * (1 - _ROOM))
+    if not group:
+        return None
+    why = f"{tokens:,.0f} tokens do not fit {case.limit:,}"
+    return case.way(group)._replace(choice=Choice(0, why=why))
+
+
+def _under_cliffs(case: Case, keep: Way) -> Iterator[Sequence[Candidate]]:
+    """What would have to go to get under a price step that is near."""
+    tokens = _tokens(keep.plan)
+    for cliff in case.cliffs:
+        if cliff < tokens <= cliff * _CLIFF and (group := _fit(case, keep, tokens - cliff * (1 - _ROOM / 2))):
+            yield group
+
+
+def _fit(case: Case, keep: Way, over: float) -> list[Candidate]:
+    if case.fitting is None:
+        return []
+    before = case.request.removed(keep.said)
+    return list(case.fitting(lambda action: _removed(case, action, before), over))
 
 
 def _new(case: Case) -> list[Candidate]:
@@ -148,19 +194,28 @@ def _running(removed: Mapping[int, float], count: int) -> list[float]:
 
 def _saved(case: Case, candidate: Candidate, before: Mapping[int, float]) -> float:
     """Tokens that a candidate takes out of what is sent as it is, about."""
-    rewrites, drops = case.render(candidate.action)
+    return _removed(case, candidate.action, before)
+
+
+def _removed(case: Case, action: Action, before: Mapping[int, float]) -> float:
+    rewrites, drops = case.render(action)
     removed = case.request.removed(Said({one.place: one for one in rewrites}, dict.fromkeys(drops, "")))
     return sum(max(tokens - before.get(index, 0.0), 0.0) for index, tokens in removed.items())
 
 
-def _carried(case: Case, news: Sequence[Candidate], steady: float) -> float:
+def _carried(case: Case, way: Way) -> float:
     """What reading these has cost since they could have gone."""
-    steps = case.request.history.steps
-    spent = 0.0
-    for one in news:
-        since = sum(step >= one.since for step in steps)
-        spent += since * _saved(case, one, {})
-    return spent * steady
+    rates, forecast = case.rates(way.plan), way.plan.forecast
+    if rates is None or forecast is None:
+        return 0.0
+    steps, spent = case.request.history.steps, 0.0
+    for one in way.news:
+        spent += sum(step >= one.since for step in steps) * _saved(case, one, {})
+    return spent * steady_rate(forecast, rates)
+
+
+def _tokens(plan: Plan) -> float:
+    return plan.estimate.input_tokens if plan.estimate is not None else 0.0
 
 
 def told(case: Case, way: Way) -> Plan:

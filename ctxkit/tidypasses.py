@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from ctxkit.hygiene.arrival import Arrivals
 from ctxkit.hygiene.compact import Compact
 from ctxkit.hygiene.episodes import Episodes
+from ctxkit.hygiene.fit import fit
 from ctxkit.hygiene.guards import Guards
 from ctxkit.hygiene.spent import Spent
+from ctxkit.hygiene.stale import Stale
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ctxkit.editable import Candidate, Place, Rewrite
+    from ctxkit.editable import Action, Candidate, Place, Rewrite
     from ctxkit.faults import Faults
     from ctxkit.hygiene.history import History
     from ctxkit.hygiene.passes import ArrivalPass, DeferredPass
@@ -50,6 +52,12 @@ class Passes:
                 self._complain(getattr(one, "__name__", type(one).__name__), error)
         return found
 
+    def fitting(
+        self, history: History, before: Sequence[Candidate], tokens_of: Callable[[Action], float], over: float
+    ) -> Iterable[Candidate]:
+        """What has to go to take out so many tokens."""
+        return fit(history, tokens_of, over, allowed=self._guards.allowed, before=before)
+
     def _complain(self, name: str, error: Exception) -> None:
         self._faults.note(f"pass {name}", error, _GOES_ON)
 
@@ -65,6 +73,8 @@ def _deferred(tidy: Tidy) -> list[DeferredPass]:
     found: list[DeferredPass] = []
     if tidy.spent:
         found.append(Spent(after=tidy.spent_after))
+    if tidy.stale:
+        found.append(Stale(tidy.touch, settle=tidy.keep_last))
     if tidy.episodes:
         found.append(Episodes(after=tidy.keep_last))
     return found
