@@ -42,7 +42,8 @@ class Compact:
         """The piece without what only fills it."""
         if len(text) < _LEAST:
             return None
-        made, reasons = text, []
+        made = text
+        reasons: list[str] = []
         if piece.kind == "result" and not reads_file(before.call(piece)):
             made, reasons = self._data(piece, text)
         if made == text and not piece.structured:
