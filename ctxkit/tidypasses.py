@@ -9,6 +9,7 @@ from ctxkit.hygiene.compact import Compact
 from ctxkit.hygiene.episodes import Episodes
 from ctxkit.hygiene.fit import fit
 from ctxkit.hygiene.guards import Guards
+from ctxkit.hygiene.repeats import Repeats
 from ctxkit.hygiene.spent import Spent
 from ctxkit.hygiene.stale import Stale
 
@@ -66,6 +67,8 @@ def _arrival(tidy: Tidy, *, prunes: bool) -> list[ArrivalPass]:
     found: list[ArrivalPass] = []
     if tidy.compact:
         found.append(Compact(tables=tidy.tables))
+    if tidy.repeats:
+        found.append(Repeats(within=tidy.repeats_within))
     return found
 
 
