@@ -56,7 +56,7 @@ _DELAY = 0.5  # seconds after which a thread begins: a process that ends by then
 _LINGER = 5.0  # seconds that it waits for more
 _IDLE = 0.02  # seconds without a request after which the application is waiting for answers
 _PATIENCE = 2.0  # seconds after which one request is planned although it is not
-_REST = 4.0  # times as long as planning took that nothing is done then
+_REST = 9.0  # times as long as planning took that nothing is done then
 _LEAST = 2**-10
 _SHARES = 2**32
 
