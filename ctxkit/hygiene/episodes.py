@@ -8,7 +8,7 @@ has named anything of it since, and what is talked about now is about something 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,7 +51,7 @@ class Episodes:
         relevant: share of what is talked about now that may stand in an episode at most.
     """
 
-    def __init__(self, after: int = 4, relevant: float = 0.35) -> None:
+    def __init__(self, after: int = 4, relevant: float = 0.5) -> None:
         self._after = after
         self._relevant = relevant
 
@@ -63,7 +63,7 @@ class Episodes:
         finished = [one for one in _episodes(history, turns) if self._finished(history, one)]
         if not finished:
             return
-        scores = relevance([_words(history, one.start, one.end) for one in finished], _now(history, turns))
+        scores = relevance([_words(history, one.start, one.end) for one in finished], *_now(history, turns))
         over = [(one, score) for one, score in zip(finished, scores, strict=True) if score < self._relevant]
         yield from (self._candidate(history, group) for group in _grouped(history, over))
 
@@ -173,11 +173,15 @@ def _words(history: History, start: int, end: int) -> tuple[str, ...]:
     return tuple(piece.text for index in range(start, end) for piece in history.by_message.get(index, ()))
 
 
-def _now(history: History, turns: Sequence[int]) -> str:
-    """What is talked about now: what was said in the last turns, results left out."""
-    start = turns[max(len(turns) - _RECENT, 0)]
-    said = [piece.text[:_ABOUT] for piece in history.pieces if piece.message >= start and piece.kind == "text"]
-    return "\n".join(said[-4 * _RECENT :])
+def _now(history: History, turns: Sequence[int]) -> tuple[str, ...]:
+    """What is talked about now: what was said in the last turns, results left out; and in each of the last two."""
+    said: list[list[str]] = [[] for _ in turns[-_RECENT:]]
+    starts = turns[-_RECENT:]
+    for piece in history.pieces[bisect_left(history.pieces, starts[0], key=lambda piece: piece.message) :]:
+        if piece.kind == "text":
+            said[bisect_right(starts, piece.message) - 1].append(piece.text[:_ABOUT])
+    each = ["\n".join(texts[-_RECENT:]) for texts in said]
+    return ("\n".join(each), *each[-2:])
 
 
 def _grouped(

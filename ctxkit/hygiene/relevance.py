@@ -22,6 +22,8 @@ __all__ = ["relevance", "terms"]
 _END = 10_000  # characters read at either end of a text
 _MOST = 600  # different terms taken from one text
 _BLOCK = 32  # texts indexed together: a full block never changes, so it is indexed once
+_K1 = 1.2  # of BM25: a term that comes once in a text of usual length scores 1 / (1 + k1) of its rarity
+_NOISE = 4.0  # rarity that a query is short of always, so that a "yes, please" does not belong to each earlier one
 _WORD = re.compile(r"\w+")
 # Scripts that put no blanks between words: Thai, Lao, Burmese, Khmer, kana, Han.
 _UNSPACED = re.compile(
@@ -51,12 +53,16 @@ def _split(word: str) -> Sequence[str]:
     return [*pairs, *(rest for rest in _UNSPACED.split(word) if len(rest) > 1)]
 
 
-def relevance(texts: Sequence[tuple[str, ...]], query: str) -> list[float]:
-    """For each text, given in parts: the share of the query that it answers, from 0 to 1 and rarely above; rare terms count more."""
-    wanted = terms(query)
+def relevance(texts: Sequence[tuple[str, ...]], *queries: str) -> list[float]:
+    """For each text, given in parts: how much of a query it holds, from 0 to about 1, of the query of which it holds most.
+
+    Of each query counts what stands in any of the texts; rare terms count more. A query of a few common words is like
+    nothing.
+    """
     found: list[float] = []
     for at in range(0, len(texts), _BLOCK):
-        found += _index(tuple(texts[at : at + _BLOCK])).scores(wanted)
+        index = _index(tuple(texts[at : at + _BLOCK]))
+        found += map(max, zip(*(index.scores(terms(query)) for query in queries), strict=True))
     return found
 
 
@@ -69,8 +75,8 @@ class _Index(NamedTuple):
         known = [term for term in wanted if term in self.holders]
         if not known or self.retriever is None:
             return [0.0] * self.texts
-        whole = sum(_rarity(self.holders[term], self.texts) for term in wanted)
-        return [float(score) / whole for score in self.retriever.get_scores(known)]
+        whole = _NOISE + sum(_rarity(self.holders[term], self.texts) for term in known)
+        return [float(score) * (1 + _K1) / whole for score in self.retriever.get_scores(known)]
 
 
 def _rarity(holders: int, count: int) -> float:
@@ -85,6 +91,6 @@ def _index(texts: tuple[tuple[str, ...], ...]) -> _Index:
         return _Index(None, Counter(), len(texts))
     import bm25s
 
-    retriever = bm25s.BM25(method="lucene", k1=1.2, b=0.5)
+    retriever = bm25s.BM25(method="lucene", k1=_K1, b=0.5)
     retriever.index(held, show_progress=False)
     return _Index(retriever, Counter(chain.from_iterable(held)), len(texts))
