@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from ctxkit.policy import Policy
+    from ctxkit.recall import recall_tool
 
 __all__ = [
     "Answer",
@@ -68,6 +69,7 @@ __all__ = [
     "__version__",
     "default_kit",
     "feature",
+    "recall_tool",
     "wrap",
 ]
 
@@ -80,6 +82,7 @@ _HOMES = {
     "Ledger": "metering.ledger",
     "Report": "metering.report",
     "Policy": "policy",
+    "recall_tool": "recall",
     **dict.fromkeys(
         (
             "Answer",

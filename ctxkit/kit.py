@@ -23,7 +23,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ctxkit import dialects
+from ctxkit import dialects, keeping
 from ctxkit.answers import Response, answer_of
 from ctxkit.aside import aside
 from ctxkit.attempts import Attempts, blank_plan
@@ -52,8 +52,11 @@ if TYPE_CHECKING:
     from ctxkit.model import Json, Plan, Record, Timing
     from ctxkit.planning import Look, Planning
     from ctxkit.policy import Policy
+    from ctxkit.recall import Recall
     from ctxkit.renting import Renting
+    from ctxkit.shadow import Shadows
     from ctxkit.stores import Store
+    from ctxkit.stores.texts import TextStore
     from ctxkit.tidying import Tidying
     from ctxkit.upkeep import Upkeep
     from ctxkit.warming import Warming
@@ -62,7 +65,6 @@ __all__ = ["Kit"]
 
 C = TypeVar("C")
 
-_LEARNED_KEY = b"learned"
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
 
@@ -106,11 +108,15 @@ class Kit:
         self.timer = timer
         self.faults = Faults(strict=strict)
         self.store = GuardedStore(open_store(store), self.faults.note)
+        self._texts: TextStore | None = None
+        if self.policy.tidy.recall == "disk":
+            from ctxkit.recall import texts_of
+
+            self._texts = texts_of(self.policy, store)
         self.listeners: list[Callable[[Record], None]] = []
         self._ledger_option = ledger
         self._attempts = Attempts()
         self._settled = 0
-        self._warmed = False
         self._warming: Warming | None = None
         self._renew()
         on_fork(self, "_renew", before="_warmed_up")
@@ -145,7 +151,7 @@ class Kit:
     def _meter(self) -> Meter:
         from ctxkit.metering.meter import Meter
 
-        stored = self.store.get(_LEARNED_KEY)
+        stored = self.store.get(keeping.LEARNED_KEY)
         return Meter(stored, memory=self.policy.count_memory, prices=self.policy.prices)
 
     @lazily
@@ -166,10 +172,16 @@ class Kit:
     def _tidying(self) -> Tidying:
         from ctxkit.tidying import Tidying
 
-        tidying = Tidying(self.policy, self.store, self._hasher, self._meter, self.faults)
+        tidying = Tidying(self.policy, self.store, self._hasher, self._meter, self._recall, self.faults)
         if self._ledger_option is not None:
             tidying.recall(lambda: self.ledger, self.clock())
         return tidying
+
+    @lazily
+    def _recall(self) -> Recall:
+        from ctxkit.recall import Recall
+
+        return Recall(self.policy, self._hasher, self.clock, self.faults, self._texts)
 
     @lazily
     def _renting(self) -> Renting:
@@ -185,6 +197,13 @@ class Kit:
         from ctxkit.cache_objects import CacheObjects
 
         return CacheObjects(self, self._renting)
+
+    @lazily
+    def shadow(self) -> Shadows:
+        """What stronger modes would have saved: ``kit.shadow.shadow()``; ``flush()`` plans what waits."""
+        from ctxkit.shadow import shadows_of
+
+        return shadows_of(self)
 
     # ------------------------------------------------------------------ plan
 
@@ -412,7 +431,10 @@ class Kit:
         record = self._upkeep.settled(plan, record, answer.diagnosis if answer else None)
         if plan.decision is not None:
             record = self._tidying.settled(plan, record)
-        return self._keep(plan, self._renting.settled(plan, record) if plan.rental is not None else record)
+        record = self._keep(plan, self._renting.settled(plan, record) if plan.rental is not None else record)
+        if self.policy.shadow:
+            self.shadow.offer(plan, record)
+        return record
 
     async def asettle(
         self,
@@ -458,7 +480,7 @@ class Kit:
         if self._meter.learn(plan, record):
             self._settled += 1
             if self._settled % _LEARNED_EVERY == 0:
-                self._keep_learned()
+                keeping.keep_learned(self)
 
     def unmetered(self, platform: str, endpoint: str) -> None:
         """Count a model call that passed and nobody can meter."""
@@ -512,18 +534,31 @@ class Kit:
         """Load vocabulary and prices in a thread, so that the first request does not wait for them."""
         from ctxkit.warming import Warming
 
-        if not self._warmed:
-            self._warmed = True
+        if self._warming is None:
             self._warming = Warming(lambda: self._meter.warm(self.clock()), self.faults)
+
+    # ------------------------------------------------------------------ what was removed
+
+    def recall(self, ref: str, *, thread: str) -> str:
+        """The text that an edit removed from a conversation.
+
+        Args:
+            ref: its reference: a stub says it where the request offers ``ctxkit.recall_tool``, and ``plan.tidied.refs``
+                has all of them.
+            thread: id of the conversation, ``plan.thread``; no other one can read it.
+
+        Raises:
+            StoreError: the thread has no such text, or none any more (``tidy.recall_ttl``); whatever a model may have
+                made up as a reference ends here, too.
+            ConfigurationError: the policy keeps none.
+        """
+        return self._recall.recall(ref, thread)
 
     # ------------------------------------------------------------------ what was metered
 
     def report(self, by: tuple[str, ...] = ("feature",), since: str | None = None, **options: Any) -> Report:
         """The ledger by feature, model, platform, day, ...; prints itself, ``.to_dict()``, ``.to_csv()``."""
-        from ctxkit.metering.report import report
-
-        money = {"currency": self.policy.currency, "rate": self.policy.usd_rate}
-        return report(self.ledger, by=by, since=since, now=self.clock(), **{**money, **options})
+        return keeping.reported(self, by, since, options)
 
     def advice(self, since: str | None = "7d") -> tuple[Advice, ...]:
         """What pings, another time to live, waiting or prewarming would have saved or cost since then, in hindsight.
@@ -557,24 +592,8 @@ class Kit:
         Raises:
             StoreError: the ledger cannot be written; what waits goes on waiting.
         """
-        self._keep_learned()
-        if "_renting" in self.__dict__:
-            self._renting.tending.flush()
-        self.store.flush()
-        self.ledger.flush()
+        keeping.flush(self)
 
     def close(self) -> None:
         """Write what waits and let go of files and threads. A fault is told, as all faults are, and not raised."""
-        write = self._keep_learned if self._ledger_option is None else self.flush  # nobody will read that ledger again
-        rent = (self._renting.tending.close,) if "_renting" in self.__dict__ else ()
-        for step in (*rent, write, self.ledger.close, self.store.close):
-            try:
-                step()
-            except Exception as error:  # noqa: BLE001 - who closes has nothing left to do about it
-                self.faults.note("close", error, advice_for(error))
-
-    def _keep_learned(self) -> None:
-        if "_meter" in self.__dict__:
-            self.store.put(_LEARNED_KEY, self._meter.dump())
-        if "_tidying" in self.__dict__:
-            self._tidying.accounts.save()
+        keeping.close(self, kept=self._ledger_option is not None)

@@ -39,6 +39,9 @@ class Tidy(BaseModel):
     stale: bool = True
     """Reads that a later write or read of the same thing has overtaken go, when that pays (``prune``)."""
 
+    touch: Callable[[str, Any], Any] | None = None
+    """What a tool of yours reads or writes, for ``stale``: given its name and arguments (see docs/how-to/tidy.md)."""
+
     spent: bool = True
     """Old, large results of tools that nothing refers to any more go, when that pays (``prune``)."""
 
@@ -67,10 +70,10 @@ class Tidy(BaseModel):
     """Share of conversations that are left as they are, so that savings are measured and not reckoned (``prune``)."""
 
     recall: Literal["memory", "disk", "off"] = "memory"
-    """Where the text that was removed is kept for ``kit.recall``."""
+    """Where the text that was removed is kept for ``kit.recall`` (see docs/how-to/recall.md)."""
 
     recall_ttl: float = Field(default=3600.0, gt=0)
-    """Seconds that it is kept after it was last sent without."""
+    """Seconds that it is kept after it was last sent without, or asked for."""
 
     @field_validator("pins")
     @classmethod

@@ -22,16 +22,18 @@ from ctxkit.editable import Tidied
 from ctxkit.forks import on_fork
 from ctxkit.hygiene.decisions import HELD, NOTHING, Decided, Decisions
 from ctxkit.hygiene.editing import Said
+from ctxkit.hygiene.removed import removed
 from ctxkit.hygiene.stubs import said as stubbed
 from ctxkit.money import usd_of
 from ctxkit.planning import Before
+from ctxkit.recall import recallable
 from ctxkit.removing import Case, best_way, told
 from ctxkit.retelling import Request, opening_of
 from ctxkit.revise import revised
 from ctxkit.tidypasses import Passes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.caching.trial import Verdict
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Plan, Record
     from ctxkit.planning import Asked
     from ctxkit.policy import Policy
+    from ctxkit.recall import Recall
     from ctxkit.stores import Store
 
 __all__ = ["Decision", "Tidying"]
@@ -69,7 +72,7 @@ class Decision:
         history: as the application sent it.
         said: instead of it.
         choice: what was decided for this request.
-        texts: what is not sent, by its reference.
+        refs: what removed a text, by the reference of the text.
     """
 
     link: bytes
@@ -79,7 +82,7 @@ class Decision:
     history: History = field(repr=False)
     said: Said = field(default=Said({}, {}), repr=False)
     choice: Choice = Choice(-1)  # noqa: RUF009 - a constant
-    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    refs: Mapping[str, Action] = field(default_factory=dict)
 
 
 class Tidying:
@@ -89,10 +92,14 @@ class Tidying:
         accounts: what tidying came to.
     """
 
-    def __init__(self, policy: Policy, store: Store, hasher: Hasher, meter: Meter, faults: Faults) -> None:
+    def __init__(
+        self, policy: Policy, store: Store, hasher: Hasher, meter: Meter, recall: Recall, faults: Faults
+    ) -> None:
         self._prunes = policy.mode == "prune"
+        self._tidy = policy.tidy
         self._hasher = hasher
         self._meter = meter
+        self._recall = recall
         self._passes = Passes(policy, faults)
         self.accounts = Accounts(hasher, store, policy.tidy.holdout)
         self._faults = faults
@@ -129,7 +136,7 @@ class Tidying:
         model = plan.model or conversation.model
         weights, _ = self._meter.weights(conversation, digests, platform=plan.platform, model=model)
         request = Request(conversation.messages[start:], texts, weights[start:], sum(weights[:start]))
-        return _Opened(asked, request, start, head, chain, cleared)
+        return _Opened(asked, request, start, head, chain, cleared, self._prunes and recallable(conversation))
 
     def _way(self, opened: _Opened) -> Plan:
         asked, request, chain = opened.asked, opened.request, opened.chain
@@ -142,6 +149,8 @@ class Tidying:
             held = replace(decision, decided=HELD)
             return revised(found, decision=held, tidied=Tidied(verdict), notes=(*found.notes, _LEFT[verdict]))
         prunes = self._prunes and not opened.cleared
+        candidates = self._passes.candidates(request.history) if prunes else []
+        limit, cliffs = self._limits(opened) if prunes else (None, ())
         case = Case(
             request=request,
             arrived=self._passes.arrived(chain, request, points=not opened.cleared),
@@ -151,22 +160,39 @@ class Tidying:
             rates=self._meter.rates,
             remaining=self.accounts.remaining(plan, requests),
             affordable=partial(self.accounts.may_spend, plan),
-            candidates=self._passes.candidates(request.history) if prunes else (),
+            candidates=candidates,
+            limit=limit,
+            cliffs=cliffs,
+            fitting=partial(self._passes.fitting, request.history, candidates),
         )
         keep = case.way()
         way = best_way(case, keep) if prunes else keep
         self._produced(chain[-1], way.plan.decision)
-        decision = replace(decision, decided=way.decided, said=way.said, choice=way.choice)
-        return revised(told(case, way), decision=decision)
+        refs = {
+            self._recall.ref_of(chain, one.action): one.action for one in way.decided if any(case.render(one.action))
+        }
+        decision = replace(decision, decided=way.decided, said=way.said, choice=way.choice, refs=refs)
+        found = told(case, way)
+        return revised(found, decision=decision, tidied=found.tidied and replace(found.tidied, refs=tuple(refs)))
+
+    def _limits(self, opened: _Opened) -> tuple[int | None, Sequence[int]]:
+        """Most tokens that the prompt may have, and lengths above which all of it costs more."""
+        if not self._tidy.fit:
+            return None, ()
+        window, cliffs = self._meter.limits(opened.asked.plan)
+        room = window - (opened.asked.look[0].max_output or 0) if window else 0
+        known = [most for most in (room if room > 0 else window, self._tidy.max_input_tokens) if most]
+        return min(known, default=None), cliffs
 
     def _verdict(self, plan: Plan, known: tuple[Decided, ...] | None) -> Verdict:
         """What was done with a thread from its beginning on goes on being done: else its cached prefix would change."""
         if known is None:
             return self.accounts.verdict(plan)
-        return "holdout" if known == HELD else "edit"
+        return self.accounts.left(plan) if known == HELD else "edit"
 
     def _rendered(self, opened: _Opened, action: Action) -> Sayings:
-        return stubbed(opened.request.history, action, ref=None, recallable=False)
+        ref = self._recall.ref_of(opened.chain, action) if opened.recallable else None
+        return stubbed(opened.request.history, action, ref=ref, recallable=opened.recallable)
 
     def _planned(self, opened: _Opened, said: Said, cut: int) -> Plan:
         """The plan to the end of the request with this said; its ``decision`` names the conversation as it leaves."""
@@ -193,6 +219,11 @@ class Tidying:
             return
         self._decisions.commit(decision.link, decision.decided, news=decision.choice.index >= 0)
         self.accounts.sent(plan, decision.requests, decision.history, decision.said, decision.choice.price)
+        try:
+            for ref, action in decision.refs.items():
+                self._recall.keep(plan.thread, ref, partial(removed, decision.history, action))
+        except Exception as error:  # noqa: BLE001 - what was sent stands
+            self._faults.note("recall", error, "A text that was removed cannot be asked for.")
 
     def settled(self, plan: Plan, record: Record) -> Record:
         """It was answered, and this is what it came to; with what a rewrite in it is expected to save."""
@@ -230,6 +261,7 @@ class _Opened(NamedTuple):
         head: of their chain.
         chain: keyed hash of each prefix of them.
         cleared: the provider itself removes from such a history.
+        recallable: the model can ask for what was removed.
     """
 
     asked: Asked
@@ -238,3 +270,4 @@ class _Opened(NamedTuple):
     head: str
     chain: list[bytes]
     cleared: bool
+    recallable: bool

@@ -31,6 +31,7 @@ _REST = 30.0  # seconds without reading after the folder failed: no request wait
 _PATIENCE = 1.0  # seconds to wait for another process's lock before the folder counts as failed
 _INHERITED: list[Any] = []  # connections of a parent process: never used, never closed, in the child
 _LIFETIME = 30 * 86_400  # seconds a prefix is remembered after it was last written
+_REMEMBERED = 30_000
 
 
 class DiskStore:
@@ -39,6 +40,9 @@ class DiskStore:
     Args:
         folder: made when missing.
         size_limit: bytes after which the least recently stored values go.
+        lifetime: seconds a value is kept after it was last written.
+        remembered: values that are kept in memory in front of the folder.
+        wipe: overwrite what is deleted.
 
     Raises:
         StoreError: from any method, when the folder cannot be used; the message says what to do.
@@ -53,10 +57,20 @@ class DiskStore:
     _resting: float
     _quiet: Quiet
 
-    def __init__(self, folder: Path, size_limit: int = 256 * 2**20) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        size_limit: int = 256 * 2**20,
+        *,
+        lifetime: float = _LIFETIME,
+        remembered: int = _REMEMBERED,
+        wipe: bool = False,
+    ) -> None:
         self._folder = folder
         self._size_limit = size_limit
-        self._front = MemoryStore()
+        self._lifetime = lifetime
+        self._wipe = wipe
+        self._front = MemoryStore(remembered)
         self._reset()
         on_fork(self, "_reset", before="_hold", parent="_release")
 
@@ -99,7 +113,7 @@ class DiskStore:
         with self._guard(), self._cache().transact(retry=True):
             stands: Any = self._cache().get(key)
             if stands == old:
-                self._cache().set(key, new, expire=_LIFETIME, retry=True)
+                self._cache().set(key, new, expire=self._lifetime, retry=True)
                 return new
         return stands if isinstance(stands, bytes) else None
 
@@ -112,11 +126,16 @@ class DiskStore:
         try:
             with self._guard(), self._cache().transact(retry=True):
                 for key, value in waiting.items():
-                    self._cache().set(key, value, expire=_LIFETIME, retry=True)
+                    self._cache().set(key, value, expire=self._lifetime, retry=True)
         except StoreError:
             with self._lock:
                 self._queue = dict([*waiting.items(), *self._queue.items()][-_LONGEST_QUEUE:])
             raise
+
+    def expire(self) -> None:
+        """Delete what is over, which would else wait until something is written."""
+        with self._guard():
+            self._cache().expire()
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
@@ -151,7 +170,7 @@ class DiskStore:
         if self._open is None:
             with self._lock:
                 if self._open is None:
-                    self._open = _open(self._folder, self._size_limit)
+                    self._open = _open(self._folder, self._size_limit, wipe=self._wipe)
         return self._open
 
     def _guard(self) -> _Guard:
@@ -205,7 +224,7 @@ class _Guard:
             ) from error
 
 
-def _open(folder: Path, size_limit: int) -> Any:
+def _open(folder: Path, size_limit: int, *, wipe: bool) -> Any:
     import diskcache
 
     class _BytesOnly(diskcache.Disk):  # type: ignore[misc,unused-ignore]
@@ -238,6 +257,7 @@ def _open(folder: Path, size_limit: int) -> Any:
         disk_min_file_size=2**30,  # never a file of its own: one file, one mode
         eviction_policy="least-recently-stored",
         sqlite_synchronous=1,
+        sqlite_secure_delete=int(wipe),
     )
 
 
