@@ -23,7 +23,8 @@ _END = 10_000  # characters read at either end of a text
 _MOST = 600  # different terms taken from one text
 _BLOCK = 32  # texts indexed together: a full block never changes, so it is indexed once
 _K1 = 1.2  # of BM25: a term that comes once in a text of usual length scores 1 / (1 + k1) of its rarity
-_NOISE = 4.0  # rarity that a query is short of always, so that a "yes, please" does not belong to each earlier one
+_NOISE = 1.5  # rare terms that a query is short of always, so that a "yes, please" does not belong to each earlier one
+_NEW = 0.6  # share of its rarity that a term counts for which stands in none of the texts
 _WORD = re.compile(r"\w+")
 # Scripts that put no blanks between words: Thai, Lao, Burmese, Khmer, kana, Han.
 _UNSPACED = re.compile(
@@ -56,8 +57,7 @@ def _split(word: str) -> Sequence[str]:
 def relevance(texts: Sequence[tuple[str, ...]], *queries: str) -> list[float]:
     """For each text, given in parts: how much of a query it holds, from 0 to about 1, of the query of which it holds most.
 
-    Of each query counts what stands in any of the texts; rare terms count more. A query of a few common words is like
-    nothing.
+    Rare terms count more; a query of a few common words is like nothing.
     """
     found: list[float] = []
     for at in range(0, len(texts), _BLOCK):
@@ -75,7 +75,8 @@ class _Index(NamedTuple):
         known = [term for term in wanted if term in self.holders]
         if not known or self.retriever is None:
             return [0.0] * self.texts
-        whole = _NOISE + sum(_rarity(self.holders[term], self.texts) for term in known)
+        new = _NEW * (len(wanted) - len(known)) * _rarity(0, self.texts)
+        whole = _NOISE * _rarity(1, self.texts) + new + sum(_rarity(self.holders[term], self.texts) for term in known)
         return [float(score) * (1 + _K1) / whole for score in self.retriever.get_scores(known)]
 
 
