@@ -67,8 +67,9 @@ def _arrival(tidy: Tidy, *, prunes: bool) -> list[ArrivalPass]:
     found: list[ArrivalPass] = []
     if tidy.compact:
         found.append(Compact(tables=tidy.tables))
-    if tidy.repeats:
-        found.append(Repeats(within=tidy.repeats_within))
+    deltas = prunes and tidy.deltas
+    if tidy.repeats or deltas:
+        found.append(Repeats(within=tidy.repeats_within, pointers=tidy.repeats, deltas=deltas))
     return found
 
 

@@ -86,10 +86,10 @@ class Blocks(Generic[T]):
         self._least = least
         self._places: dict[str, list[tuple[Source[T], int]]] = {}
 
-    def add(self, text: str, of: T) -> None:
-        """A text that later ones may repeat."""
+    def add(self, text: str, of: T) -> Source[T] | None:
+        """A text that later ones may repeat; nothing is made of one that is too small or too large."""
         if not self._least <= len(text) <= _LARGEST:
-            return
+            return None
         cut = atoms(text)
         source = Source(text, cut, array("L", accumulate(map(len, cut), initial=0)), of)
         for index, atom in enumerate(cut):
@@ -100,6 +100,7 @@ class Blocks(Generic[T]):
                 places.append((source, index))
                 if len(places) > _COPIES:
                     del places[0]
+        return source
 
     def find(self, text: str, fits: Callable[[T], bool]) -> Iterator[Block[T]]:
         """Runs of a new text that stand in earlier ones, in order; they do not overlap."""

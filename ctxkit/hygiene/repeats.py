@@ -1,7 +1,8 @@
 """The pass ``repeats``: what stands earlier in the conversation already becomes a pointer to it.
 
 The newer copy gives way, so that the older one stays in the cached prefix. A pointer says whose words it points to, which
-lines, and how they begin and end. What it points to is compared character by character before it is made.
+lines, and how they begin and end. What it points to is compared character by character before it is made. Where diffs
+may be made as well (:mod:`ctxkit.hygiene.deltas`), one takes the place of pointers that are clearly longer.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from typing import TYPE_CHECKING, Final
 
 from ctxkit.editable import Rewrite
 from ctxkit.hygiene.blocks import Block, Blocks
+from ctxkit.hygiene.deltas import diff
 from ctxkit.hygiene.naming import begins, call_name, ends, strings
 from ctxkit.hygiene.passes import MARK
 
 if TYPE_CHECKING:
     from ctxkit.editable import Piece, Place
+    from ctxkit.hygiene.blocks import Source
     from ctxkit.hygiene.passes import Before
 
 __all__ = ["Repeats", "Told"]
 
 _SHARE: Final = 0.5  # of a block that a pointer to it may be long
+_DIFF: Final = 0.6  # of a text that a diff may have,
+_SAVED: Final = 300  # characters that it must save,
+_BETTER: Final = 0.8  # and its share of the same text with pointers, which are easier to read
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +51,25 @@ class Repeats:
     Args:
         least: characters of a block that is worth a pointer.
         within: messages that a pointer may reach back.
+        pointers: make them.
+        deltas: make diffs.
     """
 
     __name__ = "repeats"
 
-    def __init__(self, *, least: int = 240, within: int = 100) -> None:
+    def __init__(self, *, least: int = 240, within: int = 100, pointers: bool = True, deltas: bool = False) -> None:
         self._least = least
         self._within = within
+        self._pointers = pointers
+        self._deltas = deltas
+        self._latest: dict[str, Source[Told]] = {}
         self._blocks: Blocks[Told] = Blocks(least)
         self._whole: dict[str, Told] = {}
         self._called: Counter[str] = Counter()
 
     def begin(self) -> Repeats:
         """The same for a conversation of its own."""
-        return Repeats(least=self._least, within=self._within)
+        return Repeats(least=self._least, within=self._within, pointers=self._pointers, deltas=self._deltas)
 
     def saw(self, piece: Piece, text: str, before: Before) -> None:
         """It may be pointed to from now on."""
@@ -73,29 +84,58 @@ class Repeats:
     def _add(self, piece: Piece, text: str, what: str) -> None:
         self._called[what] += 1
         told = Told(piece.place, what, self._called[what])
-        self._blocks.add(text, told)
+        source = self._blocks.add(text, told)
         if MARK not in text:
             self._whole[text] = told
+            if source is not None and self._deltas:
+                self._latest[what] = source
 
-    def __call__(self, piece: Piece, text: str, _: Before) -> Rewrite | None:
-        """The piece with pointers for what stands earlier."""
+    def __call__(self, piece: Piece, text: str, before: Before) -> Rewrite | None:
+        """The piece with pointers for what stands earlier, or as a diff."""
         if len(text) < self._least or MARK in text:
             return None
         oldest = piece.message - self._within
         told = self._whole.get(text)
         if told is not None and told.place[0] >= oldest:
-            return _rewrite(piece, f"{MARK}: the same as {self._named(told)}]", [told])
-        return self._with_pointers(piece, text, oldest)
+            return _rewrite(piece, f"{MARK}: the same as {self._named(told)}]", [told]) if self._pointers else None
+        blocks = self.blocks(text, oldest)
+        pointing = self._with_pointers(piece, text, blocks) if self._pointers else None
+        if not self._deltas:
+            return pointing
+        most = int(min(_DIFF * len(text), len(text) - _SAVED, _BETTER * len(pointing.text if pointing else text)))
+        return self._as_diff(piece, text, self._bases(_what(piece, text, before), blocks, oldest), most) or pointing
+
+    def _bases(self, what: str, blocks: list[Block[Told]], oldest: int) -> list[Source[Told]]:
+        """Earlier texts that a new one may be told by: of the same name, and the one that most of it stands in."""
+        shared: Counter[int] = Counter()
+        for block in blocks:
+            shared[id(block.source)] += block.end - block.start
+        found = [block.source for block in blocks if shared[id(block.source)] == max(shared.values())][:1]
+        latest = self._latest.get(what)
+        if latest is not None and all(latest is not one for one in found):
+            found.append(latest)
+        return [one for one in found if one.of.place[0] >= oldest and MARK not in one.text]
+
+    def _as_diff(self, piece: Piece, text: str, bases: list[Source[Told]], most: int) -> Rewrite | None:
+        best: Rewrite | None = None
+        for base in bases:
+            said = f"{MARK}: {self._named(base.of)} with these changes (unified diff):]\n"
+            made = diff(base.text, text, most - len(said))
+            if made is not None:
+                most = len(said) + len(made) - 1
+                best = Rewrite(piece.place, said + made, "deltas", f"differs little from {base.of.what[:160]}")
+                best = best._replace(targets=(base.of.place,))
+        return best
 
     def blocks(self, text: str, oldest: int) -> list[Block[Told]]:
         """What of a text stands in messages from ``oldest`` on."""
         return list(self._blocks.find(text, lambda told: told.place[0] >= oldest))
 
-    def _with_pointers(self, piece: Piece, text: str, oldest: int) -> Rewrite | None:
+    def _with_pointers(self, piece: Piece, text: str, blocks: list[Block[Told]]) -> Rewrite | None:
         parts: list[str] = []
         told: list[Told] = []
         at = 0
-        for block in self.blocks(text, oldest):
+        for block in blocks:
             said = text[block.start : block.end]
             pointer = self._pointer(block, said)
             if len(pointer) <= _SHARE * len(said):

@@ -7,7 +7,7 @@ import pytest
 from ctxkit.editable import Piece, Rewrite
 from ctxkit.hygiene.arrival import Arrivals, dependants
 from ctxkit.hygiene.compact import Compact
-from tests.hygiene.arriving import Talk, again, sent, texts, tidied
+from tests.hygiene.arriving import Talk, again, chain, sent, texts, tidied
 
 LOG = "line\n" * 100
 
@@ -70,8 +70,6 @@ def test_a_new_turn_costs_its_new_messages_and_comes_to_the_same() -> None:
     for length in range(1, len(talk.messages) + 1):
         part = talk.messages[:length]
         assert again(arrivals, part) == tidied([Compact()], part)
-
-    from tests.hygiene.arriving import chain
 
     longer = [*talk.messages, *Talk("more").messages]
     longer[-1] = (longer[-1][0]._replace(message=len(longer) - 1),)
