@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -14,6 +16,10 @@ from ctxkit.testing import FakeProvider, SimulatedCaches, capture
 
 LONG = "You are a careful assistant of a small shop and answer in one short sentence. " * 200
 MARK = {"type": "ephemeral"}
+SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}}
+TOOLS = [
+    {"name": name, "description": name, "input_schema": SCHEMA} for name in ("read_file", "edit_file", "list_orders")
+]
 START = 1_795_000_000.0
 
 
@@ -29,9 +35,9 @@ class Clock:
 Session = Callable[[Any, Clock], None]
 
 
-def run(mode: str, session: Session, sdk: Any, cold_start_wait: float = 0) -> list[Record]:
+def run(mode: str, session: Session, sdk: Any, cold_start_wait: float = 0, **policy: Any) -> list[Record]:
     clock = Clock()
-    kit = Kit(Policy(mode=mode, cold_start_wait=cold_start_wait), strict=True, clock=clock)
+    kit = Kit(Policy(mode=mode, cold_start_wait=cold_start_wait, shadow=False, **policy), strict=True, clock=clock)
     caches = SimulatedCaches(clock=clock)
     with (
         FakeProvider(text="Yes.", caches=caches, delay=0.2 if cold_start_wait else 0) as provider,
@@ -143,3 +149,52 @@ def test_the_report_shows_it_where_there_is_any():
         assert ("Saved" in kit.report().text()) is shown
         assert kit.report().total.savings == record.savings
         kit.close()
+
+
+def agent(turns: int, gaps: tuple[float, ...] = (15,), *, rows: int = 20) -> Session:
+    """An agent that reads files, edits them and lists orders, which come as JSON with much white space."""
+
+    def session(client: Any, clock: Clock) -> None:
+        rng = random.Random(5)
+        messages: list[dict[str, Any]] = [{"role": "user", "content": "Mend the shop. " * 20}]
+        for turn in range(turns):
+            body = {"model": "claude-opus-5", "max_tokens": 50, "system": LONG, "tools": TOOLS}
+            client.messages.create(**body, messages=[*messages])
+            lines = [" ".join(rng.choices(LONG.split(), k=8)) for _ in range(rows)]
+            orders = json.dumps([{"order": number, "text": line} for number, line in enumerate(lines)], indent=4)
+            name, said = (("read_file", "\n".join(lines)), ("edit_file", "done"), ("list_orders", orders))[turn % 3]
+            asked = {"since": turn} if turn % 3 == 2 else {"path": f"src/f{turn // 6}.py", "old": str(turn), "new": "b"}
+            call = {"type": "tool_use", "id": f"toolu_{turn}", "name": name, "input": asked}
+            result = {"type": "tool_result", "tool_use_id": f"toolu_{turn}", "content": said}
+            messages += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+            clock.now += gaps[turn % len(gaps)]
+
+    return session
+
+
+@pytest.mark.parametrize("mode", ["lossless", "prune"])
+@pytest.mark.parametrize("gaps", [(15,), (15, 15, 15, 15, 4_000), (200, 320)])
+def test_a_tidied_session_saves_the_bill_without_it_less_the_bill_with_it(mode, gaps):
+    sdk = pytest.importorskip("anthropic")
+    session = agent(24, gaps)
+    free, held = run("observe", session, sdk), run(mode, session, sdk)
+    difference = sum(record.cost for record in free) - sum(record.cost for record in held)
+    assert all(sum(record.savings_by.values()) == record.savings for record in held)
+    assert {cause for record in held for cause in record.savings_by} >= {"cache", "compact"}
+    saved = sum(record.savings for record in held)
+    assert abs(saved - difference) <= abs(difference) / 100  # what is taken out is known by estimate
+    assert difference > 0
+
+
+def test_the_price_of_a_rewrite_is_that_of_the_passes_that_made_it():
+    sdk = pytest.importorskip("anthropic")
+    held = run("prune", agent(40, rows=200), sdk)
+    later = [
+        sum(amount for cause, amount in record.savings_by.items() if cause in ("stale", "spent", "episodes"))
+        for record in held
+    ]
+    assert any(record.predicted for record in held), "nothing was removed"
+    first = next(number for number, record in enumerate(held) if record.predicted)
+    assert later[:first] == [0] * first
+    assert min(later) < 0, "no rewrite cost anything"
+    assert sum(later) > 0
