@@ -152,7 +152,7 @@ class Recall:
             self._write(self._disk, name, words, now)
 
     def recall(self, ref: str, thread: str) -> str:
-        """The text that an edit removed.
+        """The text that an edit removed; that it was asked for lengthens its life.
 
         Raises:
             StoreError: the thread has no such text, or none any more; or the disk cannot be read.
@@ -160,22 +160,38 @@ class Recall:
         """
         if self._off:
             raise ConfigurationError('nothing is kept for recall: the policy says recall="off"')
-        if not isinstance(ref, str) or not _REFERENCE.fullmatch(ref):
-            raise StoreError("that is no reference of a removed text: they look like r_abcdefgh23456789")
         if not isinstance(thread, str) or not thread:
             raise StoreError("a removed text can be asked for within its thread only: pass thread=plan.thread")
+        found = self.find(ref, thread)
+        if found is None:
+            raise StoreError(self.missing(ref))
+        self.keep(thread, ref, found)
+        return found
+
+    def find(self, ref: str, thread: str) -> str | None:
+        """The text; ``None``: the thread has no such text, or none any more.
+
+        Raises:
+            StoreError: the disk cannot be read, or the text cannot be opened with this key.
+        """
+        if not isinstance(ref, str) or not _REFERENCE.fullmatch(ref):
+            return None
         now, name = self._clock(), (thread, ref)
         with self._lock:
             self._forget(now)
             known = self._kept.get(name)
-        found = known.text if known is not None and now < known.until else self._read(name, now)
-        if found is None:
-            raise StoreError(
-                f"nothing is kept under {ref} for this thread: it was removed in another one, or more than "
-                f"{self._ttl:,.0f} s ago; the next request of the thread brings back what it is sent without"
-            )
-        self.keep(thread, ref, found)
-        return found
+        if known is not None and now < known.until:
+            return known.text
+        return None if self._disk is None else self._disk.get(self._name(name), now)
+
+    def missing(self, ref: str) -> str:
+        """Why there is nothing under a reference, for people; what has no such form may be anybody's words, so it is not said."""
+        if not isinstance(ref, str) or not _REFERENCE.fullmatch(ref):
+            return "that is no reference of a removed text: they look like r_abcdefgh23456789"
+        return (
+            f"nothing is kept under {ref} for this thread: it was removed in another one, or more than {self._ttl:,.0f} s "
+            "ago; the next request of the thread brings back what it is sent without"
+        )
 
     def flush(self) -> None:
         """Write what waits for the disk, and forget what is over."""
@@ -224,9 +240,6 @@ class Recall:
             disk.put(self._name(name), text, now + self._ttl)
         except Exception as error:  # noqa: BLE001 - it is kept in memory
             self._faults.note("recall", error, advice_for(error))
-
-    def _read(self, name: tuple[str, str], now: float) -> str | None:
-        return None if self._disk is None else self._disk.get(self._name(name), now)
 
     def _name(self, name: tuple[str, str]) -> bytes:
         return self._hasher.digest(("recall", *name))
