@@ -11,7 +11,7 @@ answers to bad requests state (2026-10):
 * Anthropic: each ``tool_use`` has its ``tool_result`` at the beginning of the next message and the other way round (messages
   of one role in a row are one), ids are unique, text is more than white space, the first message is the user's.
 * Gemini: a turn with function calls comes after a user's turn or one with responses, and the turn behind it has as many
-  responses; no content without parts.
+  responses; no content without parts. The names of the responses are not compared.
 * Converse: roles alternate, the user begins; results of all calls stand in the next message and nowhere else; no text is
   blank, no content empty.
 """
@@ -115,9 +115,9 @@ def responses(body):
     called, answered = [], []
     for one in items:
         kind, pair = str(one.get("type", "")), one.get("call_id")
-        if kind.endswith("_call") and pair:
+        if kind.endswith(("_call", "program")) and pair:
             called.append(pair)
-        elif kind.endswith("_call_output") and pair:
+        elif kind.endswith("_output") and pair:
             if pair not in called:
                 yield f"result {pair} has no call before it"
             answered.append(pair)
@@ -227,17 +227,11 @@ def generate(body):
             yield "a call does not follow a user's turn"
         if len(before[1]) != len(here[2]):
             yield f"{len(before[1])} calls and {len(here[2])} responses"
-        else:
-            yield from unpaired(names(before[1]), names(here[2]))
 
 
 def held(parts, field):
     snake = "".join("_" + char.lower() if char.isupper() else char for char in field)
     return [part.get(field) or part.get(snake) for part in parts if part.get(field) or part.get(snake)]
-
-
-def names(calls):
-    return [one.get("name") for one in calls if isinstance(one, dict)]
 
 
 def part_words(part):

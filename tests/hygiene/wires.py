@@ -20,6 +20,7 @@ __all__ = ["body_of", "everything", "joined", "proposed", "requested", "tidied"]
 
 def body_of(dialect, messages, tools=()):
     """The conversation as a request of this wire."""
+    messages = list(paired(messages))
     return {
         "openai.chat": lambda: openai_body("gpt-5", messages, tools),
         "openai.responses": lambda: {"model": "gpt-5", "input": [item for one in messages for item in items_of(one)]},
@@ -30,6 +31,17 @@ def body_of(dialect, messages, tools=()):
             "messages": joined(messages, converse_blocks, "content", "assistant"),
         },
     }[dialect]()
+
+
+def paired(messages):
+    """Results that do not say whose call they answer answer the calls before them in order."""
+    waiting = []
+    for one in messages:
+        calls = [call["id"] for call in one.get("tool_calls") or ()]
+        waiting = calls or waiting
+        if one["role"] == "tool" and "tool_call_id" not in one and waiting:
+            one = {**one, "tool_call_id": waiting.pop(0)}  # noqa: PLW2901
+        yield one
 
 
 def items_of(message):
