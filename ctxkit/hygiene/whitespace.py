@@ -17,7 +17,8 @@ __all__ = ["Span", "spans", "tight"]
 
 _PREFIX: Final = 200  # characters that may stand before a value
 _STARTS: Final = "{["
-_STRING_OR_SPACE: Final = re.compile(r'("(?:[^"\\]++|\\.)*+")|[ \t\n\r]++', re.DOTALL)
+_MOST: Final = 10_000  # values that are looked at in one text
+_NO_SPACE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^ \t\n\r"]++', re.DOTALL)
 _FENCE: Final = re.compile(r"^```[ \t]*+(?:json|JSON)?[ \t]*+\r?\n", re.MULTILINE)
 _BEGINS: Final = re.compile(r"(?:^|(?<=[:>\s]))[{\[]")
 
@@ -38,7 +39,7 @@ class Span(NamedTuple):
 
 def tight(value: str) -> str:
     """One JSON value without white space between its tokens."""
-    return _STRING_OR_SPACE.sub(r"\1", value)
+    return "".join(_NO_SPACE.findall(value))
 
 
 def spans(text: str) -> list[Span]:
@@ -46,7 +47,7 @@ def spans(text: str) -> list[Span]:
     found = _after_prefix(text)
     if found is not None:
         return [found]
-    return [*_fenced(text)] or [*_by_line(text)]
+    return [*_fenced(text)] or _by_line(text)
 
 
 def _after_prefix(text: str) -> Span | None:
@@ -71,9 +72,10 @@ def _end(text: str, start: int) -> int | None:
 def _fenced(text: str) -> Iterator[Span]:
     """Values that fill a fenced block."""
     at = 0
-    while (opening := _FENCE.search(text, at)) is not None:
-        closing = text.find("\n```", opening.end() - 1)
-        if closing < 0:
+    for _ in range(_MOST):
+        opening = _FENCE.search(text, at)
+        closing = text.find("\n```", opening.end() - 1) if opening is not None else -1
+        if opening is None or closing < 0:
             return
         at = closing + 4
         start = opening.end()
@@ -81,16 +83,18 @@ def _fenced(text: str) -> Iterator[Span]:
             yield Span(start, closing)
 
 
-def _by_line(text: str) -> Iterator[Span]:
+def _by_line(text: str) -> list[Span]:
     """Values of a line each, when all lines are such."""
     start = 0
-    found = []
+    found: list[Span] = []
     while start < len(text):
         end = text.find("\n", start)
         end = len(text) if end < 0 else end
         if end > start and not text[start:end].isspace():
             if text[start] not in _STARTS or _end(text, start) != len(text[start:end].rstrip()) + start:
-                return
+                return []
             found.append(Span(start, end))
+            if len(found) > _MOST:
+                return []
         start = end + 1
-    yield from found
+    return found
