@@ -145,6 +145,14 @@ class Account:
         )
         return layout, rule
 
+    def weights(self, body: Json) -> list[float]:
+        """Tokens of each message of a body, in cache order."""
+        setting, named = self.setting, dialects.get(self.setting.dialect)
+        assert named is not None
+        view = named.view(body)
+        digests, _ = self._hasher.digests(view.messages, named.identity)
+        return self._counter.weights(view, digests, platform=setting.platform, model=setting.model)[0]
+
     def tokens(self, body: Json) -> int:
         """Tokens of a prompt."""
         return round(self.laid_out(body)[0].total)
