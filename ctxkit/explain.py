@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxkit.told import tidied_dict, tidied_figures, tidied_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
@@ -24,7 +26,8 @@ def explain_plan(plan: Plan) -> str:
     if plan.forecast is not None:
         lines += _forecast_lines(_forecast_dict(plan.forecast))
         lines += [f"  {miss.reason}: {miss.detail}" for miss in plan.forecast.misses]
-    lines += [f"edit at {'.'.join(map(str, edit.path))}: {edit.reason}" for edit in plan.edits]
+    lines += tidied_lines(plan)
+    lines += [f"edit at {'.'.join(map(str, edit.path))}: {edit.reason}" for edit in plan.edits if not edit.by]
     lines += [f"header {name}: {value}" for name, value in plan.headers.items()]
     lines += plan.notes
     if plan.forecast is not None and plan.forecast.pings:
@@ -33,7 +36,7 @@ def explain_plan(plan: Plan) -> str:
         )
     if not plan.edits:
         lines.append("sent byte for byte as it came")
-    return "\n".join(lines)
+    return "\n".join(map(_visible, lines))
 
 
 def _head(one: Plan | Record) -> str:
@@ -94,6 +97,7 @@ def explain_record(record: Record, attempts: Sequence[Record] = ()) -> str:
         *_forecast_lines(record.forecast),
         *_reported_lines(record),
         *_miss_lines(record),
+        *tidied_figures(record),
         *_cost_lines(record),
         *(f"problem: {problem}" for problem in record.problems),
         *_attempt_lines(record, attempts),
@@ -178,7 +182,8 @@ def record_dict(record: Record, attempts: Sequence[Record] = ()) -> dict[str, Js
         "created": _moment(record.created),
         "labels": dict(record.labels),
         "notes": list(record.notes),
-        "edits": dict(record.edits),
+        "edits": {name: count for name, count in record.edits.items() if name in ("n", "tokens")},
+        "tidied": tidied_dict(record.edits),
         "estimate": None if estimate is None else _estimate_dict(estimate),
         "forecast": dict(record.forecast) or None,
         "usage": _usage_dict(record.usage),
@@ -194,6 +199,8 @@ def record_dict(record: Record, attempts: Sequence[Record] = ()) -> dict[str, Js
         },
         "cost": _plain(record.cost),
         "savings": _plain(record.savings),
+        "savings_by": {cause: _plain(saved) for cause, saved in record.savings_by.items()},
+        "predicted": _plain(record.predicted),
         "problems": list(record.problems),
         "attempts": [
             {"attempt": one.attempt, "number": one.number, "status": one.status, "http_status": one.http_status}

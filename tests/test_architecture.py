@@ -32,7 +32,8 @@ LEAVES = {
     "revise": set(),
     "lazily": set(),
     "model": {"errors", "explain", "cacheable", "editable"},  # Plan.explain() asks for its words when it is called
-    "explain": {"model"},
+    "explain": {"model", "told"},
+    "told": {"model", "editable"},
     "faults": {"errors", "forks"},
     "labels": {"errors"},
     "tidiness": set(),

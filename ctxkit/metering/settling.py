@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
+    from ctxkit.editable import Tidied
     from ctxkit.metering.prices.card import Card
     from ctxkit.model import Answer, Plan, Status, Timing
 
@@ -24,6 +25,8 @@ __all__ = ["charge_record", "opening", "record_of", "unmetered_record"]
 _LONGEST = 256  # characters of a text that an upstream made: none is to fill the ledger
 _MOST_PROBLEMS = 10
 _MOST_NOTES = 20
+_MOST_PASSES, _LONGEST_PASS = 20, 64  # somebody's own passes have names, too
+_MOST_FIGURES = 100
 
 
 def opening(plan: Plan) -> Record:
@@ -182,13 +185,33 @@ def _record(plan: Plan, status: Status, **more: object) -> Record:
 
 def _notes(plan: Plan) -> tuple[str, ...]:
     """What was changed, and what was decided; the ledger keeps no more of it than this."""
-    if not plan.edits and not plan.notes:
+    tidied = plan.tidied.decision if plan.tidied is not None else ""
+    if not plan.edits and not plan.notes and not tidied:
         return ()
     told = [f"{'.'.join(map(str, edit.path))}: {edit.reason}" for edit in plan.edits if not edit.by]
+    if tidied:
+        told.append(f"tidying: {tidied}")
     return tuple(note[:_LONGEST] for note in (*told, *plan.notes))[:_MOST_NOTES]
 
 
 def _summary(plan: Plan) -> dict[str, int]:
+    found = {} if plan.tidied is None else _tidied(plan.tidied)
     if not plan.edits:
-        return {}
-    return {"n": len(plan.edits), "tokens": sum(edit.tokens_before - edit.tokens_after for edit in plan.edits)}
+        return found
+    removed = sum(edit.tokens_before - edit.tokens_after for edit in plan.edits)
+    return {"n": len(plan.edits), "tokens": removed, **found}
+
+
+def _tidied(tidied: Tidied) -> dict[str, int]:
+    """Figures by pass, of what was done and of what is pending: no path, no name of a tool, no word of a prompt."""
+    found: dict[str, int] = {"rewritten": 1} if tidied.rewritten else {}
+    for one in tidied.passes[:_MOST_PASSES]:
+        name = f"by.{one.by[:_LONGEST_PASS]}"
+        found |= {f"{name}.n": one.edits, f"{name}.before": one.tokens_before, f"{name}.after": one.tokens_after}
+    for waiting in tidied.pending:
+        name = f"pending.{waiting.by[:_LONGEST_PASS]}"
+        if f"{name}.n" not in found and len(found) > _MOST_FIGURES:
+            continue
+        found[f"{name}.n"] = found.get(f"{name}.n", 0) + 1
+        found[f"{name}.tokens"] = found.get(f"{name}.tokens", 0) + waiting.tokens
+    return found
