@@ -111,6 +111,11 @@ class Run:
 class Sender(Protocol):
     """Decides what is sent."""
 
+    @property
+    def took(self) -> float:
+        """Seconds that the last decision took, where that is not the time of ``send``; else 0."""
+        ...
+
     def opened(self, thread: Thread, setting: Setting, start: float) -> float:
         """A new thread begins, at this moment or later; when it does."""
         ...
@@ -131,6 +136,11 @@ class Peer:
         self._edit = edit
         self._setting: Setting | None = None
         self._tools: Messages = ()
+
+    @property
+    def took(self) -> float:
+        """See :class:`Sender`: of a rival in another process."""
+        return float(getattr(self._edit, "took", 0.0))
 
     def opened(self, thread: Thread, setting: Setting, start: float) -> float:
         """See :class:`Sender`."""
@@ -161,6 +171,8 @@ class KitSender:
         as_raw: bodies carry the markers that raw ones carry before the kit sees them.
     """
 
+    took = 0.0
+
     def __init__(self, policy: Policy, *, fresh: bool = False, as_raw: bool = False) -> None:
         self._policy = policy
         self._fresh = fresh
@@ -175,6 +187,7 @@ class KitSender:
         """See :class:`Sender`."""
         self._setting = setting
         if self.kit is None or self._fresh:
+            self.close()
             self.kit = Kit(self._policy, store=None, ledger=None, clock=lambda: self._now, strict=True)
             return start
         return max(start, self._now + _BETWEEN)
@@ -191,6 +204,11 @@ class KitSender:
         self.kit.sent(plan)
         self._plan = plan
         return plan.body, [edit for edit in plan.edits if edit.by]
+
+    def close(self) -> None:
+        """Let go of the kit."""
+        if self.kit is not None:
+            self.kit.close()
 
     def settle(self, usage: Usage, now: float) -> None:
         """See :class:`Sender`."""
@@ -230,7 +248,7 @@ def replay(
         raw = shape(setting.model, messages, thread.tools)
         started = time.perf_counter()
         body, edited = sender.send(messages, raw, now)
-        seconds = time.perf_counter() - started
+        seconds = sender.took or time.perf_counter() - started
         output = account.tokens(shape(setting.model, [answer]))
         billed = account.serve(body, now, output)
         ideal.serve(billed.layout, now, account.rates(now, round(billed.layout.total)))

@@ -26,6 +26,7 @@ from ctxkit.replay.references import References
 from ctxkit.replay.running import KitSender, Peer, replay
 from ctxkit.replay.threads import grouped, read_threads
 from tests.benchmarks import toys
+from tests.benchmarks.peers import PEERS, Absent, Piped
 
 DATA = Path(os.environ.get("CTXKIT_DATA") or Path(__file__).parents[3] / "shared" / "data").resolve() / "threads"
 ANTHROPIC = Setting("Anthropic, 5 minutes", "anthropic", "claude-sonnet-4-5", "anthropic.messages")
@@ -50,6 +51,7 @@ ROWS = {
     "toy": lambda: Peer(toys.Toy()),
     "keep last 20": lambda: Peer(toys.last(20)),
     "batched clear": lambda: Peer(toys.Cleared()),
+    **{name: (lambda name=name: Peer(Piped(name))) for name in PEERS},
 }
 QUICK = ("raw", "cache", "lossless", "prune", "white space", "toy")
 
@@ -152,7 +154,7 @@ def main(argv):
                     runs, seen = (
                         (raw, seen) if row == "raw" else played(row, threads, SETTINGS[setting], counter, prices)
                     )
-                except toys.AbsentError as absent:
+                except Absent as absent:
                     print(f"{row:22} left out: {absent}", flush=True)
                     continue
                 one = measured(runs, raw, seen)

@@ -100,7 +100,3 @@ class Cleared:
             self.gone = old
         cleared = set(results[: self.gone])
         return [{**one, "content": "[old result cleared]"} if at in cleared else one for at, one in enumerate(messages)]
-
-
-class AbsentError(Exception):
-    """A rival is not installed."""
