@@ -302,7 +302,7 @@ def altered(original, edited, dialect):
     found = [f"{kind} that was not there: {value[:80]}" for kind, value in (new - old).elements()]
     if dialect == "openai.responses":
         found += torn(original.get("input"), edited.get("input"))
-    if [bare(named, one) for one in opening(named, original)] != [bare(named, one) for one in opening(named, edited)]:
+    if opening(named, original) != opening(named, edited):
         found.append("the opening changed")
     return found
 
@@ -318,8 +318,12 @@ def frozen(named, body):
 
 
 def opening(named, body):
-    """Tools and system text."""
-    return [one.value for one in named.view(body).messages if one.role in ("tools", "system", "developer")]
+    """Tools, which may stand in another order, then system text; without what is said to caches."""
+    messages = named.view(body).messages
+    said = [bare(named, one.value) for one in messages if one.role in ("system", "developer")]
+    return sorted(spelled(named, one.value) for one in messages if one.role == "tools" and one.value), [
+        *filter(None, said)
+    ]
 
 
 def bare(named, value):
