@@ -11,22 +11,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ctxkit.caching.rewriting import Alternative, Choice, Cut, best_cuts, choose, input_cost, steady_rate
-from ctxkit.editable import Fold, Pending, Tidied, tallied
+from ctxkit.editable import Candidate, Fold, Pending, Tidied, tallied
 from ctxkit.hygiene.decisions import Decided
 from ctxkit.hygiene.editing import Said, combined, standing
+from ctxkit.hygiene.episodes import joined
 from ctxkit.money import usd_of
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ctxkit.editable import Action, Candidate, Place, Rewrite
+    from ctxkit.editable import Action, Place, Rewrite
     from ctxkit.hygiene.editing import Sayings
     from ctxkit.model import Edit, Plan
     from ctxkit.retelling import Request
 
 __all__ = ["Case", "Way", "best_way", "told"]
 
+_SIDE_BY_SIDE = 8  # folded stretches that are worth being said as one
 _CLIFF = 1.5  # how far above a price step a prompt may be for it to be worth a try to get under it
 _MARGIN = 0.02  # share of a limit that is left free, for what the estimate is off
 _ROOM = 0.15  # share of a limit that is made free when something has to go, so that not each request is a rewrite
@@ -107,7 +109,11 @@ def best_way(case: Case, keep: Way) -> Way:
     cost, candidates = input_cost(forecast, rates), _new(case)
     if rates is None or cost is None or forecast is None:
         return keep._replace(waiting=tuple(candidates))
-    groups = _groups(case, keep, candidates, rates, steady_rate(forecast, rates)) if candidates else []
+    steady = steady_rate(forecast, rates)
+    groups = _groups(case, keep, candidates, rates, steady) if candidates else []
+    at_once = _as_one(case, candidates)
+    if at_once:
+        groups += _groups(case, keep, at_once, rates, steady)[:1]
     return _chosen(case, keep, cost, [*groups, *_under_cliffs(case, keep)], candidates)
 
 
@@ -163,6 +169,18 @@ def _new(case: Case) -> list[Candidate]:
     beside = {one.action for one in standing([*case.decided, *(Decided(one.action, one.by) for one in fresh)])}
     first = {one.action: one for one in reversed(fresh)}
     return sorted((one for action, one in first.items() if action in beside), key=lambda one: one.first)
+
+
+def _as_one(case: Case, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The same with stretches side by side said as one, those that were folded before among them; ``[]``: there are none."""
+    folds = [one.action for one in (*case.decided, *candidates) if isinstance(one.action, Fold)]
+    runs = [run for run in joined(folds) if sum(run.start <= fold.start < run.end for fold in folds) >= _SIDE_BY_SIDE]
+    if not runs:
+        return []
+    reason = "finished stretches side by side are said as one"
+    found = [Candidate(run, "episodes", reason, run.end) for run in runs]
+    inside = [one for one in candidates if not any(run.start <= one.first < run.end for run in runs)]
+    return sorted([*found, *inside], key=lambda one: one.first)
 
 
 def _groups(

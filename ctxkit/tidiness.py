@@ -57,7 +57,7 @@ class Tidy(BaseModel):
     max_input_tokens: int | None = Field(default=None, ge=1)
     """Most tokens a prompt may have, where that is less than the model's window (``prune``)."""
 
-    keep_last: int = Field(default=4, ge=1)
+    keep_last: int = Field(default=3, ge=1)
     """Latest steps of the model that are left as they are, with everything behind them."""
 
     pins: tuple[str | re.Pattern[str] | Callable[[Any], bool], ...] = ()
