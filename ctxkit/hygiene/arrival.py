@@ -43,7 +43,7 @@ class Arrivals:
         passes: Iterable[ArrivalPass],
         *,
         complain: Callable[[str, Exception], None] | None = None,
-        size: int = 32_000_000,
+        size: int = 24_000_000,
     ) -> None:
         self._passes = tuple(passes)
         self._complain = complain

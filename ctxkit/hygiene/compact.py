@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Compact"]
 
 _LEAST: Final = 200  # characters of a text that are worth looking at
-_WON: Final = 8  # characters that must be won
+_WON: Final = 16  # characters that must be won
 _CLEARLY: Final = 0.93  # share that a text with tables may have of the same without
 
 

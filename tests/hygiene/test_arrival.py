@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from ctxkit.editable import Piece, Rewrite
 from ctxkit.hygiene.arrival import Arrivals, dependants
 from ctxkit.hygiene.compact import Compact
+from ctxkit.hygiene.repeats import Repeats
 from tests.hygiene.arriving import Talk, again, chain, sent, texts, tidied
 
 LOG = "line\n" * 100
@@ -118,3 +127,67 @@ def test_tidying_again_changes_nothing() -> None:
     once = sent(talk.messages, tidied([Compact()], talk.messages))
     assert texts(once) != texts(talk.messages)
     assert not tidied([Compact()], once)
+
+
+def long_talk() -> Talk:
+    """Some of everything."""
+    talk = Talk()
+    for number in range(12):
+        rows = [{"id": row, "name": f"Row {row} of {number // 3}", "at": {"x": row, "y": 0}} for row in range(9)]
+        talk.call("search", query=f"q {number // 2}").result(json.dumps({"page": number, "rows": rows}, indent=2))
+        talk.call("read_file", path="a.py").result(
+            "".join(f"line {line} {line % (number + 2)}\n" for line in range(60))
+        )
+        talk.assistant(f"Now {number}.").user("".join(f"user's line {line} of text\n" for line in range(number, 30)))
+    return talk
+
+
+PASSES = (Compact(), Repeats(deltas=True))
+
+
+def digest() -> str:
+    """Of everything that is said instead."""
+    made = tidied(PASSES, long_talk().messages)
+    return hashlib.sha256(repr(sorted(made.items())).encode()).hexdigest()
+
+
+def test_another_process_says_the_same() -> None:
+    code = "from tests.hygiene.test_arrival import digest; print(digest())"
+    for seed in ("1", "2"):
+        ran = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ran.stdout.strip() == digest()
+
+
+def test_threads_do_not_disturb_one_another() -> None:
+    messages = long_talk().messages
+    right = tidied(PASSES, messages)
+    arrivals = Arrivals(PASSES)
+
+    def turns(_: int) -> bool:
+        return all(
+            again(arrivals, messages[:length]) == {place: one for place, one in right.items() if place[0] < length}
+            for length in range(1, len(messages) + 1, 7)
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(turns, range(8)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent() -> None:
+    arrivals = Arrivals([Compact()])
+    with arrivals._lock:
+        child = os.fork()
+        if not child:
+            try:
+                again(arrivals, Talk().call("run").result(LOG).messages)
+            finally:
+                os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0

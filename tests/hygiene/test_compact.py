@@ -58,7 +58,7 @@ def test_white_space_of_json_goes_and_its_value_stays(value: Any, indent: int | 
     ],
 )
 def test_what_a_parser_would_alter_stays_as_written(odd: str) -> None:
-    padded = f'[\n    {odd},\n    "{"x " * 120}"\n]'
+    padded = f'[\n            {odd},\n            "{"x " * 120}"\n]'
     shorter = compacted(padded)
     assert shorter.startswith(f"[{tight(odd)},")
     assert shorter.endswith(f',"{"x " * 120}"]')
