@@ -321,9 +321,8 @@ def opening(named, body):
     """Tools, which may stand in another order, then system text; without what is said to caches."""
     messages = named.view(body).messages
     said = [bare(named, one.value) for one in messages if one.role in ("system", "developer")]
-    return sorted(spelled(named, one.value) for one in messages if one.role == "tools" and one.value), [
-        *filter(None, said)
-    ]
+    tools = [named.identity(one.value) for one in messages if one.role == "tools"]
+    return sorted(spelled(named, one) for one in tools if one), [*filter(None, said)]
 
 
 def bare(named, value):
