@@ -36,6 +36,8 @@ def test_a_record_comes_back_as_it_was(record):
         forecast={"rule": "anthropic.direct", "read": 4, "written": {"5m": 1}},
         notes=("messages.0: an edit",),
         savings=Decimal("-0.5"),
+        savings_by={"cache": Decimal("-0.75"), "compact": Decimal("0.25")},
+        predicted=Decimal("0.125"),
         timing=Timing(0.0, 0.25, 0.5, 2.5),
         usage=Usage(1, 2, {"1h": 3}, 4, 5, {"audio.fresh": 1}, {"web_search": 2}),
     )
@@ -80,7 +82,7 @@ def test_rows_have_the_fields_of_records_and_nothing_of_the_prompt(record):
     kept = {
         name
         for name in Record.__dataclass_fields__
-        if name not in ("usage", "cost", "card_cost", "miss_cost", "savings", "estimate", "timing")
+        if name not in ("usage", "cost", "card_cost", "miss_cost", "savings", "predicted", "estimate", "timing")
     }
     assert kept <= set(COLUMNS)
 
