@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["Tidy"]
+__all__ = ["Tidy", "arrives"]
+
+
+def arrives(one: Callable[..., Any]) -> bool:
+    """A pass of the user's own is for what arrives (three arguments), and not for what is over (one).
+
+    Raises:
+        ValueError: it takes neither.
+    """
+    try:
+        wants = inspect.signature(one)
+    except (TypeError, ValueError):
+        raise ValueError(f"passes: {one!r:.80} does not say which arguments it takes") from None
+    for count in (3, 1):
+        with contextlib.suppress(TypeError):
+            wants.bind(*range(count))
+            return count == 3
+    raise ValueError(f"passes: {one!r:.80} takes neither (piece, text, before) nor (history)")
 
 
 class Tidy(BaseModel):
@@ -64,7 +83,8 @@ class Tidy(BaseModel):
     """What is never removed: patterns found in a text, or callables that are given a piece and say so."""
 
     passes: tuple[Callable[..., Any], ...] = ()
-    """Passes of your own (see docs/how-to/tidy.md)."""
+    """Passes of your own: callables of ``(piece, text, before)`` for what arrives, or of ``(history)`` for what is over
+    (see docs/how-to/tidy.md)."""
 
     holdout: float = Field(default=0.0, ge=0.0, le=0.5)
     """Share of conversations that are left as they are, so that savings are measured and not reckoned (``prune``)."""
@@ -74,6 +94,13 @@ class Tidy(BaseModel):
 
     recall_ttl: float = Field(default=3600.0, gt=0)
     """Seconds that it is kept after it was last sent without, or asked for."""
+
+    @field_validator("passes")
+    @classmethod
+    def _callable(cls, passes: tuple[Callable[..., Any], ...]) -> tuple[Callable[..., Any], ...]:
+        for one in passes:
+            arrives(one)
+        return passes
 
     @field_validator("pins")
     @classmethod

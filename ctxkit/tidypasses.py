@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from ctxkit.editable import Candidate, Fold, Stub
 from ctxkit.hygiene.arrival import Arrivals
 from ctxkit.hygiene.compact import Compact
 from ctxkit.hygiene.episodes import Episodes
@@ -12,11 +14,12 @@ from ctxkit.hygiene.guards import Guards
 from ctxkit.hygiene.repeats import Repeats
 from ctxkit.hygiene.spent import Spent
 from ctxkit.hygiene.stale import Stale
+from ctxkit.tidiness import arrives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ctxkit.editable import Action, Candidate, Place, Rewrite
+    from ctxkit.editable import Action, Place, Rewrite
     from ctxkit.faults import Faults
     from ctxkit.hygiene.history import History
     from ctxkit.hygiene.passes import ArrivalPass, DeferredPass
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Passes"]
 
+_MOST = 1_000  # candidates of a pass beyond one for each piece: one that never ends is no reason not to
 _GOES_ON = "The other passes went on without it."
 
 
@@ -48,7 +52,7 @@ class Passes:
         found: list[Candidate] = []
         for one in self._deferred:
             try:
-                found += self._guards.allowed(history, one(history))
+                found += self._guards.allowed(history, _proposed(one, history))
             except Exception as error:  # noqa: BLE001 - a pass of the user's own
                 self._complain(getattr(one, "__name__", type(one).__name__), error)
         return found
@@ -70,6 +74,7 @@ def _arrival(tidy: Tidy, *, prunes: bool) -> list[ArrivalPass]:
     deltas = prunes and tidy.deltas
     if tidy.repeats or deltas:
         found.append(Repeats(within=tidy.repeats_within, pointers=tidy.repeats, deltas=deltas))
+    found += [one for one in tidy.passes if arrives(one)]
     return found
 
 
@@ -81,4 +86,26 @@ def _deferred(tidy: Tidy) -> list[DeferredPass]:
         found.append(Stale(tidy.touch, settle=tidy.keep_last))
     if tidy.episodes:
         found.append(Episodes(after=tidy.keep_last))
+    found += [one for one in tidy.passes if not arrives(one)]
     return found
+
+
+def _proposed(one: DeferredPass, history: History) -> Iterator[Candidate]:
+    """What a pass proposes, which may be one of the user's own: bounded, and nothing but candidates.
+
+    Raises:
+        TypeError: it proposed something else.
+    """
+    for found in islice(one(history), _MOST + len(history.pieces)):
+        if not _sound(found):
+            raise TypeError(f"a pass over a history gives Candidates, not {type(found).__name__}")
+        yield found
+
+
+def _sound(found: object) -> bool:
+    if not isinstance(found, Candidate) or not isinstance(found.action, Stub | Fold):
+        return False
+    place = found.action.place if isinstance(found.action, Stub) else found.action
+    numbers = isinstance(place, tuple) and len(place) == 2 and all(type(one) is int for one in (*place, found.since))
+    words = isinstance(found.by, str) and isinstance(found.reason, str)
+    return numbers and words and isinstance(found.worth, int | float)
