@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -154,10 +155,10 @@ def talked(turns: list[tuple[str, str]]) -> Messages:
     return talk.messages
 
 
-@given(TALKS)
-def test_once_is_enough_and_each_turn_adds_to_the_one_before(turns: list[tuple[str, str]]) -> None:
+@given(TALKS, st.booleans())
+def test_once_is_enough_and_each_turn_adds_to_the_one_before(turns: list[tuple[str, str]], deltas: bool) -> None:
     messages = talked(turns)
-    passes = [Compact(), Repeats(least=100, within=6)]
+    passes = [Compact(), Repeats(least=100, within=6, deltas=deltas)]
     made = tidied(passes, messages)
     once = sent(messages, made)
     assert not tidied(passes, once)
@@ -169,14 +170,41 @@ def test_once_is_enough_and_each_turn_adds_to_the_one_before(turns: list[tuple[s
         assert part == again(arrivals, messages[:length])
 
 
-@given(TALKS)
+WHOLE_LINES = st.lists(
+    st.sampled_from([*(f"a line of some length, number {number}\n" for number in range(9)), "x\n", "\n"]), max_size=40
+).map("".join)
+POINTER = re.compile(r"\[ctxkit: (?:the same as lines (\d+)-(\d+) of|the same as|(\d+) characters as in) .*\](\n?)")
+
+
+def expanded(text: str, targets: list[str]) -> set[str]:
+    """What a text with pointers may stand for, when each may lead to any of these."""
+    match = POINTER.search(text)
+    if match is None:
+        return {text}
+    first, final, size, end = match.groups()
+    found = set()
+    for target in targets:
+        if first:
+            led = "".join(target.splitlines(keepends=True)[int(first) - 1 : int(final)])
+        elif size:
+            led = next(line for line in target.splitlines(keepends=True) if len(line) == int(size))
+        else:
+            led = target
+        if led.endswith("\n") or not end:
+            found |= {text[: match.start()] + led + rest for rest in expanded(text[match.end() :], targets)}
+    return found
+
+
+@given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "call", "result"]), WHOLE_LINES), max_size=8))
 def test_a_pointer_leads_to_the_same_text_in_what_is_sent(turns: list[tuple[str, str]]) -> None:
     messages = talked(turns)
     made = tidied([Repeats(least=100)], messages)
+    once = sent(messages, made)
     for place, one in made.items():
-        for target in one.targets:
-            assert target < place
-            assert target not in made or MARK not in made[target].text or len(made[target].text) >= 100
+        pieces = [once[message][number] for message, number in one.targets]
+        targets = [json.loads(piece.text)["content"] if piece.kind == "arguments" else piece.text for piece in pieces]
+        assert max(one.targets) < place
+        assert messages[place[0]][place[1]].text in expanded(one.text, targets)
 
 
 @given(st.lists(TEXT, max_size=5), TEXT)
