@@ -21,6 +21,8 @@ _END = 100_000  # characters read at either end of a text
 _MOST = 4_000  # identifiers taken from one text
 _LONGEST = 160  # characters; what is longer is data, not a name
 
+_USE = 8.0  # weight of one use: more than any looks
+
 _RUN = re.compile(r"[A-Za-z0-9_@/\\~.][A-Za-z0-9_@./\\:~#%&=?+$-]*+")
 _ESCAPE = re.compile(r'\\(?:[\\nrtbf"]|u[0-9a-fA-F]{4})')
 _JOINTS = re.compile(r"[:=&?#%+$]+")
@@ -134,7 +136,7 @@ def chosen(names: Iterable[str], uses: Mapping[str, float], room: int, keep: Cal
         keep: whether a name may be among them at all.
     """
     ordered = [name for name in dict.fromkeys(names) if keep(name)]
-    ranks = sorted(range(len(ordered)), key=lambda at: (-weight(ordered[at]) - 4 * uses.get(ordered[at], 0.0), at))
+    ranks = sorted(range(len(ordered)), key=lambda at: (-_worth(ordered[at], uses), at))
     taken: set[int] = set()
     for at in ranks:
         if len(ordered[at]) + 2 <= room:
@@ -143,3 +145,8 @@ def chosen(names: Iterable[str], uses: Mapping[str, float], room: int, keep: Cal
         if room < 5:
             break
     return [ordered[at] for at in sorted(taken)]
+
+
+def _worth(name: str, uses: Mapping[str, float]) -> float:
+    """What a name is worth for the room it takes."""
+    return (weight(name) + _USE * uses.get(name, 0.0)) / (4 + len(name))
