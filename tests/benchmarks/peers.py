@@ -65,11 +65,11 @@ def clear_tool_uses_early():
 
 
 def headroom():
-    """``compress`` with its defaults; the learned compressor of prose is another download and stays off."""
+    """``compress`` with its defaults; its learned compressor of prose is another download, without which it goes on."""
     from headroom import compress
 
     def edit(messages):
-        return compress(messages, model="claude-sonnet-4-5-20250929", kompress_model="disabled").messages
+        return compress(messages, model="claude-sonnet-4-5-20250929").messages
 
     return edit
 
