@@ -105,7 +105,7 @@ class Decisions:
         try:
             version, *rows = json.loads(stored)
             found = tuple(Decided(_action(kind, one, two), str(by)) for kind, one, two, by in rows)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
         return found if version == VERSION else None
 
