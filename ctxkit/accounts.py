@@ -43,13 +43,19 @@ class Accounts:
         self.trials = Trials(hasher.digest, store, holdout)
         self.regret = Regret(hasher.digest, store)
 
-    def verdict(self, plan: Plan) -> Verdict:
-        """What may be done with a thread that begins."""
-        return self.trials.allowed(plan.feature or "", plan.thread or "")
+    def verdict(self, plan: Plan, *, begins: bool, held: bool) -> Verdict:
+        """What may be done with a thread: what was done from its beginning on, else its cached prefix would change.
 
-    def left(self, plan: Plan) -> Verdict:
-        """Why a thread was left as it is from its beginning on."""
-        return "holdout" if self.trials.held_out(plan.thread or "") else "resting"
+        Args:
+            plan: of its next request.
+            begins: this is its first one.
+            held: a thread that sent this prefix was left as it is: this one, or one that began alike.
+        """
+        feature, thread = plan.feature or "", plan.thread or ""
+        allowed = self.trials.allowed(feature, thread)
+        if begins or allowed == "holdout":
+            return allowed
+        return self.trials.known(feature, thread) or ("resting" if held else "edit")
 
     def remaining(self, plan: Plan, requests: int) -> float:
         """Requests that the thread will still have, at the lower quartile."""

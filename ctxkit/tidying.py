@@ -141,12 +141,13 @@ class Tidying:
     def _way(self, opened: _Opened) -> Plan:
         asked, request, chain = opened.asked, opened.request, opened.chain
         plan, known = asked.plan, self._decisions.find(chain)
-        verdict = self._verdict(plan, known)
         requests = len(request.history.steps) + 1
+        verdict = self.accounts.verdict(plan, begins=known is None or requests == 1, held=known == HELD)
+        known = None if known == HELD else known
         decision = Decision(chain[-1], known or NOTHING, verdict, requests, request.history)
         if verdict != "edit":
             found = asked.weighed(plan, asked.look, None)
-            held = replace(decision, decided=HELD)
+            held = replace(decision, decided=HELD) if verdict == "resting" else decision
             return revised(found, decision=held, tidied=Tidied(verdict), notes=(*found.notes, _LEFT[verdict]))
         prunes = self._prunes and not opened.cleared
         candidates = self._passes.candidates(request.history) if prunes else []
@@ -183,12 +184,6 @@ class Tidying:
         room = window - (opened.asked.look[0].max_output or 0) if window else 0
         known = [most for most in (room if room > 0 else window, self._tidy.max_input_tokens) if most]
         return min(known, default=None), cliffs
-
-    def _verdict(self, plan: Plan, known: tuple[Decided, ...] | None) -> Verdict:
-        """What was done with a thread from its beginning on goes on being done: else its cached prefix would change."""
-        if known is None:
-            return self.accounts.verdict(plan)
-        return self.accounts.left(plan) if known == HELD else "edit"
 
     def _rendered(self, opened: _Opened, action: Action) -> Sayings:
         ref = self._recall.ref_of(opened.chain, action) if opened.recallable else None

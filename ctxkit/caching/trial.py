@@ -15,7 +15,7 @@ import json
 import threading
 from collections import OrderedDict, deque
 from statistics import fmean, variance
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 from ctxkit.caching.survival import IDLE
 from ctxkit.forks import on_fork
@@ -266,6 +266,12 @@ class Trials:
             return "holdout"
         held = self._features.get(feature)
         return "resting" if self.judges and held is not None and held.resting else "edit"
+
+    def known(self, feature: str, thread: str) -> Verdict | None:
+        """What is done with a thread that is under way; ``None``: this process knows no such thread."""
+        held = self._features.get(feature)
+        one = held.open.get(thread) if held is not None else None
+        return cast("Verdict", one.verdict) if one is not None else None
 
     def may_spend(self, feature: str, pico: int) -> bool:
         """Whether a rewrite that costs so much more at first may be bought: what may be lost by it is limited.

@@ -177,3 +177,27 @@ def test_advice_is_told_where_it_is_asked_for(ctxkit, home):
 
 def test_where_there_is_no_advice_that_is_said(ctxkit, kept):
     assert "no advice: too little was cached" in ctxkit("--advice")[1]
+
+
+def test_what_the_store_beside_the_ledger_knows_is_told(ctxkit, kept, home):
+    from ctxkit.stores.disk import DiskStore
+
+    store = DiskStore(home / "store")
+    day = str(1_763_640_000 // 86_400)
+    figures = {f"{day} observe": {"chat": [2, 5, 3 * 10**12, 2 * 10**12, 10**12, 10**12], "\0seen": [10]}}
+    store.put(b"shadow", json.dumps(figures).encode())
+    sums = {"resting": True, "closed": 21, "spent": 5, "balance": -5, "edited": [], "held": [], "shadow": []}
+    store.put(b"trials", json.dumps({"search": sums}).encode())
+    store.close()
+    code, out, _ = ctxkit("--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["shadow"]["coverage"] == 0.5
+    assert told["shadow"]["features"][0]["modes"]["prune"] == {"cost": "1", "saved": "2", "share": 0.666667}
+    assert told["tidied"][0]["state"] == "resting"
+    _, out, _ = ctxkit()
+    assert "What stronger modes would have saved" in out
+    assert "prune $2.0000 (+66.7%)" in out
+    assert "search observes again" in out
+    _, out, _ = ctxkit("--since", "2025-12-01")
+    assert "stronger modes" not in out
