@@ -7,7 +7,6 @@ later one. What does not pay waits, and is said to.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ctxkit.caching.rewriting import Alternative, Choice, Cut, best_cuts, choose, input_cost, steady_rate
@@ -240,7 +239,7 @@ def told(case: Case, way: Way) -> Plan:
     """The plan of a way, with what each edit is expected to save, and what was decided in words."""
     rates, plan = case.rates(way.plan), way.plan
     steady = steady_rate(plan.forecast, rates) if rates is not None and plan.forecast is not None else None
-    edits = tuple(_with_saving(case, way, edit, steady) for edit in plan.edits)
+    edits = _with_savings(case, way, steady)
     pending = tuple(
         Pending(one.by, one.reason, round(_saved(case, one, {})), way.choice.why or "nothing is known of its price")
         for one in way.waiting
@@ -251,17 +250,19 @@ def told(case: Case, way: Way) -> Plan:
     return revised(plan, edits=edits, tidied=tidied)
 
 
-def _with_saving(case: Case, way: Way, edit: Edit, steady: float | None) -> Edit:
+def _with_savings(case: Case, way: Way, steady: float | None) -> tuple[Edit, ...]:
     """What goes is not read with this request and those that are expected at least; a rewrite's price comes off it."""
-    if not edit.by or steady is None:
-        return edit
-    tokens = edit.tokens_before - edit.tokens_after
-    saved = tokens * steady * (1.0 + case.remaining)
-    passes = {one.by for one in way.news}
-    removed = sum(one.tokens_before - one.tokens_after for one in way.plan.edits if one.by in passes)
-    if edit.by in passes and removed and way.choice.price > 0:
-        saved -= way.choice.price * tokens / removed
-    return replace(edit, predicted_saving=usd_of(round(saved)))
+    edits, passes = way.plan.edits, {one.by for one in way.news}
+    if steady is None:
+        return edits
+    removed = sum(one.tokens_before - one.tokens_after for one in edits if one.by in passes)
+    each = max(way.choice.price, 0.0) / removed if removed > 0 else 0.0
+    rate = steady * (1.0 + case.remaining)
+    return tuple(_with_saving(one, rate - each if one.by in passes else rate) if one.by else one for one in edits)
+
+
+def _with_saving(edit: Edit, rate: float) -> Edit:
+    return revised(edit, predicted_saving=usd_of(round((edit.tokens_before - edit.tokens_after) * rate)))
 
 
 def _later(case: Case, plan: Plan) -> float:

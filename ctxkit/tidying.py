@@ -23,7 +23,7 @@ from ctxkit.forks import on_fork
 from ctxkit.hygiene.decisions import HELD, NOTHING, Decided, Decisions
 from ctxkit.hygiene.editing import Said
 from ctxkit.hygiene.removed import removed
-from ctxkit.hygiene.stubs import said as stubbed
+from ctxkit.hygiene.rendered import Rendered
 from ctxkit.money import usd_of
 from ctxkit.planning import Before
 from ctxkit.recall import recallable
@@ -104,6 +104,7 @@ class Tidying:
         self.accounts = Accounts(hasher, store, policy.tidy.holdout)
         self._faults = faults
         self._decisions = Decisions(store)
+        self._render = Rendered()
         self._outputs: OrderedDict[bytes, None] = OrderedDict()
         self._renew()
         on_fork(self, "_renew")
@@ -187,7 +188,7 @@ class Tidying:
 
     def _rendered(self, opened: _Opened, action: Action) -> Sayings:
         ref = self._recall.ref_of(opened.chain, action) if opened.recallable else None
-        return stubbed(opened.request.history, action, ref=ref, recallable=opened.recallable)
+        return self._render(opened.request.history, opened.chain, action, ref)
 
     def _planned(self, opened: _Opened, said: Said, cut: int) -> Plan:
         """The plan to the end of the request with this said; its ``decision`` names the conversation as it leaves."""
