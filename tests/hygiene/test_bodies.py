@@ -16,7 +16,6 @@ import pytest
 
 from ctxkit import Kit, Policy, dialects
 from ctxkit.errors import ProviderShapeError
-from ctxkit.hygiene.compact import Compact
 from ctxkit.replay.threads import chained, read_threads
 from tests.dialects.test_texts import DIALECTS
 from tests.hygiene.sdk_types import refused
@@ -99,7 +98,7 @@ def test_planned_requests_are_accepted_as_the_originals_were(kit, bodies, name):
 def test_requests_with_everything_gone_are_accepted_as_the_originals_were(bodies, name):
     changed = 0
     for body, _ in bodies[name]:
-        edited = everything(body, name, [Compact()])
+        edited = everything(body, name)
         if edited is not body:
             changed += 1
             assert judged(body, edited, name) == []
@@ -122,7 +121,7 @@ def test_threads_with_everything_gone_are_accepted_as_the_originals_were(threads
     before = after = 0
     for thread in threads:
         body = body_of(name, thread.messages, thread.tools)
-        edited = everything(body, name, [Compact()])
+        edited = everything(body, name)
         assert judged(body, edited, name) == []
         before, after = before + len(json.dumps(body)), after + len(json.dumps(edited))
     assert after < 0.5 * before

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from ctxkit import dialects
 from ctxkit.editable import Fold, Stub
-from ctxkit.hygiene.compact import Compact
 from ctxkit.hygiene.stubs import MARK
 from tests.hygiene.structure import altered, problems, worse
 from tests.hygiene.wires import body_of, everything, proposed, requested, tidied
@@ -138,12 +137,12 @@ def test_with_everything_gone_that_may_go_a_body_is_sound(name):
     actions = proposed(request)
     kinds = {type(one) for one in actions}
     assert kinds == {Stub, Fold}
-    new = everything(body, name, [Compact()])
+    new = everything(body, name)
     assert worse(body, new, name) == []
     assert body == before
     assert len(json.dumps(new)) < 0.6 * len(json.dumps(body))
     stubs = [one for one in actions if isinstance(one, Stub)]
-    assert worse(body, tidied(body, name, request, stubs), name) == []
+    assert worse(body, tidied(body, name, request, stubs, arrival=False), name) == []
 
 
 words = st.sampled_from(
@@ -182,8 +181,15 @@ def test_whatever_goes_leaves_a_sound_body(name, data):
     request = requested(body, name)
     allowed = proposed(request)
     actions = data.draw(st.lists(st.sampled_from(allowed), unique=True)) if allowed else []
-    passes = [Compact()] if data.draw(st.booleans()) else []
-    new = tidied(body, name, request, actions, passes)
+    new = tidied(body, name, request, actions, arrival=data.draw(st.booleans()))
     assert worse(body, new, name) == []
-    again = requested(new, name)
-    assert tidied(new, name, again, [], passes) == new, "what was tidied is left as it is"
+
+
+@every_dialect
+@settings(max_examples=60)
+@given(data=st.data())
+def test_what_arrived_smaller_is_left_as_it_is(name, data):
+    body = body_of(name, data.draw(talks()))
+    new = tidied(body, name, requested(body, name), [])
+    assert worse(body, new, name) == []
+    assert tidied(new, name, requested(new, name), []) == new

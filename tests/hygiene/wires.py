@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
-from ctxkit import dialects
+from ctxkit import Policy, dialects
 from ctxkit.editable import Candidate, Fold, Stub
-from ctxkit.hygiene.arrival import Arrivals
+from ctxkit.faults import Faults
 from ctxkit.hygiene.decisions import Decided
 from ctxkit.hygiene.editing import combined, standing
 from ctxkit.hygiene.guards import Guards
 from ctxkit.hygiene.stubs import said as stubbed
 from ctxkit.replay.shapes import anthropic_body, openai_body
 from ctxkit.retelling import Request, opening_of
+from ctxkit.tidypasses import Passes
 
 __all__ = ["body_of", "everything", "joined", "proposed", "requested", "tidied"]
 
@@ -130,24 +131,21 @@ def proposed(request, guards=Guards(keep_last=1)):  # noqa: B008 - it keeps noth
     ]
 
 
-def tidied(body, dialect, request, actions, passes=()):
-    """The body with these actions done, behind what the arrival passes make of it."""
-    arrived = Arrivals(passes, complain=fail).tidied(chain_of(request), request.pieces, points=True) if passes else {}
+def tidied(body, dialect, request, actions, *, arrival=True):
+    """The body with these actions done, behind what the arrival passes of mode prune make of it."""
+    passes = Passes(Policy(mode="prune"), Faults(strict=True))
+    arrived = passes.arrived(chain_of(request), request, points=True) if arrival else {}
     decided = standing([Decided(action, "test") for action in actions])
     said = combined(arrived, decided, lambda action: stubbed(request.history, action))
     return dialects.get(dialect).apply(body, request.edits(said))
 
 
-def everything(body, dialect, passes=()):
+def everything(body, dialect):
     """The body with everything gone that may go."""
     request = requested(body, dialect)
-    return tidied(body, dialect, request, proposed(request), passes)
+    return tidied(body, dialect, request, proposed(request))
 
 
 def chain_of(request):
     """Any bytes will do: each run has a memory of its own."""
     return [str(index).encode() for index in range(len(request.messages))]
-
-
-def fail(name, error):
-    raise AssertionError(name) from error
