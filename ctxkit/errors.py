@@ -8,13 +8,13 @@
     ├── BudgetExceeded              asked for: a hard budget refused the request
     ├── CacheObjectError            they: a provider's cache object cannot be made, found or changed
     ├── ProviderShapeError          they: JSON that is not what the provider documents
-    ├── StoreError                  the ledger or a store cannot be read or written
+    ├── StoreError                  the ledger or a store cannot be read or written, or has not what was asked for
     └── TranscriptError             a recorded conversation cannot be read (names file and line)
 
 Only ``ConfigurationError`` (when something is set up) and ``BudgetExceeded`` (a user asked for it) may
 reach an application. Every other one is caught by the kit, which then sends the original request,
 counts the fault and logs it once; ``Kit(strict=True)`` raises it instead, for tests. Who asks for the ledger itself
-(``report``, ``flush``, ``ledger.records``) hears of a ``StoreError``.
+(``report``, ``flush``, ``ledger.records``) or for a text that was removed (``recall``) hears of a ``StoreError``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ProviderShapeError(CtxkitError):
 
 
 class StoreError(CtxkitError):
-    """The ledger or a store cannot be opened, read or written."""
+    """The ledger or a store cannot be opened, read or written, or a removed text is not there (any more)."""
 
 
 class TranscriptError(CtxkitError):
