@@ -161,6 +161,12 @@ class Peer:
     def settle(self, usage: Usage, now: float) -> None:
         """See :class:`Sender`."""
 
+    def close(self) -> None:
+        """Let go of the rival, where it wants to be."""
+        close = getattr(self._edit, "close", None)
+        if close is not None:
+            close()
+
 
 class KitSender:
     """The real kit, one for all threads or a fresh one for each.

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_hygiene --quick            # tool chats, one provider, a minute or two
     python -m tests.benchmarks.bench_hygiene --only prune toy   # some of the rows
-    python -m tests.benchmarks.bench_hygiene --json FILE        # everything, for scripts/benchmarks.py
+    python -m tests.benchmarks.bench_hygiene --json FILE        # everything, for scripts/benchmarks.py: an hour
 
 Costs are those of the prompts over the raw ones (answers cost the same everywhere): the application's history as it is,
 with a marker behind the opening instruction and one at the tail.
@@ -18,10 +18,13 @@ import sys
 import time
 from pathlib import Path
 
+from ctxkit.errors import ConfigurationError
 from ctxkit.metering.count import Counter
 from ctxkit.metering.prices import Prices
 from ctxkit.policy import Policy
 from ctxkit.replay.billing import Setting
+from ctxkit.replay.optimum import captured
+from ctxkit.replay.possible import optimum
 from ctxkit.replay.references import References
 from ctxkit.replay.running import KitSender, Peer, replay
 from ctxkit.replay.threads import grouped, read_threads
@@ -72,6 +75,7 @@ def played(row, threads, setting, counter, prices):
     for thread in threads:
         seen.append(References())
         runs.append(replay(thread, sender, setting, watch=[seen[-1]], counter=counter, prices=prices))
+    sender.close()
     return runs, seen
 
 
@@ -92,7 +96,16 @@ def interval(runs, raw, figure="pico", draws=1000):
     return found[round(draws * 0.025)], found[round(draws * 0.975) - 1]
 
 
-def measured(runs, raw, seen):
+def optima(threads, setting, counter, prices):
+    """The least that each thread could have cost; nothing where numpy is missing."""
+    try:
+        return [optimum(thread, setting, counter=counter, prices=prices) for thread in threads]
+    except ConfigurationError as error:
+        print(f"no optimum: {error}")
+        return []
+
+
+def measured(runs, raw, seen, best=()):
     """What a row came to."""
     worst = [one.pico / two.pico for one, two in zip(runs, raw, strict=True)]
     found = sum(one.found for one in seen)
@@ -110,20 +123,23 @@ def measured(runs, raw, seen):
         "above_1": sum(one > 1.01 for one in worst) / len(worst),
         "milliseconds": 1e3 * calls[len(calls) // 2],
         "refused": sum(bool(call.refused) for run in runs for call in run.calls),
+        "captured": captured([one.pico for one in raw], [one.pico for one in runs], [one.real for one in best])
+        if best
+        else None,
         "threads": len(runs),
         "calls": len(calls),
     }
 
 
-HEAD = f"{'':22}{'tokens':>8}{'cost':>8}{'95 of 100':>16}{'ideal':>8}{'worst':>8}{'>1.01':>7}{'present':>9}{'reach':>8}{'rewrites':>10}{'ms':>8}{'refused':>9}"
+HEAD = f"{'':34}{'tokens':>8}{'cost':>8}{'95 of 100':>16}{'ideal':>8}{'worst':>8}{'>1.01':>7}{'present':>9}{'reach':>8}{'rewrites':>10}{'ms':>8}{'refused':>9}{'captured':>10}"
 
 
 def line(name, one):
     low, high = one["interval"]
     return (
-        f"{name:22}{one['tokens']:8.3f}{one['cost']:8.3f}{f'{low:.3f}-{high:.3f}':>16}{one['ideal']:8.3f}"
+        f"{name:34}{one['tokens']:8.3f}{one['cost']:8.3f}{f'{low:.3f}-{high:.3f}':>16}{one['ideal']:8.3f}"
         f"{one['worst']:8.3f}{one['above_1']:7.0%}{one['present']:9.4f}{one['reach']:8.4f}{one['rewrites']:10.1f}"
-        f"{one['milliseconds']:8.2f}{one['refused']:9}"
+        f"{one['milliseconds']:8.2f}{one['refused']:9}{'' if one['captured'] is None else format(one['captured'], '10.1%')}"
     )
 
 
@@ -134,6 +150,7 @@ def main(argv):
     parser.add_argument("--sets", nargs="*", help="as tau_bench_airline:5, openhands, mint")
     parser.add_argument("--settings", nargs="*", choices=list(SETTINGS))
     parser.add_argument("--sample", type=int, default=0, help="threads of a set at most")
+    parser.add_argument("--optimum", action="store_true", help="share of the possible saving (always with --json)")
     parser.add_argument("--missing", action="store_true", help="show references that were lost")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(argv)
@@ -148,6 +165,12 @@ def main(argv):
             calls = sum(len(one.calls) for one in threads)
             print(f"\n{SETTINGS[setting].name}: {name}, {len(threads)} threads, {calls} requests\n{HEAD}", flush=True)
             raw, seen = played("raw", threads, SETTINGS[setting], counter, prices)
+            best = optima(threads, SETTINGS[setting], counter, prices) if asked.optimum or asked.json else []
+            if best:
+                whole = sum(one.pico for one in raw)
+                real, ideal = sum(one.real for one in best) / whole, sum(one.ideal for one in best) / whole
+                out[f"{setting}/{name}/optimum"] = {"cost": real, "ideal": ideal, "threads": len(best), "calls": calls}
+                print(f"{'optimum':34}{'':8}{real:8.3f}{'':16}{ideal:8.3f}", flush=True)
             for row in dict.fromkeys(["raw", *rows]):
                 began = time.perf_counter()
                 try:
@@ -155,15 +178,15 @@ def main(argv):
                         (raw, seen) if row == "raw" else played(row, threads, SETTINGS[setting], counter, prices)
                     )
                 except Absent as absent:
-                    print(f"{row:22} left out: {absent}", flush=True)
+                    print(f"{row:34} left out: {absent}", flush=True)
                     continue
-                one = measured(runs, raw, seen)
+                one = measured(runs, raw, seen, best)
                 out[f"{setting}/{name}/{row}"] = one
                 print(f"{line(row, one)}  ({time.perf_counter() - began:.0f} s)", flush=True)
                 if asked.missing:
                     print("   lost:", [lost for each in seen for lost in each.missing][:40])
-    if asked.json:
-        asked.json.write_text(json.dumps(out, indent=1))
+            if asked.json:
+                asked.json.write_text(json.dumps(out, indent=1))
 
 
 if __name__ == "__main__":
