@@ -65,4 +65,4 @@ def reported(kit: Kit, by: tuple[str, ...], since: str | None, options: dict[str
     money = {"currency": kit.policy.currency, "rate": kit.policy.usd_rate}
     found = report(kit.ledger, by=by, since=since, now=kit.clock(), **{**money, **options})
     tidied = kit._tidying.accounts.told() if kit.policy.tidies else ()  # noqa: SLF001
-    return replace(found, tidied=tidied, shadow=kit.shadow.shadow(found.since) if kit.policy.shadow else None)
+    return replace(found, tidied=tidied, shadow=kit.shadow.told(found.since) if kit.policy.shadow else None)

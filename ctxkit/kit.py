@@ -200,7 +200,7 @@ class Kit:
 
     @lazily
     def shadow(self) -> Shadows:
-        """What stronger modes would have saved: ``kit.shadow.shadow()``; ``flush()`` plans what waits."""
+        """What stronger modes would have saved: ``kit.shadow.told()``; ``flush()`` plans what waits."""
         from ctxkit.shadow import shadows_of
 
         return shadows_of(self)

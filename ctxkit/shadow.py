@@ -55,7 +55,7 @@ _SAVED_EVERY = 50
 _DELAY = 0.5  # seconds after which a thread begins: a process that ends by then has nothing to compare
 _LINGER = 5.0  # seconds that it waits for more
 _IDLE = 0.02  # seconds without a request after which the application is waiting for answers
-_PATIENCE = 2.0  # seconds after which one request is planned although it is not
+_PATIENCE = 5.0  # seconds after which one request is planned although it is not
 _REST = 9.0  # times as long as planning took that nothing is done then
 _LEAST = 2**-10
 _SHARES = 2**32
@@ -263,7 +263,7 @@ class Shadows:
                 line.kit.close()
             self._lines.clear()
 
-    def shadow(self, since: float | None = None) -> Shadow:
+    def told(self, since: float | None = None) -> Shadow:
         """What stronger modes would have saved, over whole days (UTC)."""
         self.save()
         return read_shadow(self._store, self._own, since)

@@ -96,7 +96,7 @@ def test_each_mode_costs_what_a_simulated_provider_would_have_charged(observing,
     talk(kit, shadows, clock)
     shadows.flush()
     assert shadows.failed == 0
-    (found,) = shadows.shadow().features
+    (found,) = shadows.told().features
     assert (found.feature, found.threads, found.requests) == ("chat", 1, 6)
     # As sent nothing is marked, so every token is fresh. In mode cache the prefix is written once and read afterwards.
     fresh = 3_000_000  # pico-dollars a token: $3 a million
@@ -112,7 +112,7 @@ def test_a_mode_that_only_costs_more_is_told_with_its_sign(observing, clock):
     for seed in range(3):
         talk(kit, shadows, clock, turns=2, gap=4_000, feature="rare", seed=seed)
     shadows.flush()
-    (found,) = shadows.shadow().features
+    (found,) = shadows.told().features
     assert found.saved("cache") <= 0
 
 
@@ -121,13 +121,13 @@ def test_only_stronger_modes_are_compared(clock):
     shadows = still(shadows_of(kit))
     talk(kit, shadows, clock)
     shadows.flush()
-    (found,) = shadows.shadow().features
+    (found,) = shadows.told().features
     assert set(found.costs) == {"prune"}
     strongest = kit_of(clock, "prune", shadow=False)
     nothing = still(shadows_of(strongest))
     talk(strongest, nothing, clock)
     nothing.flush()
-    assert nothing.shadow().features == ()
+    assert nothing.told().features == ()
     for one in (shadows, kit, nothing, strongest):
         one.close()
 
@@ -161,7 +161,7 @@ def test_what_is_not_known_of_a_request_is_not_compared(observing, usage):
     plan = kit.plan(body, dialect="anthropic.messages", platform="anthropic")
     shadows.offer(plan, kit.settle(plan, usage))
     assert not shadows._queue
-    assert shadows.shadow() == Shadow("observe", 0, 0)
+    assert shadows.told() == Shadow("observe", 0, 0)
 
 
 def test_a_model_without_a_price_is_seen_and_not_told(observing):
@@ -171,7 +171,7 @@ def test_a_model_without_a_price_is_seen_and_not_told(observing):
     shadows.offer(plan, kit.settle(plan, Usage(8, 0, {}, 1)))
     shadows.flush()
     assert shadows.failed == 0
-    assert shadows.shadow().features == ()
+    assert shadows.told().features == ()
 
 
 def test_what_is_too_much_is_left_out_by_whole_conversations(observing, clock):
@@ -187,7 +187,7 @@ def test_what_is_too_much_is_left_out_by_whole_conversations(observing, clock):
     assert len(shadows._queue) < 40
     assert shadows.share == before
     shadows.flush()
-    told = shadows.shadow()
+    told = shadows.told()
     assert told.seen == 160
     assert told.planned == sum(one.requests for one in told.features) < 160
     assert told.coverage == told.planned / 160
@@ -237,7 +237,7 @@ def test_a_feature_that_lost_is_watched_in_the_shadow(clock):
     assert shadows.failed == 0
     watched = [one for name, one in trials._feature("chat").open.items() if name.startswith("\0")]
     assert [one.settled.requests for one in watched] == [6]
-    assert shadows.shadow().features == ()
+    assert shadows.told().features == ()
     shadows.close()
     kit.close()
 
@@ -253,7 +253,7 @@ def test_the_thread_does_it_by_itself_and_ends(observing, clock, monkeypatch):
             break
         threading.Event().wait(0.01)
     assert shadows._thread is None
-    assert shadows.shadow().planned == 2
+    assert shadows.told().planned == 2
     shadows.close()
 
 
@@ -268,7 +268,7 @@ def test_a_forked_child_plans_its_own(observing, clock):
                 assert not shadows._queue
                 talk(kit, shadows, clock, turns=1, seed=9)
                 shadows.flush()
-                os._exit(0 if shadows.shadow().planned == 1 else 1)
+                os._exit(0 if shadows.told().planned == 1 else 1)
             finally:
                 os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
