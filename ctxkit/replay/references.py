@@ -125,7 +125,7 @@ class References:
             elif _recoverable(name, turn, sent):
                 self.recoverable += 1
             elif len(self.missing) < 100:
-                self.missing.append((turn.index, name))
+                self.missing.append((turn.at, name))
 
     @property
     def share(self) -> float:

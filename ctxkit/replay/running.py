@@ -34,14 +34,14 @@ class Turn(NamedTuple):
     """What a model was given and what it said to it.
 
     Attributes:
-        index: of the message that answers.
+        at: index of the message that answers.
         raw: the prompt as the application has it.
         sent: as it was sent; both on the wire.
         answer: message of the model.
         edited: by which the prompt was changed (edits of the plan), for kits.
     """
 
-    index: int
+    at: int
     raw: Json
     sent: Json
     answer: Json

@@ -7,26 +7,34 @@ the wire knows no markers, or the provider needs none, there are none.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ctxkit.model import Json
 
-__all__ = ["anthropic_body", "marked", "openai_body", "shape_of"]
+__all__ = ["Shape", "anthropic_body", "marked", "openai_body", "shape_of"]
 
 _MOST_OUTPUT = 4096
 _EPHEMERAL = {"type": "ephemeral"}
 
 
-def shape_of(dialect: str) -> Callable[[str, Sequence[Json], Sequence[Json]], dict[str, Json]]:
+class Shape(Protocol):
+    """Makes a body of model, messages and tools."""
+
+    def __call__(self, model: str, messages: Sequence[Json], tools: Sequence[Json] = (), /) -> dict[str, Json]:
+        """The body."""
+        ...
+
+
+def shape_of(dialect: str) -> Shape:
     """What turns model, messages and tools into a body of this wire.
 
     Raises:
         ValueError: threads are not written in that wire.
     """
-    shapes = {"openai.chat": openai_body, "anthropic.messages": anthropic_body}
+    shapes: dict[str, Shape] = {"openai.chat": openai_body, "anthropic.messages": anthropic_body}
     if dialect not in shapes:
         raise ValueError(f"threads are replayed as {' or '.join(shapes)}, not as {dialect}")
     return shapes[dialect]

@@ -1,0 +1,148 @@
+"""Write docs/reference/benchmarks.md from what tests/benchmarks/bench_hygiene.py measured.
+
+python -m tests.benchmarks.bench_hygiene --json measured.json     # an hour or so, all of it
+python scripts/benchmarks.py measured.json [more.json ...]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+
+SETTINGS = {
+    "anthropic": ("Anthropic, 5-minute cache", "Claude Sonnet 4.5: reads at 0.1 of the input price, writes at 1.25."),
+    "idle": ("Anthropic, with pauses", "The same, with a pause of ten minutes after every eighth request."),
+    "cheap": ("Very cheap reads", "Claude Fable 5.1: reads at 0.025, writes at 1.25."),
+    "openai-old": ("OpenAI before 5.6", "GPT-5.1: reads at 0.1, writes cost nothing, no markers."),
+    "openai-new": ("OpenAI from 5.6 on", "GPT-5.6: reads at 0.1, writes at 1.25, endings of messages are cached."),
+}
+SETS = {
+    "tau_bench_airline": "Tool chats, one conversation a thread",
+    "tau_bench_airline:5": "Tool chats, 5 conversations a thread",
+    "tau_bench_airline:20": "Tool chats, 20 conversations a thread",
+    "swe_agent_demos": "SWE-agent, a coding agent",
+    "openhands": "OpenHands, long coding runs",
+    "aider_chats": "aider, coding chats",
+    "mint": "MINT, short problems with an interpreter",
+}
+OURS = {"observe", "cache", "lossless", "prune", "prune, fresh kit", "prune, own markers"}
+
+HEAD = """\
+# Benchmarks
+
+Written by `python scripts/benchmarks.py` from `python -m tests.benchmarks.bench_hygiene --json FILE`.
+{where}
+
+Recorded conversations and agent runs are sent once more, request by request, through every mode of ctxkit and through
+rivals, to providers' caches that are simulated by the rules of [the providers](providers/index.md) and billed by their price
+lists. Losses are in the tables, too.
+
+- **cost** is the price of all prompts over that of the raw history, which is sent append-only with a marker behind the
+  opening instruction and one at the tail (where the wire has markers). Answers cost the same everywhere and are left out.
+  Behind it the interval that holds 95 of 100 draws of as many threads, with replacement (1,000 draws).
+- **ideal** is the same ratio under ideal billing: whatever an earlier request of the thread shares with this one is read, to
+  the block, with no minimum and wherever it ends, and only what will be read is written. That is a lower bound for the bodies
+  that were sent: no placing of markers could do better.
+- **worst** is the thread that fared worst; **> 1.01** the share of threads that cost more than 1 % above raw.
+- **present**: of the identifiers in the recorded model's answers (values passed to tools; ids, amounts, dates, paths and names
+  in words) that stood in the conversation at that call, the share that still stood in what was sent. **in reach** adds those
+  that stood in the result of a tool that the request has, which can be called again.
+- **rewrites** per thread: requests that did not continue the one before them.
+- **ms**: median time of the decision per request, in milliseconds, on this machine; for ctxkit it holds all that a plan does
+  (counting, pricing, forecast).
+- **captured**: share of the possible saving. The *optimum* is the least that any policy could have paid, found by dynamic
+  programming over when to rewrite and from where, with one fixed set of what may go: what mode `prune` makes smaller on arrival,
+  and what its passes propose at each request, whatever it costs. Its cost stands under **cost** where a prefix can be read only
+  where a request ended one, under **ideal** where it can be read anywhere. It knows the future, also which request is the last
+  one (the end of its prompt need not be written: most of what is left on short threads), but not that what is written right
+  before a rewrite need not be: there it may be off by a few thousandths.
+
+One kit meets all threads of a row, a day apart, so that it learns how long they live; `prune, fresh kit` meets each with a new one.
+In `prune, own markers` the application has set the markers of the raw history itself. Requests follow one another by 5 seconds.
+
+Rivals, pinned in the extra `bench`, each with the settings that its documentation shows: `trim_messages` of LangChain (last
+8,000 tokens, beginning with a user), its `ClearToolUsesEdit` with its defaults (from 100,000 tokens on) and from 8,000 tokens on,
+headroom's `compress` and `densify`, llmbuffer (at most 8,000 tokens). By hand: the last 20 messages; old results cleared in batches
+of ten, the latest five kept; JSON white space taken out; and a toy of forty lines (white space, and when the history exceeds
+30,000 characters its oldest turns go at once, all but identifiers in a stub).
+"""
+
+
+def number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def row_of(name: str, one: dict[str, Any]) -> str:
+    shown = f"**{name}**" if name in OURS else name
+    if name == "optimum":
+        return f"| *optimum* | | {one['cost']:.3f} | {one['ideal']:.3f} | | | | | | | |"
+    low, high = one["interval"]
+    cells = [
+        shown,
+        f"{one['tokens']:.3f}",
+        f"{one['cost']:.3f} ({low:.3f}-{high:.3f})",
+        f"{one['ideal']:.3f}",
+        f"{one['worst']:.3f}",
+        f"{one['above_1']:.0%}",
+        f"{one['present']:.4f}",
+        f"{one['reach']:.4f}",
+        f"{one['rewrites']:.1f}",
+        f"{one['milliseconds']:.2f}",
+        number(one["captured"], ".0%"),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def tables(measured: dict[str, dict[str, Any]], setting: str) -> list[str]:
+    lines: list[str] = []
+    for name, title in SETS.items():
+        rows = {
+            key.rpartition("/")[2]: one
+            for key, one in measured.items()
+            if key.rpartition("/")[0] == f"{setting}/{name}"
+        }
+        if "raw" not in rows:
+            continue
+        raw = rows["raw"]
+        lines += [
+            f"### {title}",
+            "",
+            f"{raw['threads']} threads, {raw['calls']:,} requests, {raw['references']:,} references.",
+            "",
+            "| | tokens | cost | ideal | worst | > 1.01 | present | in reach | rewrites | ms | captured |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+            *(row_of(row, one) for row, one in rows.items() if row != "raw"),
+            "",
+        ]
+    return lines
+
+
+def where() -> str:
+    made = datetime.now(UTC).date().isoformat()
+    cores, system = os.cpu_count(), f"{platform.system()} {platform.machine()}"
+    return f"Times belong to the machine: {cores} cores, {system}, Python {platform.python_version()}, {made}."
+
+
+def main(files: list[str]) -> None:
+    measured: dict[str, dict[str, Any]] = {}
+    for file in files:
+        measured |= json.loads(Path(file).read_text(encoding="utf-8"))
+    lines = [HEAD.format(where=where())]
+    for setting, (title, about) in SETTINGS.items():
+        found = tables(measured, setting)
+        if found:
+            lines += [f"## {title}", "", about, "", *found]
+    PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)}: {len(measured)} rows")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
