@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from ctxkit.policy import Policy
     from ctxkit.recall import recall_tool
+    from ctxkit.tidiness import Tidy
 
 __all__ = [
     "Answer",
@@ -62,6 +63,7 @@ __all__ = [
     "Record",
     "Report",
     "StoreError",
+    "Tidy",
     "Timing",
     "TranscriptError",
     "UnsupportedClientError",
@@ -82,6 +84,7 @@ _HOMES = {
     "Ledger": "metering.ledger",
     "Report": "metering.report",
     "Policy": "policy",
+    "Tidy": "tidiness",
     "recall_tool": "recall",
     **dict.fromkeys(
         (

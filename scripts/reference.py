@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import ctxkit
 from ctxkit import dialects, testing
 from ctxkit.dialects.platforms import PLATFORMS, Platform
+from ctxkit.editable import Candidate, Fold, Pending, Piece, Rewrite, Stub, Tally, Tidied
+from ctxkit.hygiene.history import History
+from ctxkit.hygiene.touches import Touch
 from scripts.rule_sheets import filled
 
 if TYPE_CHECKING:
@@ -62,6 +65,9 @@ def page() -> str:
     for name in ctxkit.__all__:
         if not name.startswith("__"):
             lines += entry(f"ctxkit.{name}", getattr(ctxkit, name))
+    lines.append("## What passes of your own are given, and give\n")
+    for thing in (Piece, History, Rewrite, Stub, Fold, Candidate, Touch, Tidied, Tally, Pending):
+        lines += entry(f"{thing.__module__}.{thing.__name__}", thing)
     lines.append("## `ctxkit.testing`\n")
     for name in testing.__all__:
         lines += entry(f"ctxkit.testing.{name}", getattr(testing, name))
@@ -90,7 +96,7 @@ def entry(name: str, thing: Any) -> Iterator[str]:
             if own and inspect.getdoc(member):
                 yield block(f"{thing.__name__}.{method}{signature(member)}\n\n{inspect.getdoc(member)}")
         for option, field in getattr(thing, "model_fields", {}).items():
-            yield f"- `{option}`, default `{field.default!r}`: {field.description}"
+            yield f"- `{option}`, default `{short(repr(field.default))}`: {field.description}"
         yield ""
 
 
@@ -98,9 +104,15 @@ def signature(thing: Any) -> str:
     """``(a, b=1)``, or nothing where there is none."""
     try:
         # The address of a default that is a function differs from run to run.
-        return re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", str(inspect.signature(thing))).replace("'", "")
+        said = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", str(inspect.signature(thing)))
+        return re.sub(r"ForwardRef\('([^']*)'\)", r"\1", short(said)).replace("'", "")
     except (TypeError, ValueError):
         return ""
+
+
+def short(text: str) -> str:
+    """Without the options of a ``Tidy``, which have an entry of their own."""
+    return re.sub(r"Tidy\(compact=.*?recall_ttl=[0-9.]+\)", "Tidy()", text)
 
 
 def block(text: str) -> str:
