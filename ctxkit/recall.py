@@ -160,7 +160,7 @@ class Recall:
         """
         if self._off:
             raise ConfigurationError('nothing is kept for recall: the policy says recall="off"')
-        if not isinstance(thread, str) or not thread:
+        if not thread:
             raise StoreError("a removed text can be asked for within its thread only: pass thread=plan.thread")
         found = self.find(ref, thread)
         if found is None:
@@ -174,7 +174,7 @@ class Recall:
         Raises:
             StoreError: the disk cannot be read, or the text cannot be opened with this key.
         """
-        if not isinstance(ref, str) or not _REFERENCE.fullmatch(ref):
+        if not _is_reference(ref):
             return None
         now, name = self._clock(), (thread, ref)
         with self._lock:
@@ -186,7 +186,7 @@ class Recall:
 
     def missing(self, ref: str) -> str:
         """Why there is nothing under a reference, for people; what has no such form may be anybody's words, so it is not said."""
-        if not isinstance(ref, str) or not _REFERENCE.fullmatch(ref):
+        if not _is_reference(ref):
             return "that is no reference of a removed text: they look like r_abcdefgh23456789"
         return (
             f"nothing is kept under {ref} for this thread: it was removed in another one, or more than {self._ttl:,.0f} s "
@@ -243,6 +243,11 @@ class Recall:
 
     def _name(self, name: tuple[str, str]) -> bytes:
         return self._hasher.digest(("recall", *name))
+
+
+def _is_reference(ref: object) -> bool:
+    """Whatever a model may have made up."""
+    return isinstance(ref, str) and _REFERENCE.fullmatch(ref) is not None
 
 
 def texts_of(policy: Policy, store: object) -> TextStore:

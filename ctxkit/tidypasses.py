@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctxkit.editable import Candidate, Fold, Stub
 from ctxkit.hygiene.arrival import Arrivals
@@ -105,7 +105,7 @@ def _proposed(one: DeferredPass, history: History) -> Iterator[Candidate]:
 def _sound(found: object) -> bool:
     if not isinstance(found, Candidate) or not isinstance(found.action, Stub | Fold):
         return False
-    place = found.action.place if isinstance(found.action, Stub) else found.action
+    place: Any = found.action.place if isinstance(found.action, Stub) else found.action
     numbers = isinstance(place, tuple) and len(place) == 2 and all(type(one) is int for one in (*place, found.since))
-    words = isinstance(found.by, str) and isinstance(found.reason, str)
-    return numbers and words and isinstance(found.worth, int | float)
+    words: tuple[Any, ...] = (found.by, found.reason)
+    return numbers and all(isinstance(one, str) for one in words)
