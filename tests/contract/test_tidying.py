@@ -78,7 +78,9 @@ def check(kit: Kit, records: list[Record], provider: FakeProvider, raw: int) -> 
     assert not kit.faults.counts
     assert len(provider.requests[-1].body) < raw * (0.8 if kit.policy.mode == "lossless" else 0.7)
     assert f"TRIP{2:04d}" in provider.requests[-1].body.decode(), "identifiers are kept"
-    assert sum(record.savings or 0 for record in records) > 0
+    assert sum(record.edits.get("tokens", 0) for record in records) > 0
+    if records[-1].savings is not None:
+        assert sum(record.savings or 0 for record in records) > 0
 
 
 def as_chat(turn: Turn) -> Any:
