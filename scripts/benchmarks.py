@@ -50,7 +50,8 @@ lists. Losses are in the tables, too.
   Behind it the interval that holds 95 of 100 draws of as many threads, with replacement (1,000 draws).
 - **ideal** is the same ratio under ideal billing: whatever an earlier request of the thread shares with this one is read, to
   the block, with no minimum and wherever it ends, and only what will be read is written. That is a lower bound for the bodies
-  that were sent: no placing of markers could do better.
+  that were sent: no placing of markers could do better, but for buying a longer life
+  than the default one, which shows where there are pauses.
 - **worst** is the thread that fared worst; **> 1.01** the share of threads that cost more than 1 % above raw.
 - **present**: of the identifiers in the recorded model's answers (values passed to tools; ids, amounts, dates, paths and names
   in words) that stood in the conversation at that call, the share that still stood in what was sent. **in reach** adds those

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from ctxkit.metering.prices.card import Card
     from ctxkit.model import Json
 
-__all__ = ["Account", "Billed", "Ideal", "Setting"]
+__all__ = ["SECONDS", "Account", "Billed", "Ideal", "Setting"]
 
 _KEY = b"replay" * 5
-_SECONDS = 2.0  # that an answer takes; it begins after half of them
+SECONDS = 2.0
+"""That an answer takes; it begins after half of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,6 @@ class Billed(NamedTuple):
     Attributes:
         usage: buckets of the prompt, and the tokens of the answer.
         pico: price of the prompt, in pico-dollars.
-        ideal: the same at the very least; known once the thread is over (:meth:`Ideal.settled`).
         rewritten: the prompt does not continue the one before it.
         layout: the request as its cache reads it.
         refused: why the provider would not serve it, ``""``: it does.
@@ -161,7 +161,7 @@ class Account:
         """Answer a request: what its prompt costs, by the entries that live."""
         layout, rule = self.laid_out(body)
         outcome = look(self._state, layout, rule, now)
-        self._state = commit(self._state, outcome, rule, begins=now + _SECONDS / 2, ends=now + _SECONDS)
+        self._state = commit(self._state, outcome, rule, begins=now + SECONDS / 2, ends=now + SECONDS)
         usage = Usage(fresh=outcome.fresh, read=outcome.read, written=dict(outcome.written), output=output)
         price = bill(outcome, self.rates(now, outcome.total))
         if price is None:
@@ -180,17 +180,31 @@ class Account:
 
 @dataclass(slots=True)
 class _Held:
-    """A prefix that some request wrote first.
+    """A prefix that was written.
 
     Attributes:
-        request: number of that request.
-        used: when it was written or last read.
+        used: when, or when it was last read.
         read: it was.
     """
 
-    request: int
     used: float
     read: bool = False
+
+
+class _Asked(NamedTuple):
+    """A request whose price is known when all have come.
+
+    Attributes:
+        whole: tokens of its prompt.
+        read: how many of them it reads.
+        added: tokens of each prefix that it writes first.
+        rates: pico-dollars per token by bucket.
+    """
+
+    whole: int
+    read: int
+    added: Sequence[tuple[float, _Held]]
+    rates: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -203,42 +217,36 @@ class Ideal:
 
     life: float
     _held: dict[bytes, _Held] = field(default_factory=dict)
-    _requests: list[tuple[int, int, Sequence[tuple[bytes, float]], Mapping[str, int]]] = field(default_factory=list)
+    _requests: list[_Asked] = field(default_factory=list)
 
     def serve(self, layout: Layout, now: float, rates: Mapping[str, int]) -> None:
         """Take one request; its price is known when all have come."""
-        number, whole = len(self._requests), round(layout.total)
+        whole = round(layout.total)
         ends = [(layout.entry(index), one.tokens) for index, one in enumerate(layout.positions)]
         shared = next((at for at in reversed(range(len(ends))) if self._alive(ends[at][0], now)), -1)
+        for name, _ in ends[: shared + 1]:
+            held = self._held.setdefault(name, _Held(now))
+            held.used, held.read = now, True
+        added = []
+        for name, tokens in ends[shared + 1 :]:
+            self._held[name] = _Held(now)
+            added.append((tokens, self._held[name]))
         read = min(round(ends[shared][1]), whole) if shared >= 0 else 0
-        for at, (name, _) in enumerate(ends):
-            held = self._held.get(name)
-            if at <= shared and held is not None:
-                held.used, held.read = now, True
-            else:
-                self._held[name] = _Held(number, now)
-        self._requests.append((whole, read, ends[shared + 1 :], rates))
-        self._note(number, ends[shared + 1 :])
+        self._requests.append(_Asked(whole, read, added, rates))
 
     def _alive(self, name: bytes, now: float) -> bool:
         held = self._held.get(name)
         return held is not None and now < held.used + self.life
 
-    _written: dict[tuple[int, bytes], _Held] = field(default_factory=dict)
-
-    def _note(self, number: int, ends: Sequence[tuple[bytes, float]]) -> None:
-        for name, _ in ends:
-            self._written[number, name] = self._held[name]
-
     def settled(self) -> list[int]:
         """What each request costs, in pico-dollars."""
-        return [self._price(number) for number in range(len(self._requests))]
+        return [_price(one) for one in self._requests]
 
-    def _price(self, number: int) -> int:
-        whole, read, ends, rates = self._requests[number]
-        kept = [tokens for name, tokens in ends if self._written[number, name].read]
-        until = min(round(kept[-1]), whole) if kept else read
-        written = max(until - read, 0)
-        write = min((rate for name, rate in rates.items() if name.startswith("written")), default=rates["fresh"])
-        fresh = whole - read - written
-        return read * rates.get("read", rates["fresh"]) + written * max(write, rates["fresh"]) + fresh * rates["fresh"]
+
+def _price(asked: _Asked) -> int:
+    whole, read, added, rates = asked
+    fresh = rates["fresh"]
+    until = next((min(round(tokens), whole) for tokens, held in reversed(added) if held.read), read)
+    written = max(until - read, 0)
+    write = min((rate for name, rate in rates.items() if name.startswith("written")), default=fresh)
+    return read * rates.get("read", fresh) + written * max(write, fresh) + (whole - read - written) * fresh

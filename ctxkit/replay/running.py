@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from ctxkit.kit import Kit
 from ctxkit.metering.count import Counter
 from ctxkit.metering.prices import Prices
-from ctxkit.replay.billing import Account, Ideal
+from ctxkit.replay.billing import SECONDS, Account, Ideal
 from ctxkit.replay.shapes import marked, shape_of
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json, Plan, Usage
     from ctxkit.policy import Policy
-    from ctxkit.replay.billing import Setting
+    from ctxkit.replay.billing import Billed, Setting
     from ctxkit.replay.threads import Messages, Thread
 
 __all__ = ["Call", "KitSender", "Peer", "Run", "Sender", "Turn", "replay"]
 
 START = 1_793_000_000.0  # 2026-10-26: of all replays, so that prices are those of one day
+_LIFE = 300.0  # seconds of an entry, where nobody knows
 _BETWEEN = 86_400.0  # seconds between two threads: nothing of one is alive in the next
 
 
@@ -245,25 +246,39 @@ def replay(
     """
     account = Account(setting, counter or Counter(), prices or Prices())
     rule = account.rule()
-    ideal = Ideal((rule.seconds(None) if rule else None) or 300.0)
+    ideal = Ideal((rule.seconds(None) if rule else None) or _LIFE)
     begun = sender.opened(thread, setting, START)
-    shape = shape_of(setting.dialect)
-    found = []
-    for index, now in zip(thread.calls, setting.moments(len(thread.calls), begun), strict=True):
-        messages, answer = thread.messages[:index], thread.messages[index]
-        raw = shape(setting.model, messages, thread.tools)
-        started = time.perf_counter()
-        body, edited = sender.send(messages, raw, now)
-        seconds = sender.took or time.perf_counter() - started
-        output = account.tokens(shape(setting.model, [answer]))
-        billed = account.serve(body, now, output)
-        ideal.serve(billed.layout, now, account.rates(now, round(billed.layout.total)))
-        for one in watch:
-            one(Turn(index, raw, body, answer, edited))
-        sender.settle(billed.usage, now + 2.0)
-        found.append((billed, seconds))
+    moments = setting.moments(len(thread.calls), begun)
+    served = [
+        _served(thread, index, sender, account, ideal, now, watch)
+        for index, now in zip(thread.calls, moments, strict=True)
+    ]
     calls = [
         Call(round(one.layout.total), one.usage, one.pico, least, one.rewritten, seconds, one.refused)
-        for (one, seconds), least in zip(found, ideal.settled(), strict=True)
+        for (one, seconds), least in zip(served, ideal.settled(), strict=True)
     ]
     return Run(thread.name, tuple(calls))
+
+
+def _served(
+    thread: Thread,
+    index: int,
+    sender: Sender,
+    account: Account,
+    ideal: Ideal,
+    now: float,
+    watch: Sequence[Callable[[Turn], None]],
+) -> tuple[Billed, float]:
+    """One request, and the seconds that it took to decide what to send."""
+    model, shape = account.setting.model, shape_of(account.setting.dialect)
+    messages, answer = thread.messages[:index], thread.messages[index]
+    raw = shape(model, messages, thread.tools)
+    started = time.perf_counter()
+    body, edited = sender.send(messages, raw, now)
+    seconds = sender.took or time.perf_counter() - started
+    billed = account.serve(body, now, account.tokens(shape(model, [answer])))
+    ideal.serve(billed.layout, now, account.rates(now, round(billed.layout.total)))
+    for one in watch:
+        one(Turn(index, raw, body, answer, edited))
+    sender.settle(billed.usage, now + SECONDS)
+    return billed, seconds
