@@ -172,7 +172,8 @@ def _new(case: Case) -> list[Candidate]:
 
 def _as_one(case: Case, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The same with stretches side by side said as one, those that were folded before among them; ``[]``: there are none."""
-    folds = [one.action for one in (*case.decided, *candidates) if isinstance(one.action, Fold)]
+    actions = [*(one.action for one in case.decided), *(one.action for one in candidates)]
+    folds = [action for action in actions if isinstance(action, Fold)]
     runs = [run for run in joined(folds) if sum(run.start <= fold.start < run.end for fold in folds) >= _SIDE_BY_SIDE]
     if not runs:
         return []

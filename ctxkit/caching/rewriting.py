@@ -48,7 +48,7 @@ class Choice(NamedTuple):
         why: one sentence for people.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides a method of tuples that nobody calls here
     price: float = 0.0
     gain: float = 0.0
     why: str = ""

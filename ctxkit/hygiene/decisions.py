@@ -18,7 +18,7 @@ from ctxkit.editable import Fold, Stub
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ctxkit.editable import Action
 
@@ -121,14 +121,13 @@ class Decisions:
         self._lock = threading.Lock()
 
 
-_ACTIONS = {"s": lambda one, two: Stub((one, two)), "f": Fold}
+_ACTIONS: dict[str, Callable[[int, int], Action]] = {"s": lambda one, two: Stub((one, two)), "f": Fold}
 
 
 def _action(kind: str, one: int, two: int) -> Action:
     if one < 0 or two < 0:
         raise ValueError(kind)
-    action: Action = _ACTIONS[kind](int(one), int(two))
-    return action
+    return _ACTIONS[kind](int(one), int(two))
 
 
 def _packed(decided: Sequence[Decided]) -> bytes:

@@ -23,7 +23,6 @@ class History:
         pieces: as given.
         count: as given.
         by_place: each piece by where it stands.
-        by_message: pieces of each message that has any, by its index.
         by_message: the pieces of each message that has any.
         calls: the call (its arguments) that each result answers, by the place of the result.
         results: the result of each call, by the place of the call.
@@ -35,9 +34,6 @@ class History:
         self.pieces = pieces
         self.count = count
         self.by_place = {piece.place: piece for piece in pieces}
-        self.by_message: dict[int, list[Piece]] = {}
-        for piece in pieces:
-            self.by_message.setdefault(piece.message, []).append(piece)
         self.by_message: dict[int, list[Piece]] = {}
         for piece in pieces:
             self.by_message.setdefault(piece.message, []).append(piece)

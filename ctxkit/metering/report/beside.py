@@ -128,7 +128,7 @@ class Tidied:
     def to_dict(self) -> dict[str, Any]:
         """For JSON; money in USD as decimal strings."""
         money = ("saved", "predicted", "cost", "under_way")
-        measured = self.measured and {
+        measured: Any = self.measured and {
             name: int(value) if name in ("edited", "held") else _plain(round(value))
             for name, value in self.measured.items()
         }
