@@ -478,14 +478,18 @@ class Upkeep:
         except Exception as error:  # noqa: BLE001 - what was reported is to be learned from all the same
             self.faults.note("caches: diagnosis", error, "Please report it; the record names no reason of a miss.")
             return record
-        if miss is None:
-            return record
+        if miss is None or (_rewritten(plan) and miss.reason == "prefix_changed"):
+            return record  # what ctxkit rewrote on purpose stands in the savings, with its price
         cost = self.meter.missed(plan, usage, miss.tokens)
         return revised(record, miss_reason=miss.reason, miss_tokens=miss.tokens, miss_cost=cost, miss=miss)
 
 
 def _by(pico: Mapping[str, int | None]) -> dict[str, Decimal]:
     return {cause: usd_of(amount) for cause, amount in pico.items() if amount}
+
+
+def _rewritten(plan: Plan) -> bool:
+    return plan.tidied is not None and plan.tidied.rewritten
 
 
 def _correction(plan: Plan) -> float:

@@ -325,3 +325,11 @@ def test_records_say_what_was_saved_and_by_what(pruned):
     assert session.record.savings > 0
     assert set(session.record.savings_by) >= {"cache", "episodes"}
     assert sum(session.record.savings_by.values()) == session.record.savings
+
+
+def test_a_rewrite_is_no_miss():
+    session = Session()
+    for index in [index for index, one in enumerate(thread(6)) if one["role"] == "assistant"]:
+        plan = session.ask(thread(6)[:index])
+        if plan.tidied.rewritten:
+            assert session.record.miss_reason != "prefix_changed"
