@@ -48,7 +48,7 @@ class Piece(NamedTuple):
         message: index of its message in :attr:`~ctxkit.model.Conversation.messages`.
         number: of this piece within the message, from 0.
         kind: what it is.
-        speaker: whose words they are.
+        speaker: whose words they are; of a call that a program made, the tool's that runs it.
         path: what stands there on the wire is replaced as a whole when the piece is rewritten.
         text: what the model reads; JSON text where the wire holds an object.
         structured: the wire holds a JSON value there, not text: its white space is the provider's.

@@ -31,6 +31,17 @@ def opening_of(conversation: Conversation) -> int:
     return next((index for index, one in enumerate(messages) if one.role not in _OPENING), len(messages))
 
 
+def _sealed(taken: list[tuple[Piece, ...]]) -> list[tuple[Piece, ...]]:
+    """What a program asked for is locked: the program goes on with it, and the model never reads it."""
+    asked = {one.pair for pieces in taken for one in pieces if one.kind == "arguments" and one.speaker == "tool"}
+    if not asked:
+        return taken
+    return [
+        tuple(one._replace(locked=True) if one.kind == "result" and one.pair in asked else one for one in pieces)
+        for pieces in taken
+    ]
+
+
 class Request:
     """What the application sent, message by message, without tools and opening instruction: indices count from there.
 
@@ -52,7 +63,7 @@ class Request:
         self.weights = weights
         self.reached = list(accumulate(weights, initial=before))
         self._texts = texts
-        self._taken = [texts.pieces(message, index) for index, message in enumerate(messages)]
+        self._taken = _sealed([texts.pieces(message, index) for index, message in enumerate(messages)])
         self._lengths = [sum(len(piece.text) for piece in taken) for taken in self._taken]
         self.history = History([piece for taken in self._taken for piece in taken], len(messages))
 

@@ -47,15 +47,19 @@ class Taken:
         name: str | None = None,
         *,
         locked: bool = False,
+        by_code: bool = False,
     ) -> None:
-        """What a tool is called with: text, or a value. It is told even when it is empty, for it has a result."""
+        """What a tool is called with: text, or a value. It is told even when it is empty, for it has a result.
+
+        ``by_code``: a tool that runs programs calls it, and the program goes on with the result.
+        """
         structured = not isinstance(value, str)
         text = spelled(value) if structured else value
-        lock = locked or self._locked or not text
+        lock = locked or by_code or self._locked or not text
+        speaker = "tool" if by_code else self._speaker
+        number = len(self.found)
         self.found.append(
-            Piece(
-                self._index, len(self.found), "arguments", self._speaker, path, text or "", structured, pair, name, lock
-            )
+            Piece(self._index, number, "arguments", speaker, path, text or "", structured, pair, name, lock)
         )
 
     def given(

@@ -158,7 +158,7 @@ def test_responses():
         ("tool.result", "one", True),
         ("tool.result", "two", True),
         ("assistant.arguments", "", False),
-        ("assistant.arguments", "{}", False),
+        ("tool.arguments", "{}", False),
         ("tool.result", "x", False),
         ("tool.result", "", False),
         ("assistant.arguments", '{"type": "exec", "command": ["ls"]}', False),

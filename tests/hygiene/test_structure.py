@@ -2,12 +2,13 @@
 
 import copy
 import json
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctxkit import dialects
+from ctxkit import Kit, Policy, dialects
 from ctxkit.editable import Fold, Stub
 from ctxkit.hygiene.stubs import MARK
 from tests.hygiene.structure import altered, problems, worse
@@ -193,3 +194,25 @@ def test_what_arrived_smaller_is_left_as_it_is(name, data):
     new = tidied(body, name, requested(body, name), [])
     assert worse(body, new, name) == []
     assert tidied(new, name, requested(new, name), []) == new
+
+
+@pytest.mark.parametrize("mode", ["lossless", "prune"])
+def test_what_a_program_reads_is_left_as_it_is(mode):
+    spaced = json.dumps([{"name": "a", "value": number} for number in range(200)], indent=4)
+    code = {"type": "code_execution_20260120", "tool_id": "s"}
+
+    def turn(pair, caller):
+        called = {"type": "tool_use", "id": pair, "name": "rows", "input": {"of": "a"}, "caller": caller}
+        given = {"type": "tool_result", "tool_use_id": pair, "content": spaced}
+        return [{"role": "assistant", "content": [called]}, {"role": "user", "content": [given]}]
+
+    messages = [
+        {"role": "user", "content": "Begin."},
+        *turn("1", code),
+        *turn("2", {"type": "direct"}),
+        *turn("3", code),
+    ]
+    body = {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": messages}
+    with closing(Kit(strict=True, policy=Policy(mode=mode))) as kit:
+        plan = kit.plan(body, dialect="anthropic.messages", platform="anthropic")
+    assert [edit.path[1] for edit in plan.edits if edit.by] == [4]

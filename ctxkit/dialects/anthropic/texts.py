@@ -60,7 +60,7 @@ def _block(taken: Taken, path: Path, block: Json) -> None:
 def _call(taken: Taken, path: Path, block: _Block) -> None:
     by_code = said(mapped(block.get("caller")).get("type")) not in {"", "direct"}
     pair, name = said(block.get("id")) or None, said(block.get("name")) or None
-    taken.called((*path, "input"), block.get("input"), pair, name, locked=by_code)
+    taken.called((*path, "input"), block.get("input"), pair, name, by_code=by_code)
 
 
 def _result(taken: Taken, path: Path, block: _Block) -> None:

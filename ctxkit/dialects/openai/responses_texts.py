@@ -77,7 +77,11 @@ def _item(taken: Taken, path: Path, item: _Item, kind: str, message: Message) ->
     elif kind in _CALLS:
         field = _CALLS[kind]
         taken.called(
-            (*path, field), said(item.get(field)), _pair(item), said(item.get("name")) or None, locked=_by_program(item)
+            (*path, field),
+            said(item.get(field)),
+            _pair(item),
+            said(item.get("name")) or None,
+            by_code=_by_program(item),
         )
     elif kind in _OUTPUTS and not _by_program(item):
         answered(taken, (*path, "output"), item.get("output"), _pair(item))
