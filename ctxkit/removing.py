@@ -241,10 +241,8 @@ def told(case: Case, way: Way) -> Plan:
     rates, plan = case.rates(way.plan), way.plan
     steady = steady_rate(plan.forecast, rates) if rates is not None and plan.forecast is not None else None
     edits = _with_savings(case, way, steady)
-    pending = tuple(
-        Pending(one.by, one.reason, round(_saved(case, one, {})), way.choice.why or "nothing is known of its price")
-        for one in way.waiting
-    )
+    waits = "the rewrite of this request begins behind it" if way.news else way.choice.why or "nobody knows its price"
+    pending = tuple(Pending(one.by, one.reason, round(_saved(case, one, {})), waits) for one in way.waiting)
     decision = way.choice.why if way.news or way.waiting else ""
     said = f"rewritten now: {decision}" if way.news else f"waits: {decision}" if decision else ""
     tidied = Tidied(passes=tallied(edits), rewritten=bool(way.news), decision=said, pending=pending)

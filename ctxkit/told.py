@@ -28,7 +28,7 @@ def tidied_lines(plan: Plan) -> Iterator[str]:
     for one in tidied.passes:
         yield f"  {_told(one)}"
         yield from _edit_lines([edit for edit in plan.edits if edit.by == one.by])
-    if tidied.decision:
+    if tidied.decision and (tidied.rewritten or not tidied.pending):  # else it is said of what is pending
         yield f"  {tidied.decision}"
     yield from _pending_lines(tidied)
     yield from _recall_lines(tidied, plan.thread)

@@ -22,6 +22,9 @@ CARRIED = 0.3
 """Share of a rewrite's price that has to be carried before it is bought."""
 _WORTH = 0.002  # share of a request's price that has to be won
 _CUTS = 2  # cuts that are priced exactly
+_COSTS_MORE = (
+    "a rewrite costs more than it saves with the {:.0f} requests to come, at least; a cold cache makes it free"
+)
 
 
 class Alternative(NamedTuple):
@@ -73,7 +76,7 @@ def choose(
         remaining: requests that the thread will still have, at its lower quartile.
         affordable: a rewrite that costs so much first may be bought.
     """
-    best, waits = Choice(-1, why="nothing is to be won by a rewrite"), Choice(-1)
+    best, waits = Choice(-1, why=_COSTS_MORE.format(remaining)), Choice(-1)
     for index, other in enumerate(others):
         price = other.now - keep.now
         gain = remaining * (keep.later - other.later) - price
@@ -88,7 +91,7 @@ def choose(
             waits = Choice(-1, price, gain, f"until {CARRIED:.0%} of the rewrite's price has been carried")
             continue
         else:
-            found = Choice(index, price, gain, f"about {remaining:.0f} more requests are expected at least")
+            found = Choice(index, price, gain, f"it pays with the {remaining:.0f} requests to come, at least")
         if found.gain > best.gain or best.index < 0:
             best = found
     return best if best.index >= 0 or not waits.why else waits

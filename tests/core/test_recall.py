@@ -390,3 +390,28 @@ def test_a_disk_that_fails_leaves_texts_in_memory(clock, tmp_path):
     assert faults.counts["recall: StoreError"] == 1
     with pytest.raises(StoreError, match="no space left"):
         recall.recall(ref_of(recall, 2), "one")
+
+
+def test_what_was_recalled_is_sent_whole_and_not_as_a_pointer_to_its_stub(clock):
+    kit = Kit(Policy(mode="prune"), clock=clock, strict=True)
+    tool = recall_tool("anthropic.messages")
+    plan = driven(kit, clock, tools=[tool])
+    ref = plan.tidied.refs[0]
+    text = kit.recall(ref, thread=plan.thread)
+    asked = {"type": "tool_use", "id": "recall-1", "name": TOOL, "input": {"ref": ref}}
+    result = {"type": "tool_result", "tool_use_id": "recall-1", "content": text}
+    for turns in (19, 20):
+        clock.now += 20
+        again = body(turns, tools=[tool])
+        exchange = [{"role": "assistant", "content": [asked]}, {"role": "user", "content": [result]}]
+        again["messages"][39:39] = exchange  # right behind what was said when it was asked for
+        found = planned(kit, again)
+        kit.sent(found)
+        [sent] = [
+            block["content"]
+            for message in found.body["messages"]
+            for block in message["content"]
+            if isinstance(block, dict) and block.get("tool_use_id") == "recall-1"
+        ]
+        assert sent == text
+        assert text not in [one for one in texts_of(found.body) if one is not sent]
