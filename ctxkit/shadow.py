@@ -15,30 +15,25 @@ import json
 import threading
 import time
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
-from ctxkit.caching.forecast import Foreseen
-from ctxkit.caching.layout import Layout
-from ctxkit.caching.simulator import State, commit, look
 from ctxkit.caching.trial import Settled
 from ctxkit.forks import on_fork
+from ctxkit.imagined import Line, imagined
 from ctxkit.metering.report.beside import Foregone, Shadow
-from ctxkit.model import Answer, Usage
-from ctxkit.money import pico_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ctxkit.caching.prefixes import Hasher
-    from ctxkit.caching.rules.rule import Rule
-    from ctxkit.caching.simulator.entries import Entry
     from ctxkit.faults import Faults
     from ctxkit.kit import Kit
-    from ctxkit.model import Json, Plan, Record, Timing
+    from ctxkit.model import Json, Plan, Record
     from ctxkit.stores import Store
 
-__all__ = ["MODES", "Nowhere", "Shadows", "read_shadow", "shadows_of"]
+__all__ = ["MODES", "Shadows", "read_shadow", "shadows_of"]
 
 MODES = ("observe", "cache", "lossless", "prune")
 """Each contains the one before."""
@@ -50,7 +45,6 @@ _DAYS = 60  # that figures are kept of
 _FEATURES = 200  # of a day
 _QUEUE = 64
 _THREADS = 5_000
-_ENTRIES = 20_000
 _SAVED_EVERY = 50
 _DELAY = 0.5  # seconds after which a thread begins: a process that ends by then has nothing to compare
 _LINGER = 5.0  # seconds that it waits for more
@@ -94,7 +88,7 @@ class Shadows:
         self._hasher = hasher
         self._store = store
         self._faults = faults
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
         self._figures: dict[str, dict[str, list[int]]] = {}
         self._seen: dict[int, int] = {}
         self._followed: OrderedDict[str, None] = OrderedDict()
@@ -212,7 +206,7 @@ class Shadows:
         """What a request would have come to in each mode; nothing is told where one of them is unknown."""
         rests = _rests(job.plan)
         modes = (_UNTIDIED, *self._modes) if rests else self._modes
-        costs = {mode: self._line(mode).cost(job) for mode in modes}
+        costs = {mode: self._line(mode).cost(job.body, job.plan, job.record) for mode in modes}
         known = {mode: cost for mode, cost in costs.items() if cost is not None}
         if len(known) < len(modes):
             return
@@ -234,9 +228,9 @@ class Shadows:
             for mode in self._modes:
                 held[2 + MODES.index(mode)] += costs[mode]
 
-    def _line(self, mode: str) -> _Line:
+    def _line(self, mode: str) -> Line:
         if mode not in self._lines:
-            self._lines[mode] = _Line(self._make(mode))
+            self._lines[mode] = Line(self._make(mode))
         return self._lines[mode]
 
     # ------------------------------------------------------------------ what it came to
@@ -290,69 +284,9 @@ class Shadows:
 _SEEN = "\0seen"
 
 
-class _Line:
-    """One mode: a kit, and the cache that would stand if all requests were sent as it plans them."""
-
-    def __init__(self, kit: Kit) -> None:
-        self.kit = kit
-        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
-
-    def cost(self, job: _Job) -> int | None:
-        """Pico-dollars that a request would have cost; ``None`` where nobody knows."""
-        asked, record = job.plan, job.record
-        plan = self.kit.plan(
-            job.body,
-            dialect=asked.dialect,
-            platform=asked.platform,
-            model=asked.model,
-            stream=asked.stream,
-            feature=asked.feature,
-            thread=asked.thread,
-            scope=asked.scope,
-            region=asked.region,
-            now=asked.created,
-        )
-        usage = self._served(plan, record.timing)
-        if usage is None or record.usage is None:
-            return None
-        usage = Usage(usage.fresh, usage.read, usage.written, record.usage.output, record.usage.reasoning)
-        answer = Answer(usage=usage, model=record.response_model, tier=record.tier)
-        return pico_of(self.kit.settle(plan, answer, timing=record.timing).cost)
-
-    def _served(self, plan: Plan, timing: Timing | None) -> Usage | None:
-        """What the simulated cache reports."""
-        found: Any = plan.layout
-        if callable(found):  # too short to be cached, and not laid out
-            found = found()
-        if isinstance(found, Foreseen):
-            return self._looked_up(found.layout, found.rule, plan.created, timing)
-        return Usage(round(found.total), 0, {}) if isinstance(found, Layout) else None
-
-    def _looked_up(self, layout: Layout, rule: Rule, now: float, timing: Timing | None) -> Usage | None:
-        outcome = look(State(self._entries), layout, rule, now)
-        if outcome.error is not None:
-            return None
-        begins, ends = _moments(timing, now)
-        held = {name: self._entries[name] for name in outcome.stored if name in self._entries}
-        for name, entry in commit(State(held), outcome, rule, begins=begins, ends=ends).entries.items():
-            self._entries[name] = entry
-            self._entries.move_to_end(name)
-        while len(self._entries) > _ENTRIES:
-            self._entries.popitem(last=False)
-        return Usage(outcome.fresh, outcome.read, dict(outcome.written))
-
-
 def _rests(plan: Plan) -> bool:
     """The request was left as it is because tidying lost on its feature."""
     return getattr(plan.decision, "verdict", "") == "resting"
-
-
-def _moments(timing: Timing | None, now: float) -> tuple[float, float]:
-    """When an answer began and ended."""
-    if timing is None or timing.sent is None or timing.last is None:
-        return now, now
-    begins = timing.first_chunk if timing.first_chunk is not None else timing.last
-    return now + max(begins - timing.sent, 0.0), now + max(timing.last - timing.sent, 0.0)
 
 
 def _copied(body: Json) -> Json:
@@ -410,43 +344,10 @@ def _foregone(name: str, mode: str, figures: Sequence[int]) -> Foregone:
     return Foregone(name, threads, requests, by_mode[mode], {one: by_mode[one] for one in stronger})
 
 
-class Nowhere:
-    """A ledger that keeps nothing: what is only imagined must not be counted as paid."""
-
-    sync = "normal"
-
-    def append(self, entry: object) -> None:
-        """Forget it."""
-
-    def flush(self) -> None:
-        """There is nothing."""
-
-    def close(self) -> None:
-        """There is nothing."""
-
-
 def shadows_of(kit: Kit) -> Shadows:
-    """The shadow planning of a kit: its own mode against all that are stronger.
-
-    Kits of the shadow share its hashes and what was counted, so that a text is counted once; what they learn is theirs.
-    """
-    from ctxkit.kit import Kit as Another
-
-    def make(mode: str) -> Kit:
-        tidy = kit.policy.tidy.model_copy(update={"holdout": 0.0, "recall": "off"})
-        policy = kit.policy.model_copy(update={"mode": mode, "tidy": tidy, "shadow": False, "cache_objects": False})
-        other = Another(policy, clock=kit.clock, timer=kit.timer, strict=True)
-        vars(other).update(
-            _hasher=kit._hasher,  # noqa: SLF001 - a part of the hall
-            _meter=kit._meter.beside(),  # noqa: SLF001
-            ledger=Nowhere(),
-        )
-        if policy.tidies:
-            other._tidying.accounts.trials.judges = False  # noqa: SLF001
-        return other
-
+    """The shadow planning of a kit: its own mode against all that are stronger."""
     own = MODES.index(kit.policy.mode)
-    shadows = Shadows(make, MODES[own:], kit._hasher, kit.store, kit.faults)  # noqa: SLF001
+    shadows = Shadows(partial(imagined, kit), MODES[own:], kit._hasher, kit.store, kit.faults)  # noqa: SLF001
     if kit.policy.tidies:
         shadows.compared = kit._tidying.accounts.shadowed  # noqa: SLF001
     return shadows

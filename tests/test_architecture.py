@@ -49,6 +49,7 @@ HALL = {"kit", "planning", "upkeep", "linting", "renting", "tending", "cache_obj
     "recall",
     "accounts",
     "answers",
+    "imagined",
     "keeping",
     "shadow",
 }
