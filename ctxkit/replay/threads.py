@@ -119,10 +119,9 @@ def grouped(threads: Sequence[Thread], size: int) -> list[Thread]:
 def _message(recorded: Json) -> dict[str, Json]:
     """A message as it went over the wire, without what the recording adds to it."""
     message = {key: recorded[key] for key in _KEPT if key in recorded}
-    for key in ("tool_calls", "tool_call_ids"):
-        if isinstance(recorded.get(key), str):  # SWE-agent writes them as Python
-            message[key] = ast.literal_eval(recorded[key])
-    ids = message.pop("tool_call_ids", None)
+    if "tool_calls" in message:
+        message["tool_calls"] = _parsed(message["tool_calls"])
+    ids = _parsed(recorded.get("tool_call_ids"))  # SWE-agent
     if ids:
         message["tool_call_id"] = ids[0]
     if not isinstance(message["role"], str):
@@ -130,6 +129,11 @@ def _message(recorded: Json) -> dict[str, Json]:
     if message["role"] == "assistant":
         message.setdefault("content", None)
     return message
+
+
+def _parsed(value: Json) -> Json:
+    """Some recordings hold Python's text of it."""
+    return ast.literal_eval(value) if isinstance(value, str) else value
 
 
 # ---- OpenHands ---------------------------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ PEERS = {
 
 
 class Absent(Exception):  # noqa: N818 - it says what it is
-    """A rival is not installed."""
+    """A rival is not installed, or does not get through."""
 
 
 class Piped:
@@ -140,7 +140,10 @@ class Piped:
     def __call__(self, messages):
         self.process.stdin.write(json.dumps(messages) + "\n")
         self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
+        told = self.process.stdout.readline()
+        if not told:
+            raise Absent("it failed on one of these threads")
+        answer = json.loads(told)
         self.took = answer["seconds"]
         return answer["messages"]
 

@@ -50,11 +50,12 @@ def test_compressed_files_are_read(tmp_path):
     assert [one.name for one in read_threads(path)] == ["a.jsonl.xz:1"]
 
 
-def test_calls_written_as_python_are_read():
+@pytest.mark.parametrize("form", [repr, list])
+def test_results_of_swe_agent_name_their_calls(form):
     recorded = [
         *CHAT[:2],
-        {"role": "assistant", "content": "Looking.", "tool_calls": repr([CALL])},
-        {"role": "tool", "content": "home", "tool_call_ids": "['c1']"},
+        {"role": "assistant", "content": "Looking.", "tool_calls": form([CALL])},
+        {"role": "tool", "content": "home", "tool_call_ids": form(["c1"])},
     ]
     messages = thread_of(recorded).messages
     assert messages[2]["tool_calls"] == [CALL]
