@@ -55,6 +55,8 @@ MISSED = replace(
     notes=("messages.4: marked: read by the next turn",),
     edits={"n": 1, "tokens": 0},
     savings=Decimal("-0.001"),
+    savings_by={"cache": Decimal("0.002"), "stale": Decimal("-0.003")},
+    predicted=Decimal("0.04"),
 )  # fmt: skip
 
 
@@ -82,7 +84,8 @@ def test_everything_is_told(ctxkit, kept):
         "missed: 5,800 tokens, tools_changed at tools.0; so the provider",
         "it cost $0.020010 more",
         "cost $0.022635, by the price list",
-        "it cost $0.001000 more than without what ctxkit added",
+        "it cost $0.001000 more than without what ctxkit did: stale $-0.003000, cache $0.002000",
+        "what was removed with it is expected to save $0.040000 over the rest of the conversation",
         "one of 2 attempts of 019a00000001aa",
         "1. 019a00000001aa: failed, HTTP 529",
     ):
