@@ -31,11 +31,11 @@ _SHORTER = 0.7  # share of the old text that the new one may have at most, and
 _SAVED = 120  # characters that must go
 _NAMES = 240  # characters of names that a stub of one piece keeps at most, and
 _SHARE = 0.15  # share of the piece
-_FOLD_NAMES = (60, 800)  # characters of names that a folded stretch keeps at least, and at most; between them
-_FOLD_SHARE = 0.015  # of the stretch
-_TOOLS = 4  # names of tools that are said of a folded stretch
-_ASKED = 70  # characters of what a user said
-_LAST = 80  # characters of what the model said at last
+_FOLD_NAMES = (90, 1000)  # characters of names that a folded stretch keeps at least, and at most; between them
+_FOLD_SHARE = 0.018  # of the stretch
+_TOOLS = 3  # names of tools that are said of a folded stretch
+_ASKED = 60  # characters of what a user said
+_LAST = 70  # characters of what the model said at last
 _VALUE = 200  # characters from which on a value of a call gives way
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"(?P<key>\s*+:)?+', re.DOTALL)
 _SENTENCE = re.compile(r"[.!?](?=\s)|[\u3002\uff01\uff1f]|\n")  # the full stops of Chinese and Japanese, too
