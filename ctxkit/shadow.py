@@ -339,7 +339,7 @@ def _each(days: Iterable[Mapping[str, list[int]]]) -> Iterable[tuple[str, list[i
 
 def _foregone(name: str, mode: str, figures: Sequence[int]) -> Foregone:
     threads, requests, *costs = figures
-    by_mode = dict(zip(MODES, costs, strict=True))
+    by_mode: dict[str, int] = dict(zip(MODES, costs, strict=True))
     stronger = MODES[MODES.index(mode) + 1 :]
     return Foregone(name, threads, requests, by_mode[mode], {one: by_mode[one] for one in stronger})
 

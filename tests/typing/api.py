@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
-from typing import assert_type
+from typing import Any, assert_type
 
 import anthropic
 import httpx2
@@ -111,4 +111,8 @@ async def by_hand() -> None:
     assert_type(record.usage, Usage | None)
     assert_type(record.cost, Decimal | None)
     assert_type(record.error_vs_estimate, float | None)
+    assert_type(kit.recall("r_abcdefgh23456789", thread=plan.thread or ""), str)
+    assert_type(ctxkit.recall_tool("openai.chat")["type"], Any)
+    if plan.tidied is not None:
+        assert_type(plan.tidied.refs, tuple[str, ...])
     assert_type(kit.report(by=("feature", "model"), since="7d"), Report)

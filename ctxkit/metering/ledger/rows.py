@@ -151,7 +151,9 @@ def record_of(row: Mapping[str, Json]) -> Record:
         problems=tuple(row.get("problems") or ()),
         miss_cost=usd_of(row.get("miss_cost_pico")),
         savings=usd_of(row.get("savings_pico")),
-        savings_by={cause: usd_of(pico) for cause, pico in (row.get("savings_by") or {}).items()},
+        savings_by={
+            cause: usd for cause, pico in (row.get("savings_by") or {}).items() if (usd := usd_of(pico)) is not None
+        },
         predicted=usd_of(row.get("predicted_pico")),
         miss=_miss(row),
         forecast=row.get("forecast") or {},
