@@ -83,7 +83,7 @@ def _deferred(tidy: Tidy) -> list[DeferredPass]:
     if tidy.spent:
         found.append(Spent(after=tidy.spent_after))
     if tidy.stale:
-        found.append(Stale(tidy.touch, settle=tidy.keep_last))
+        found.append(Stale(tidy.touch, settle=tidy.keep_last, repeats=tidy.repeats or tidy.deltas))
     if tidy.episodes:
         found.append(Episodes(after=tidy.keep_last))
     found += [one for one in tidy.passes if not arrives(one)]
