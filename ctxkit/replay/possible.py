@@ -1,7 +1,8 @@
 """What could have been removed of a recorded thread, and when: the reference set that all policies are measured by.
 
 It holds what arrives smaller in mode ``prune`` (that is free, and in every figure of the optimum) and what its deferred
-passes propose at each request, whatever it would cost; each is weighed by taking it out of the prompt and counting.
+passes propose at each request, whatever it would cost (stretches that follow one another as one, too); each is weighed by taking it out of the prompt, beside all that was
+proposed before, and counting.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from ctxkit.caching.prefixes import Hasher
 from ctxkit.editable import Fold
 from ctxkit.faults import Faults
 from ctxkit.hygiene.decisions import Decided
-from ctxkit.hygiene.editing import Said, combined
+from ctxkit.hygiene.editing import Said, combined, standing
+from ctxkit.hygiene.episodes import joined
 from ctxkit.hygiene.stubs import said as stubbed
 from ctxkit.metering.count import Counter
 from ctxkit.metering.prices import Prices
@@ -31,7 +33,8 @@ from ctxkit.tidypasses import Passes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ctxkit.editable import Action, Place, Rewrite
+    from ctxkit.dialects.base import Dialect
+    from ctxkit.editable import Action, Candidate, Place, Rewrite
     from ctxkit.hygiene.editing import Sayings
     from ctxkit.model import Conversation, Json
     from ctxkit.replay.billing import Setting
@@ -69,6 +72,22 @@ class Possible:
     offers: Sequence[tuple[int, int, float]]
 
 
+class _Prompt(NamedTuple):
+    """A request as the application has it.
+
+    Attributes:
+        dialect: its wire format.
+        body: on the wire.
+        request: the same, message by message.
+        arrived: what of it arrives smaller.
+    """
+
+    dialect: Dialect
+    body: Json
+    request: Request
+    arrived: Mapping[Place, Rewrite]
+
+
 class _Watching:
     """Makes the reference set of one thread."""
 
@@ -78,7 +97,8 @@ class _Watching:
         self._passes = Passes(policy, Faults(strict=True))
         self._hasher = Hasher(b"possible" * 4)
         self._seen: set[Action] = set()
-        self._going: dict[int, float] = {}  # tokens on offer, by message
+        self._going: list[Decided] = []  # all that is on offer
+        self._spared: dict[int, float] = {}  # tokens that stretches side by side save as one, by their first message
         self.offers: list[tuple[int, int, float]] = []
         self.reached: list[float] = []
         self.opening = 0.0
@@ -98,8 +118,9 @@ class _Watching:
         edits = request.edits(Said(arrived, {}))
         smaller = named.apply(body, edits) if edits else body
         size = self._settled(smaller, view, start)
-        for one in self._passes.candidates(request.history):
-            self._offer(number, one.action, body, request, arrived, size)
+        news = [one for one in self._passes.candidates(request.history) if one.action not in self._seen]
+        if news:
+            self._offer(number, news, _Prompt(named, body, request, arrived))
         return size
 
     def _settled(self, body: Json, view: Conversation, start: int) -> float:
@@ -115,27 +136,28 @@ class _Watching:
         self.reached = reached
         return round(layout.total)
 
-    def _offer(
-        self, number: int, action: Action, body: Json, request: Request, arrived: Mapping[Place, Rewrite], size: float
-    ) -> None:
-        """What an action takes beyond what was on offer in the same messages already."""
-        named = dialects.get(self._setting.dialect)
-        if action in self._seen or named is None:
-            return
-        self._seen.add(action)
-        said = combined(arrived, [Decided(action, "")], partial(_rendered, request))
-        saved = size - self._account.tokens(named.apply(body, request.edits(said)))
-        before, after = request.removed(Said(arrived, {})), request.removed(said)
-        shares = {index: max(tokens - before.get(index, 0.0), 0.0) for index, tokens in after.items()}
-        whole = sum(shares.values())
-        more = 0.0
-        for index, share in shares.items():
-            tokens = share / whole * saved if whole else 0.0
-            more += max(tokens - self._going.get(index, 0.0), 0.0)
-            self._going[index] = max(tokens, self._going.get(index, 0.0))
-        if more > 0:
-            first = action.start if isinstance(action, Fold) else action.place[0]
-            self.offers.append((number, first, more))
+    def _offer(self, number: int, news: Sequence[Candidate], prompt: _Prompt) -> None:
+        """What each takes beyond all that was on offer before: pointers into what goes are no reason to leave it."""
+        size = self._size(prompt, self._going)
+        for one in news:
+            if one.action in self._seen:
+                continue
+            self._seen.add(one.action)
+            going = [*self._going, Decided(one.action, one.by)]
+            left = self._size(prompt, going)
+            if left < size:
+                self.offers.append((number, one.first, size - left))
+                self._going, size = going, left
+        for fold in joined([one.action for one in standing(self._going) if isinstance(one.action, Fold)]):
+            more = size - self._size(prompt, [*self._going, Decided(fold, "")]) - self._spared.get(fold.start, 0.0)
+            if more > 0:
+                self.offers.append((number, fold.start, more))
+                self._spared[fold.start] = self._spared.get(fold.start, 0.0) + more
+
+    def _size(self, prompt: _Prompt, going: Sequence[Decided]) -> float:
+        """Tokens of the prompt without all of this."""
+        said = combined(prompt.arrived, standing(going), partial(_rendered, prompt.request))
+        return float(self._account.tokens(prompt.dialect.apply(prompt.body, prompt.request.edits(said))))
 
 
 def _rendered(request: Request, action: Action) -> Sayings:
