@@ -535,7 +535,7 @@ class Kit:
         from ctxkit.warming import Warming
 
         if self._warming is None:
-            self._warming = Warming(lambda: self._meter.warm(self.clock()), self.faults)
+            self._warming = Warming(lambda: self._meter, self.clock(), self.faults, prunes=self.policy.mode == "prune")
 
     # ------------------------------------------------------------------ what was removed
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctxkit.faults import Faults
+    from ctxkit.metering.meter import Meter
 
 __all__ = ["Warming"]
 
@@ -22,12 +23,14 @@ class Warming:
     """Loads once; one per kit.
 
     Args:
-        work: what is to be done in the thread.
+        meter: opens the meter.
+        at: unix time in seconds whose prices are loaded.
         faults: told of what goes wrong; the first request meets it again.
+        prunes: load what tells relevance, too.
     """
 
-    def __init__(self, work: Callable[[], None], faults: Faults) -> None:
-        self._work = work
+    def __init__(self, meter: Callable[[], Meter], at: float, faults: Faults, *, prunes: bool) -> None:
+        self._meter, self._at, self._prunes = meter, at, prunes
         self._faults = faults
         self._thread: threading.Thread | None = None
         try:
@@ -41,7 +44,11 @@ class Warming:
 
     def _run(self) -> None:
         try:
-            self._work()
+            self._meter().warm(self._at)
+            if self._prunes:
+                from ctxkit.hygiene.relevance import load as load_relevance
+
+                load_relevance()
         except Exception as error:  # noqa: BLE001 - the first request meets it again, and says so
             self._faults.warn("warm", type(error).__name__)
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Placement", "Point", "place"]
 
 _CLEARLY = 0.05  # by which share another choice has to be cheaper than the one that holds
+_HARDLY = 0.01  # by which share the end of a prompt may be dearer to mark, in a conversation that goes on
+_GOING_ON = 0.5
 _WORTH = 0.001  # share of an uncached prompt's price that has to be won to change anything
 _TOLD = 8  # requests that have to be known before a provider is asked not to write by itself
 _SEARCHED = 24  # positions before the last known one where its entry may stand
@@ -143,6 +145,9 @@ def place(
     held = [pair for pair in priced if pair[1].choice == outlook.previous]
     if held and held[0][0] <= cost * (1 + _CLEARLY) and held[0][0] < worth and not _adds_tail(plan, held[0][1]):
         cost, plan = held[0]
+    if not outlook.begun and outlook.goes_on >= _GOING_ON:
+        longer = [pair for pair in priced if pair[0] <= cost * (1 + _HARDLY) and _adds_tail(pair[1], plan)]
+        cost, plan = min(longer, default=(cost, plan), key=lambda pair: pair[0])
     if plan is not plain:  # chosen against marking later; told against never
         cost, nothing = (_cost(case, one, later=False) for one in (plan, plain))
     note = _note(case, plan, cost, nothing)
@@ -152,7 +157,8 @@ def place(
 
 def _adds_tail(plan: _Plan, held: _Plan) -> bool:
     """What holds goes on holding, and the end of the prompt is marked as well: nothing is lost by that change."""
-    return held.choice.tail is None and plan.choice == held.choice._replace(tail=plan.choice.tail)
+    added = plan.choice.tail
+    return added is not None and held.choice.tail is None and plan.choice == held.choice._replace(tail=added)
 
 
 def _idle(layout: Layout, rule: Rule, explicit: Rule | None) -> str:

@@ -17,7 +17,7 @@ from ctxkit.hygiene.memo import remembered
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["relevance", "terms"]
+__all__ = ["load", "relevance", "terms"]
 
 _END = 10_000  # characters read at either end of a text
 _MOST = 600  # different terms taken from one text
@@ -30,6 +30,11 @@ _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
 )
+
+
+def load() -> None:
+    """Import bm25s here and now (half a second): the first request that needs it would wait for it."""
+    import bm25s  # noqa: F401
 
 
 @remembered
