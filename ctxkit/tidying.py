@@ -150,13 +150,28 @@ class Tidying:
             found = asked.weighed(plan, asked.look, None)
             held = replace(decision, decided=HELD) if verdict == "resting" else decision
             return revised(found, decision=held, tidied=Tidied(verdict), notes=(*found.notes, _LEFT[verdict]))
-        prunes = self._prunes and not opened.cleared
+        case = self._case(opened, known or NOTHING, requests)
+        keep = case.way()
+        way = best_way(case, keep) if self._may_prune(opened) else keep
+        self._produced(chain[-1], way.plan.decision)
+        kept = [one.action for one in way.decided if any(case.render(one.action))]
+        refs = {self._recall.ref_of(chain, action): action for action in kept}
+        decision = replace(decision, decided=way.decided, said=way.said, choice=way.choice, refs=refs)
+        found = told(case, way)
+        return revised(found, decision=decision, tidied=found.tidied and replace(found.tidied, refs=tuple(refs)))
+
+    def _may_prune(self, opened: _Opened) -> bool:
+        return self._prunes and not opened.cleared
+
+    def _case(self, opened: _Opened, decided: tuple[Decided, ...], requests: int) -> Case:
+        """What is to be known to decide; in mode ``lossless`` there is nothing to be decided."""
+        plan, request, prunes = opened.asked.plan, opened.request, self._may_prune(opened)
         candidates = self._passes.candidates(request.history) if prunes else []
         limit, cliffs = self._limits(opened) if prunes else (None, ())
-        case = Case(
+        return Case(
             request=request,
-            arrived=self._passes.arrived(chain, request, points=not opened.cleared),
-            decided=(known or NOTHING) if prunes else NOTHING,
+            arrived=self._passes.arrived(opened.chain, request, points=not opened.cleared),
+            decided=decided if prunes else NOTHING,
             render=lru_cache(maxsize=None)(partial(self._rendered, opened)),
             planned=partial(self._planned, opened),
             rates=self._meter.rates,
@@ -167,15 +182,6 @@ class Tidying:
             cliffs=cliffs,
             fitting=partial(self._passes.fitting, request.history, candidates),
         )
-        keep = case.way()
-        way = best_way(case, keep) if prunes else keep
-        self._produced(chain[-1], way.plan.decision)
-        refs = {
-            self._recall.ref_of(chain, one.action): one.action for one in way.decided if any(case.render(one.action))
-        }
-        decision = replace(decision, decided=way.decided, said=way.said, choice=way.choice, refs=refs)
-        found = told(case, way)
-        return revised(found, decision=decision, tidied=found.tidied and replace(found.tidied, refs=tuple(refs)))
 
     def _limits(self, opened: _Opened) -> tuple[int | None, Sequence[int]]:
         """Most tokens that the prompt may have, and lengths above which all of it costs more."""
