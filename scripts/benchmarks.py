@@ -73,7 +73,7 @@ Rivals, pinned in the extra `bench`, each with the settings that its documentati
 8,000 tokens, beginning with a user), its `ClearToolUsesEdit` with its defaults (from 100,000 tokens on) and from 8,000 tokens on,
 headroom's `compress` and `densify`, llmbuffer (at most 8,000 tokens). By hand: the last 20 messages; old results cleared in batches
 of ten, the latest five kept; JSON white space taken out; and a toy of forty lines (white space, and when the history exceeds
-30,000 characters its oldest turns go at once, all but identifiers in a stub).
+30,000 characters its oldest turns go at once until 10,000 are left, all but identifiers in a stub; eager: 20,000 and 5,000).
 """
 
 

@@ -52,6 +52,7 @@ ROWS = {
     "prune, own markers": lambda: KitSender(Policy(mode="prune"), as_raw=True),
     "white space": lambda: Peer(toys.white_space),
     "toy": lambda: Peer(toys.Toy()),
+    "toy, eager": lambda: Peer(toys.Toy(20_000, 5_000)),
     "keep last 20": lambda: Peer(toys.last(20)),
     "batched clear": lambda: Peer(toys.Cleared()),
     **{name: (lambda name=name: Peer(Piped(name))) for name in PEERS},
