@@ -128,19 +128,21 @@ def measure() -> list[dict]:
         p50, p99 = next_turn(kit, small, "openai.chat", 3000, ANSWERS["openai.chat"] | {"usage": usage})
         rows.append({"row": "small request", "p50_us": p50, "p99_us": p99, "goal_us": 150})
         kit.close()
-        rows += [caching(folder, name, *bodies[name]) for name in ("chat, 400 messages", "agent, 200 messages")]
+        for mode, times in (("cache", 500), ("lossless", 200), ("prune", 200)):
+            for name in ("chat, 400 messages", "agent, 200 messages"):
+                rows.append(acting(folder, mode, times, name, *bodies[name]))
     bare, ours = (start_up(code) for code in ("pass", "import ctxkit"))
     rows.append({"row": "import ctxkit over bare Python", "p50_us": ours - bare, "goal_us": 60_000})
     return rows
 
 
-def caching(folder: str, name: str, dialect: str, body: dict) -> dict:
-    """The next turn once more where the cache is looked after, too."""
-    kit = Kit(Policy(mode="cache"), store=Path(folder) / f"{dialect}-store", strict=True)
+def acting(folder: str, mode: str, times: int, name: str, dialect: str, body: dict) -> dict:
+    """The next turn once more where the cache is looked after, or contents are tidied, too."""
+    kit = Kit(Policy(mode=mode), store=Path(folder) / f"{dialect}-{mode}-store", strict=True)
     dumps, _ = spread(lambda: json.dumps(body), 200)
-    p50, p99 = next_turn(kit, body, dialect, 500)
+    p50, p99 = next_turn(kit, body, dialect, times)
     kit.close()
-    return {"row": f"next turn in mode cache, {name}", "p50_us": p50, "p99_us": p99,
+    return {"row": f"next turn in mode {mode}, {name}", "p50_us": p50, "p99_us": p99,
             "ratio": p50 / dumps, "of": "json.dumps of the body", "goal": 1.5, "p99/p50": p99 / p50}  # fmt: skip
 
 

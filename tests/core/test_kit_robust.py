@@ -29,7 +29,7 @@ def chat(kit, body=BODY, **options):
 
 def test_settling_twice_is_one_row_and_one_lesson(kit, monkeypatch):
     plan, taught = chat(kit), []
-    monkeypatch.setattr(type(kit._meter), "learn", lambda self, *_: taught.append(1))
+    monkeypatch.setattr(kit._meter, "learn", lambda *_: taught.append(1))
     kit.settle(plan, ANSWER)
     kit.settle(plan, {**ANSWER, "usage": {"prompt_tokens": 10, "completion_tokens": 5}})
     kit.sent(plan)
