@@ -333,3 +333,36 @@ def test_a_rewrite_is_no_miss():
         plan = session.ask(thread(6)[:index])
         if plan.tidied.rewritten:
             assert session.record.miss_reason != "prefix_changed"
+
+
+STEP = """
+[[price]]
+provider = "openrouter"
+model = "anthropic/claude-sonnet-4.5"
+mode = "replace"
+input = "3"
+read = "0.1 x input"
+write_5m = "1.25 x input"
+output = "15"
+[[price.beyond]]
+above = {above}
+input = "12"
+read = "0.1 x input"
+write_5m = "1.25 x input"
+output = "60"
+"""
+
+
+def test_a_price_step_is_avoided_where_a_little_less_halves_the_bill(tmp_path):
+    messages = [*thread(6), {"role": "user", "content": "And TRIP0001, TRIP0003, TRIP0005, once more, please?"}]
+    rest = Tidy(episodes=False, spent=False, stale=False)
+    tokens = Session("lossless").ask(messages).estimate.input_tokens
+    prices = tmp_path / "prices.toml"
+    prices.write_text(STEP.format(above=round(tokens * 0.9)))
+    session = Session(tidy=rest)
+    session.policy = Policy(mode="prune", tidy=rest, shadow=False, prices=prices)
+    session.kit = session.opened()
+    plan = session.ask(messages)
+    assert plan.estimate.input_tokens <= tokens * 0.9
+    assert plan.tidied.rewritten
+    assert {edit.by for edit in plan.edits} >= {"fit"}
