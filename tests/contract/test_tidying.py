@@ -167,8 +167,8 @@ def as_gemini(turn: Turn) -> Any:
 
 def test_gemini(kit: Kit, records: list[Record], provider: FakeProvider) -> None:
     sdk = pytest.importorskip("google.genai")
-    options = {"base_url": provider.base_url}
-    with kit.wrap(sdk.Client(api_key="none", http_options=options)) as client:
+    options = kit.google_http_options(base_url=provider.base_url)
+    with sdk.Client(api_key="none", http_options=options) as client:
         run(
             talk(),
             as_gemini,
