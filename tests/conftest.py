@@ -15,9 +15,11 @@ from ctxkit.testing import FakeProvider
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("CTXKIT_DATA") or ROOT / ".." / "shared" / "data").resolve()
 
-# No test asserts a time: on a busy machine an example may take what it takes. CI tries more of them.
+# No test asserts a time: on a busy machine an example may take what it takes. Everywhere else examples are drawn at
+# random, and CTXKIT_EXAMPLES says how many; CI takes more of them, always the same, so that it judges the change alone.
 settings.register_profile("ctxkit", deadline=None, max_examples=int(os.environ.get("CTXKIT_EXAMPLES", "25")))
-settings.load_profile("ctxkit")
+settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
+settings.load_profile(os.environ.get("CTXKIT_PROFILE", "ctxkit"))
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctxkit.dialects.openai import responses
@@ -164,6 +164,7 @@ kinds = st.sampled_from(
 items = st.builds(lambda kind, rest: {**rest, "type": kind}, kinds, st.dictionaries(st.text(max_size=3) | st.sampled_from(["content", "output", "tools", "summary", "arguments"]), json_values))  # fmt: skip
 
 
+@example([{"type": "reasoning", "content": 1, "summary": {"a": 2}}], None, None)
 @given(st.lists(items, max_size=3) | json_values, json_values, json_values)
 def test_any_body_is_viewed_or_refused(value, prompt, tools):
     body = {"input": value, "prompt": prompt, "tools": tools}

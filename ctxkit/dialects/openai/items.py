@@ -143,5 +143,5 @@ def _listed_tools(message: Message, pair: str | None) -> Iterator[Part]:
 
 
 def _thoughts(item: dict[str, Json]) -> str:
-    pieces = [*(item.get("summary") or ()), *(item.get("content") or ())]
-    return joined(map(text_of, pieces))
+    lists = (item.get("summary"), item.get("content"))
+    return joined(text_of(piece) for pieces in lists if listed(pieces) for piece in pieces)
