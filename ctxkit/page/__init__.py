@@ -1,0 +1,7 @@
+"""A page of figures for people to look at: values that say what is on it, and their rendering as one file of HTML."""
+
+from __future__ import annotations
+
+from ctxkit.page.values import Chart, Column, Figure, Page, Section, Series, Table, Unit
+
+__all__ = ["Chart", "Column", "Figure", "Page", "Section", "Series", "Table", "Unit"]
