@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Plan, Record
     from ctxkit.stores import Store
 
-__all__ = ["DEFERRED", "Accounts", "told"]
-
-DEFERRED = frozenset({"stale", "spent", "episodes", "fit"})
-"""Passes that change what was sent before."""
+__all__ = ["Accounts", "told"]
 
 _RECALLED = 50_000  # latest attempts of the ledger that lengths of threads are read from
 _ARRIVAL = frozenset({"compact", "repeats", "deltas", "reminders"})

@@ -188,14 +188,11 @@ def _groups(
 ) -> list[Sequence[Candidate]]:
     """What to take out together: all candidates from a cut on, for the most promising cuts."""
     before = case.request.removed(keep.said)
-    saved = [_saved(case, one, before) for one in candidates]
+    saved = [_removed(case, one.action, before) for one in candidates]
     reached, gone = case.request.reached, _running(before, len(case.request.messages))
-    cuts = [
-        Cut(reached[one.first] - gone[one.first], sum(saved[index:]))
-        for index, one in enumerate(candidates)
-        if index == 0 or one.first != candidates[index - 1].first
-    ]
-    starts = [index for index, one in enumerate(candidates) if index == 0 or one.first != candidates[index - 1].first]
+    firsts = [one.first for one in candidates]
+    starts = [index for index, first in enumerate(firsts) if index == 0 or first != firsts[index - 1]]
+    cuts = [Cut(reached[firsts[index]] - gone[firsts[index]], sum(saved[index:])) for index in starts]
     total = reached[-1] - gone[-1]
     found = best_cuts(cuts, total, rates, steady=steady, remaining=case.remaining)
     return [candidates[starts[index] :] for index in found]
@@ -210,12 +207,8 @@ def _running(removed: Mapping[int, float], count: int) -> list[float]:
     return [*found, tokens]
 
 
-def _saved(case: Case, candidate: Candidate, before: Mapping[int, float]) -> float:
-    """Tokens that a candidate takes out of what is sent as it is, about."""
-    return _removed(case, candidate.action, before)
-
-
 def _removed(case: Case, action: Action, before: Mapping[int, float]) -> float:
+    """Tokens that an action takes out of what is sent as it is, about."""
     rewrites, drops = case.render(action)
     removed = case.request.removed(Said({one.place: one for one in rewrites}, dict.fromkeys(drops, "")))
     return sum(max(tokens - before.get(index, 0.0), 0.0) for index, tokens in removed.items())
@@ -228,7 +221,7 @@ def _carried(case: Case, way: Way) -> float:
         return 0.0
     steps, spent = case.request.history.steps, 0.0
     for one in way.news:
-        spent += sum(step >= one.since for step in steps) * _saved(case, one, {})
+        spent += sum(step >= one.since for step in steps) * _removed(case, one.action, {})
     return spent * steady_rate(forecast, rates)
 
 
@@ -242,7 +235,7 @@ def told(case: Case, way: Way) -> Plan:
     steady = steady_rate(plan.forecast, rates) if rates is not None and plan.forecast is not None else None
     edits = _with_savings(case, way, steady)
     waits = "the rewrite of this request begins behind it" if way.news else way.choice.why or "nobody knows its price"
-    pending = tuple(Pending(one.by, one.reason, round(_saved(case, one, {})), waits) for one in way.waiting)
+    pending = tuple(Pending(one.by, one.reason, round(_removed(case, one.action, {})), waits) for one in way.waiting)
     decision = way.choice.why if way.news or way.waiting else ""
     said = f"rewritten now: {decision}" if way.news else f"waits: {decision}" if decision else ""
     tidied = Tidied(passes=tallied(edits), rewritten=bool(way.news), decision=said, pending=pending)

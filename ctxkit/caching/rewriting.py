@@ -57,16 +57,12 @@ class Choice(NamedTuple):
     why: str = ""
 
 
-def _any(price: float) -> bool:
-    return price >= 0
-
-
 def choose(
     keep: Alternative,
     others: Sequence[Alternative],
     *,
     remaining: float,
-    affordable: Callable[[float], bool] = _any,
+    affordable: Callable[[float], bool],
 ) -> Choice:
     """The alternative that saves most, if one may be bought; ties keep.
 

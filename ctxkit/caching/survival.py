@@ -9,18 +9,20 @@ its lower quartile. That weighs as much as ten threads.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter, OrderedDict, deque
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
+from ctxkit.caching.features import Features
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-__all__ = ["Lived", "Memory", "Survival"]
+    from ctxkit.caching.features import Memory
+
+__all__ = ["Lived", "Survival"]
 
 IDLE = 3600.0
 """Seconds after which a thread that nobody continued has ended: the longest life that caches sell by the request."""
@@ -28,19 +30,8 @@ IDLE = 3600.0
 _KEY = b"survival"
 _PRIOR = 10.0  # threads that what is assumed weighs as much as
 _OPEN, _WINDOW = 500, 500  # threads under way, and ended ones, that are remembered of a feature
-_FEATURES = 200
 _FAR = 1_000  # requests that are looked ahead, and the longest thread that is told apart
 _SAVED_EVERY = 100  # requests between two notes of what was learned
-
-
-class Memory(Protocol):
-    """What is needed of a store."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value, or ``None``."""
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Keep a value; may be written later."""
 
 
 class Lived(NamedTuple):
@@ -140,11 +131,10 @@ class Survival:
 
     def __init__(self, store: Memory) -> None:
         self._store = store
-        self._features: OrderedDict[str, _Feature] = OrderedDict()
+        self._features = Features(_Feature, store.get(_KEY))
         self._notes = 0
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
-        self.load(store.get(_KEY))
 
     def continued(self, feature: str, thread: str, requests_so_far: int, now: float) -> None:
         """A thread has another request, its first one or a later one.
@@ -156,7 +146,7 @@ class Survival:
             now: unix time in seconds.
         """
         with self._lock:
-            self._held(feature).went_on(thread, requests_so_far, now)
+            self._features.held(feature).went_on(thread, requests_so_far, now)
             self._notes += 1
             due = self._notes % _SAVED_EVERY == 0
         if due:
@@ -168,7 +158,7 @@ class Survival:
             known = {feature for feature, held in self._features.items() if held.closed}
             for feature, one in lives:
                 if feature not in known:
-                    self._held(feature).add(one._replace(**_bounds(one.first, one.last)))
+                    self._features.held(feature).add(one._replace(**_bounds(one.first, one.last)))
 
     def closed(self, feature: str) -> int:
         """Threads of a feature that have ended."""
@@ -195,25 +185,12 @@ class Survival:
     def dump(self) -> bytes:
         """What was learned, to be kept: figures by feature, nothing of a thread but its length."""
         with self._lock:
-            return json.dumps({name: held.figures() for name, held in self._features.items()}).encode()
+            return self._features.dump()
 
     def load(self, stored: bytes | None) -> None:
         """Begin with what was kept; what cannot be read is forgotten."""
-        try:
-            features = {str(name): _Feature.of(figures) for name, figures in json.loads(stored or b"{}").items()}
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return
         with self._lock:
-            self._features.update(features)
-
-    def _held(self, feature: str) -> _Feature:
-        held = self._features.get(feature)
-        if held is None:
-            held = self._features[feature] = _Feature()
-        self._features.move_to_end(feature)
-        while len(self._features) > _FEATURES:
-            self._features.popitem(last=False)
-        return held
+            self._features.load(stored)
 
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""

@@ -11,12 +11,12 @@ its interval, and not reckoned. Which ones is decided by a keyed hash of the thr
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict, deque
 from statistics import fmean, variance
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
+from ctxkit.caching.features import Features
 from ctxkit.caching.survival import IDLE
 from ctxkit.forks import on_fork
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-__all__ = ["Account", "Measured", "Memory", "Settled", "Trials", "Verdict"]
+    from ctxkit.caching.features import Memory
+
+__all__ = ["Account", "Measured", "Settled", "Trials", "Verdict"]
 
 Verdict: TypeAlias = Literal["edit", "holdout", "resting"]
 """What is done with a thread: it is tidied; it is left as it is, to compare with; its feature lost and observes.
@@ -46,20 +48,9 @@ ADVANCE = 500_000_000_000
 
 _KEY = b"trials"
 _OPEN, _CLOSED = 500, 200  # threads under way, and closed ones, that are remembered of a feature
-_FEATURES = 200
 _SAVED_EVERY = 100
 _CERTAIN = 1.96  # standard errors on both sides that hold the truth in 95 of 100 cases
 _SHARES = 2**32
-
-
-class Memory(Protocol):
-    """What is needed of a store."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value, or ``None``."""
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Keep a value; may be written later."""
 
 
 class Settled(NamedTuple):
@@ -254,11 +245,10 @@ class Trials:
         self._store = store
         self._holdout = holdout
         self.judges = True
-        self._features: OrderedDict[str, _Feature] = OrderedDict()
+        self._features = Features(_Feature, store.get(_KEY))
         self._notes = 0
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
-        self._load(store.get(_KEY))
 
     def allowed(self, feature: str, thread: str) -> Verdict:
         """What may be done with a thread, beyond what was decided for it earlier; changes nothing."""
@@ -289,7 +279,7 @@ class Trials:
     def spends(self, feature: str, thread: str, pico: int) -> None:
         """A rewrite that costs so much more at first has left; what it did cost is noted when it is settled."""
         with self._lock:
-            self._feature(feature).thread(thread, "edit").reserved = max(pico, 0)
+            self._features.held(feature).thread(thread, "edit").reserved = max(pico, 0)
 
     def noted(self, feature: str, thread: str, verdict: Verdict, settled: Settled, now: float) -> None:
         """A request was settled.
@@ -325,7 +315,7 @@ class Trials:
     def dump(self) -> bytes:
         """Sums of closed threads by feature, as JSON; no id of any."""
         with self._lock:
-            return json.dumps({feature: held.figures() for feature, held in self._features.items()}).encode()
+            return self._features.dump()
 
     def held_out(self, thread: str) -> bool:
         """A thread is left as it is to compare with: the same answer at any time, in any worker."""
@@ -336,27 +326,11 @@ class Trials:
 
     def _note(self, feature: str, thread: str, verdict: str, settled: Settled, now: float) -> None:
         with self._lock:
-            self._feature(feature).noted(thread, verdict, settled, now)
+            self._features.held(feature).noted(thread, verdict, settled, now)
             self._notes += 1
             due = self._notes % _SAVED_EVERY == 0
         if due:
             self.save()
-
-    def _feature(self, feature: str) -> _Feature:
-        held = self._features.get(feature)
-        if held is None:
-            held = self._features[feature] = _Feature()
-        self._features.move_to_end(feature)
-        while len(self._features) > _FEATURES:
-            self._features.popitem(last=False)
-        return held
-
-    def _load(self, stored: bytes | None) -> None:
-        try:
-            found = {str(name): _Feature.of(figures) for name, figures in json.loads(stored or b"{}").items()}
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return
-        self._features.update(found)
 
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""

@@ -129,7 +129,7 @@ def test_counts_stay_those_of_the_window(threads: list[tuple[int, int, bool]]) -
         for requests in range(first, first + more + 1):
             survival.continued("a", str(number), requests, 0.0 if ends else IDLE)
     survival.continued("a", "last", 1, IDLE)
-    held = survival._features["a"]
+    held = survival._features.held("a")
     lives = json.loads(survival.dump())["a"]["lived"]
     for length in range(1, 26):
         assert held.risk[length] == sum(first <= length < last + ended for first, last, ended in lives)
