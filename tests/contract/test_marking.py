@@ -26,12 +26,6 @@ def kit() -> Iterator[Kit]:
 
 
 @pytest.fixture
-def records(kit: Kit) -> Iterator[list[Record]]:
-    with capture(kit) as seen:
-        yield seen
-
-
-@pytest.fixture
 def provider() -> Iterator[FakeProvider]:
     with FakeProvider(text="Yes.", caches=SimulatedCaches()) as running:
         yield running

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ctxkit import Kit, Policy, Record
-from ctxkit.testing import FakeProvider, SimulatedCaches, capture
+from ctxkit.testing import FakeProvider, SimulatedCaches
 
 LONG = "You help the customers of a small airline, politely and within its rules. " * 150
 EPISODES = 6
@@ -23,12 +23,6 @@ def kit(request: pytest.FixtureRequest) -> Iterator[Kit]:
     made = Kit(Policy(mode=request.param, cold_start_wait=0, shadow=False), strict=True)
     yield made
     made.close()
-
-
-@pytest.fixture
-def records(kit: Kit) -> Iterator[list[Record]]:
-    with capture(kit) as seen:
-        yield seen
 
 
 @pytest.fixture

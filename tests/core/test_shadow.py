@@ -229,13 +229,13 @@ def test_what_cannot_be_read_is_forgotten(stored):
 def test_a_feature_that_lost_is_watched_in_the_shadow(clock):
     kit = kit_of(clock, "prune", shadow=False)
     trials = kit._tidying.accounts.trials
-    trials._feature("chat").resting = True
+    trials._features.held("chat").resting = True
     shadows = still(shadows_of(kit))
     talk(kit, shadows, clock)
     assert len(shadows._queue) == 6
     shadows.flush()
     assert shadows.failed == 0
-    watched = [one for name, one in trials._feature("chat").open.items() if name.startswith("\0")]
+    watched = [one for name, one in trials._features.held("chat").open.items() if name.startswith("\0")]
     assert [one.settled.requests for one in watched] == [6]
     assert shadows.told().features == ()
     shadows.close()
