@@ -23,6 +23,7 @@ from ctxkit.errors import (
 
 if TYPE_CHECKING:
     from ctxkit.defaults import default_kit
+    from ctxkit.hall.recall import recall_tool
     from ctxkit.kit import Kit
     from ctxkit.labels import feature
     from ctxkit.metering.ledger import Ledger
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
         Usage,
     )
     from ctxkit.policy import Policy
-    from ctxkit.recall import recall_tool
     from ctxkit.tidiness import Tidy
 
 __all__ = [
@@ -85,7 +85,7 @@ _HOMES = {
     "Report": "metering.report",
     "Policy": "policy",
     "Tidy": "tidiness",
-    "recall_tool": "recall",
+    "recall_tool": "hall.recall",
     **dict.fromkeys(
         (
             "Answer",

@@ -23,14 +23,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ctxkit import dialects, keeping
-from ctxkit.answers import Response, answer_of
+from ctxkit import dialects
 from ctxkit.aside import aside
 from ctxkit.attempts import Attempts, blank_plan
 from ctxkit.caching.prefixes import Hasher, Threads
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults, advice_for
 from ctxkit.forks import on_fork
+from ctxkit.hall import keeping
+from ctxkit.hall.answers import Response, answer_of
 from ctxkit.lazily import lazily
 from ctxkit.metering.settling import opening, record_of, unmetered_record
 from ctxkit.stores import open_store
@@ -40,26 +41,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from ctxkit.cache_objects import CacheObjects
     from ctxkit.cacheable import Keeper
     from ctxkit.caching.advice import Advice
     from ctxkit.caching.coldstarts import Tally
     from ctxkit.caching.lint import Finding
     from ctxkit.dialects.base import Dialect
+    from ctxkit.hall.cache_objects import CacheObjects
+    from ctxkit.hall.planning import Look, Planning
+    from ctxkit.hall.recall import Recall
+    from ctxkit.hall.renting import Renting
+    from ctxkit.hall.shadow import Shadows
+    from ctxkit.hall.tidying import Tidying
+    from ctxkit.hall.upkeep import Upkeep
+    from ctxkit.hall.warming import Warming
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.metering.report import Report
     from ctxkit.model import Json, Plan, Record, Timing
-    from ctxkit.planning import Look, Planning
     from ctxkit.policy import Policy
-    from ctxkit.recall import Recall
-    from ctxkit.renting import Renting
-    from ctxkit.shadow import Shadows
     from ctxkit.stores import Store
     from ctxkit.stores.texts import TextStore
-    from ctxkit.tidying import Tidying
-    from ctxkit.upkeep import Upkeep
-    from ctxkit.warming import Warming
 
 __all__ = ["Kit"]
 
@@ -110,7 +111,7 @@ class Kit:
         self.store = GuardedStore(open_store(store), self.faults.note)
         self._texts: TextStore | None = None
         if self.policy.tidy.recall == "disk":
-            from ctxkit.recall import texts_of
+            from ctxkit.hall.recall import texts_of
 
             self._texts = texts_of(self.policy, store)
         self.listeners: list[Callable[[Record], None]] = []
@@ -156,13 +157,13 @@ class Kit:
 
     @lazily
     def _upkeep(self) -> Upkeep:
-        from ctxkit.upkeep import Upkeep
+        from ctxkit.hall.upkeep import Upkeep
 
         return Upkeep(self.policy, self.store, self._hasher, self._meter, self.faults, self.timer)
 
     @lazily
     def _planning(self) -> Planning:
-        from ctxkit.planning import Planning
+        from ctxkit.hall.planning import Planning
 
         tidying = (lambda: self._tidying) if self.policy.tidies else None
         rooms = (self._hasher, self._threads, self._meter, self._upkeep, self._attempts)
@@ -170,7 +171,7 @@ class Kit:
 
     @lazily
     def _tidying(self) -> Tidying:
-        from ctxkit.tidying import Tidying
+        from ctxkit.hall.tidying import Tidying
 
         tidying = Tidying(self.policy, self.store, self._hasher, self._meter, self._recall, self.faults)
         if self._ledger_option is not None:
@@ -179,14 +180,14 @@ class Kit:
 
     @lazily
     def _recall(self) -> Recall:
-        from ctxkit.recall import Recall
+        from ctxkit.hall.recall import Recall
 
         return Recall(self.policy, self._hasher, self.clock, self.faults, self._texts)
 
     @lazily
     def _renting(self) -> Renting:
-        from ctxkit.renting import Renting
-        from ctxkit.tending import Tending
+        from ctxkit.hall.renting import Renting
+        from ctxkit.hall.tending import Tending
 
         tending = Tending(self.store, self._meter, lambda: self.ledger, self.faults, self.clock)
         return Renting(lambda: self._upkeep.own_rules, self._hasher, self._meter, self.faults, tending)
@@ -194,14 +195,14 @@ class Kit:
     @lazily
     def caches(self) -> CacheObjects:
         """The provider's cache objects (Gemini's ``CachedContent``): list, create, prolong and delete them."""
-        from ctxkit.cache_objects import CacheObjects
+        from ctxkit.hall.cache_objects import CacheObjects
 
         return CacheObjects(self, self._renting)
 
     @lazily
     def shadow(self) -> Shadows:
         """What stronger modes would have saved: ``kit.shadow.told()``; ``flush()`` plans what waits."""
-        from ctxkit.shadow import shadows_of
+        from ctxkit.hall.shadow import shadows_of
 
         return shadows_of(self)
 
@@ -532,7 +533,7 @@ class Kit:
 
     def warm(self) -> None:
         """Load vocabulary and prices in a thread, so that the first request does not wait for them."""
-        from ctxkit.warming import Warming
+        from ctxkit.hall.warming import Warming
 
         if self._warming is None:
             self._warming = Warming(lambda: self._meter, self.clock(), self.faults, prunes=self.policy.mode == "prune")
@@ -580,7 +581,7 @@ class Kit:
         ignore: Collection[str] = (),
     ) -> tuple[Finding, ...]:
         """What will break or miss the provider's cache in a request, or in requests that follow one another."""
-        from ctxkit.linting import lint
+        from ctxkit.hall.linting import lint
 
         bodies = list(body) if isinstance(body, list | tuple) else [body]
         plans = (self.plan(one, dialect=dialect, platform=platform, model=model, fixed=True) for one in bodies)

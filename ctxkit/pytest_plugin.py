@@ -201,7 +201,7 @@ def _cost(plans: Sequence[Plan], records: Sequence[Record]) -> Decimal | None:
 
 def _assert_stable(plans: Sequence[Plan]) -> None:
     __tracebackhide__ = True
-    from ctxkit.linting import first_change
+    from ctxkit.hall.linting import first_change
 
     for number, (before, after) in enumerate(itertools.pairwise(plans), 2):
         change = first_change(before, after)

@@ -43,18 +43,7 @@ LEAVES = {
     "attempts": {"model", "forks", "labels"},
     "defaults": {"kit", "policy"},
 }
-HALL = {"kit", "planning", "upkeep", "linting", "renting", "tending", "cache_objects", "warming"} | {
-    "tidying",
-    "tidypasses",
-    "removing",
-    "retelling",
-    "recall",
-    "accounts",
-    "answers",
-    "imagined",
-    "keeping",
-    "shadow",
-}
+HALL = {"kit", "hall"}  # the one place where rooms meet, and its annexes
 DOORS = {
     "bm25s": {"hygiene/relevance.py"},
     "tiktoken": {"metering/tokens.py"},

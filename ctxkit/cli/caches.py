@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from ctxkit.cache_objects import CacheObject
+    from ctxkit.hall.cache_objects import CacheObject
     from ctxkit.kit import Kit
 
 __all__ = ["add_parser", "run"]

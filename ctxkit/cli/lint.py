@@ -52,8 +52,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 0: none, 1: some, 2: nothing could be read."""
     from ctxkit.caching.lint import RULES
+    from ctxkit.hall.linting import lint
     from ctxkit.kit import Kit
-    from ctxkit.linting import lint
     from ctxkit.policy import Policy
 
     if args.rules:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import argparse
 
-    from ctxkit.recall import Recall
+    from ctxkit.hall.recall import Recall
 
 __all__ = ["add_parser", "run"]
 
@@ -66,8 +66,8 @@ def _opened(folder: Path) -> Recall | None:
     """What was kept in a folder; ``None``: nothing ever was, and nothing is made."""
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.faults import Faults
+    from ctxkit.hall.recall import Recall, texts_of
     from ctxkit.policy import Policy
-    from ctxkit.recall import Recall, texts_of
     from ctxkit.stores.disk import DiskStore
 
     if not (folder / "cache.db").is_file() or not (folder / "recall" / "cache.db").is_file():

@@ -91,8 +91,8 @@ def _with_beside(found: Report, policy: Policy, folder: Path) -> Report:
     """The report with what the store beside the ledger knows: what stronger modes would have saved, how tidying stands."""
     from dataclasses import replace
 
-    from ctxkit.accounts import told
-    from ctxkit.shadow import read_shadow
+    from ctxkit.hall.accounts import told
+    from ctxkit.hall.shadow import read_shadow
     from ctxkit.stores import open_store
 
     if not folder.is_dir():

@@ -16,6 +16,8 @@ from ctxkit import dialects
 from ctxkit.caching.prefixes import Hasher
 from ctxkit.editable import Fold
 from ctxkit.faults import Faults
+from ctxkit.hall.retelling import Request, opening_of
+from ctxkit.hall.tidypasses import Passes
 from ctxkit.hygiene.decisions import Decided
 from ctxkit.hygiene.editing import Said, combined, standing
 from ctxkit.hygiene.episodes import joined
@@ -27,8 +29,6 @@ from ctxkit.replay.billing import Account
 from ctxkit.replay.optimum import Offer, Timeline, least
 from ctxkit.replay.running import START
 from ctxkit.replay.shapes import shape_of
-from ctxkit.retelling import Request, opening_of
-from ctxkit.tidypasses import Passes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

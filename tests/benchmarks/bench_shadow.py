@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_plan import ANSWERS, agent, history
 
 from ctxkit import Kit, Policy
-from ctxkit.shadow import shadows_of
+from ctxkit.hall.shadow import shadows_of
 
 ROUNDS, SECONDS = 5, 4.0
 

@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 
 from ctxkit import Kit, Policy
-from ctxkit.accounts import told
 from ctxkit.caching.survival import IDLE
 from ctxkit.caching.trial import Settled
+from ctxkit.hall.accounts import told
 from ctxkit.metering.report.beside import Tidied
 from ctxkit.model import Usage
 from ctxkit.stores.memory import MemoryStore

@@ -12,9 +12,9 @@ from ctxkit import ConfigurationError, Kit, Policy, StoreError, recall_tool
 from ctxkit.caching.prefixes import Hasher
 from ctxkit.editable import Fold, Piece, Stub
 from ctxkit.faults import Faults
+from ctxkit.hall.recall import TOOL, Recall, recallable
 from ctxkit.hygiene.history import History
 from ctxkit.hygiene.removed import removed
-from ctxkit.recall import TOOL, Recall, recallable
 
 KEY = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 TEXT = "the harbour opens at six \ud800 and closes at nine"  # half a surrogate, as JSON may hold

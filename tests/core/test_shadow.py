@@ -10,9 +10,9 @@ import threading
 import pytest
 
 from ctxkit import Kit, Policy
+from ctxkit.hall.shadow import Shadows, read_shadow, shadows_of
 from ctxkit.metering.report.beside import Foregone, Shadow
 from ctxkit.model import Usage
-from ctxkit.shadow import Shadows, read_shadow, shadows_of
 from ctxkit.stores.memory import MemoryStore
 
 NOW = 1_795_000_000.0
@@ -244,8 +244,8 @@ def test_a_feature_that_lost_is_watched_in_the_shadow(clock):
 
 def test_the_thread_does_it_by_itself_and_ends(observing, clock, monkeypatch):
     kit, _ = observing
-    monkeypatch.setattr("ctxkit.shadow._DELAY", 0.0)
-    monkeypatch.setattr("ctxkit.shadow._LINGER", 0.05)
+    monkeypatch.setattr("ctxkit.hall.shadow._DELAY", 0.0)
+    monkeypatch.setattr("ctxkit.hall.shadow._LINGER", 0.05)
     shadows = shadows_of(kit)
     talk(kit, shadows, clock, turns=2)
     for _ in range(2_000):

@@ -10,8 +10,8 @@ import pytest
 
 from ctxkit import ConfigurationError, Kit, Policy
 from ctxkit.editable import Candidate, Fold, Rewrite, Stub
+from ctxkit.hall.retelling import Request
 from ctxkit.hygiene.stubs import MARK
-from ctxkit.retelling import Request
 from ctxkit.stores.memory import MemoryStore
 
 SYSTEM = "You read code. " * 300
@@ -304,7 +304,7 @@ def test_a_dialect_that_fails_to_say_it_sends_the_original(monkeypatch):
 
 def test_recall_that_fails_does_not_touch_the_call(monkeypatch):
     kit = Kit(Policy(mode="prune"))
-    monkeypatch.setattr("ctxkit.tidying.removed", raising)
+    monkeypatch.setattr("ctxkit.hall.tidying.removed", raising)
     plans = driven(kit, 22)
     assert plans[-1].tidied.refs
     assert kit.faults.counts["recall: ValueError"]

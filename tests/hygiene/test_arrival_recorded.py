@@ -11,6 +11,7 @@ import pytest
 
 from ctxkit import dialects
 from ctxkit.errors import ProviderShapeError
+from ctxkit.hall.retelling import opening_of
 from ctxkit.hygiene.arrival import Arrivals
 from ctxkit.hygiene.compact import Compact
 from ctxkit.hygiene.deltas import patched
@@ -19,7 +20,6 @@ from ctxkit.hygiene.repeats import Repeats
 from ctxkit.hygiene.tables import PHRASE, untable
 from ctxkit.hygiene.whitespace import spans
 from ctxkit.replay.threads import grouped, read_threads
-from ctxkit.retelling import opening_of
 from tests.dialects.test_texts import DIALECTS
 from tests.hygiene.arriving import again, sent, texts, tidied
 

@@ -8,13 +8,13 @@ from itertools import pairwise
 from ctxkit import Policy, dialects
 from ctxkit.editable import Candidate, Fold, Stub
 from ctxkit.faults import Faults
+from ctxkit.hall.retelling import Request, opening_of
+from ctxkit.hall.tidypasses import Passes
 from ctxkit.hygiene.decisions import Decided
 from ctxkit.hygiene.editing import combined, standing
 from ctxkit.hygiene.guards import Guards
 from ctxkit.hygiene.stubs import said as stubbed
 from ctxkit.replay.shapes import anthropic_body, openai_body
-from ctxkit.retelling import Request, opening_of
-from ctxkit.tidypasses import Passes
 
 __all__ = ["body_of", "everything", "joined", "proposed", "requested", "tidied"]
 

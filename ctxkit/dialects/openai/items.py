@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects.blocks import joined, leftovers, listed, said, spell, unknown
+from ctxkit.dialects.blocks import items, joined, leftovers, listed, said, spell, unknown
 from ctxkit.dialects.openai.parts import MARKERS, content_parts, result_parts, text_of
 from ctxkit.model import Part
 
@@ -143,5 +143,4 @@ def _listed_tools(message: Message, pair: str | None) -> Iterator[Part]:
 
 
 def _thoughts(item: dict[str, Json]) -> str:
-    lists = (item.get("summary"), item.get("content"))
-    return joined(text_of(piece) for pieces in lists if listed(pieces) for piece in pieces)
+    return joined(map(text_of, (*items(item.get("summary")), *items(item.get("content")))))

@@ -49,10 +49,10 @@ if TYPE_CHECKING:
     from ctxkit.caching.rules import Rule
     from ctxkit.dialects.base import Caches
     from ctxkit.faults import Faults
+    from ctxkit.hall.planning import Before
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Conversation, Edit, Estimate, Json, Plan, Record, Usage
-    from ctxkit.planning import Before
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from ctxkit.editable import Action, Place, Rewrite
     from ctxkit.faults import Faults
+    from ctxkit.hall.retelling import Request
     from ctxkit.hygiene.history import History
     from ctxkit.hygiene.passes import ArrivalPass, DeferredPass
     from ctxkit.policy import Policy
-    from ctxkit.retelling import Request
     from ctxkit.tidiness import Tidy
 
 __all__ = ["Passes"]

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ctxkit.editable import Action, Place, Rewrite
+    from ctxkit.hall.retelling import Request
     from ctxkit.hygiene.editing import Sayings
     from ctxkit.model import Edit, Plan
-    from ctxkit.retelling import Request
 
 __all__ = ["Case", "Way", "best_way", "told"]
 

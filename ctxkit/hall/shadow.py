@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit import dialects
 from ctxkit.caching.trial import Settled
 from ctxkit.forks import on_fork
-from ctxkit.imagined import Line, imagined
+from ctxkit.hall.imagined import Line, imagined
 from ctxkit.metering.report.beside import Foregone, Shadow
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 The application sends its whole history with every request; what leaves is a view of it. First what holds already: what
 was made smaller on arrival (a pure function of what was sent) and what was decided earlier (found by the longest known
-prefix). Then, in mode ``prune``, what could go as well (:mod:`ctxkit.removing`). Nothing is remembered before the
+prefix). Then, in mode ``prune``, what could go as well (:mod:`ctxkit.hall.removing`). Nothing is remembered before the
 request is sent.
 """
 
@@ -16,21 +16,21 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
-from ctxkit.accounts import Accounts
 from ctxkit.caching.rewriting import Choice
 from ctxkit.editable import Tidied
 from ctxkit.forks import on_fork
+from ctxkit.hall.accounts import Accounts
+from ctxkit.hall.planning import Before
+from ctxkit.hall.recall import recallable
+from ctxkit.hall.removing import Case, best_way, told
+from ctxkit.hall.retelling import Request, opening_of
+from ctxkit.hall.tidypasses import Passes
 from ctxkit.hygiene.decisions import HELD, NOTHING, Decided, Decisions
 from ctxkit.hygiene.editing import Said
 from ctxkit.hygiene.removed import removed
 from ctxkit.hygiene.rendered import Rendered
 from ctxkit.money import usd_of
-from ctxkit.planning import Before
-from ctxkit.recall import recallable
-from ctxkit.removing import Case, best_way, told
-from ctxkit.retelling import Request, opening_of
 from ctxkit.revise import revised
-from ctxkit.tidypasses import Passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from ctxkit.caching.trial import Verdict
     from ctxkit.editable import Action
     from ctxkit.faults import Faults
+    from ctxkit.hall.planning import Asked
+    from ctxkit.hall.recall import Recall
     from ctxkit.hygiene.editing import Sayings
     from ctxkit.hygiene.history import History
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Plan, Record
-    from ctxkit.planning import Asked
     from ctxkit.policy import Policy
-    from ctxkit.recall import Recall
     from ctxkit.stores import Store
 
 __all__ = ["Decision", "Tidying"]

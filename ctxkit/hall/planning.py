@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from ctxkit.attempts import Attempts
     from ctxkit.caching.prefixes import Hasher, Threads
     from ctxkit.dialects.base import Dialect
+    from ctxkit.hall.renting import Renting
+    from ctxkit.hall.tidying import Tidying
+    from ctxkit.hall.upkeep import Upkeep
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Conversation, Edit, Json, Plan
-    from ctxkit.renting import Renting
-    from ctxkit.tidying import Tidying
-    from ctxkit.upkeep import Upkeep
 
 __all__ = ["Asked", "Look", "Planning"]
 

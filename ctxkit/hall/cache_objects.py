@@ -1,6 +1,6 @@
 """``kit.caches``: the provider's cache objects by hand, and what each of them cost and saved.
 
-In mode ``cache`` they are made and ended by themselves (see ``ctxkit.renting``); this is to look at them, to make one
+In mode ``cache`` they are made and ended by themselves (see ``ctxkit.hall.renting``); this is to look at them, to make one
 ahead of time, and to tidy up.
 """
 
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 from ctxkit.aside import aside
 from ctxkit.caching.handles import Boundary, Choice, Handle, spent, verdict
 from ctxkit.errors import CacheObjectError, ConfigurationError
+from ctxkit.hall.tending import PREFIX, Lease
 from ctxkit.money import EXACT, usd_of
-from ctxkit.tending import PREFIX, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
     from ctxkit.cacheable import Keeper, Kept
+    from ctxkit.hall.renting import Renting
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan
-    from ctxkit.renting import Renting
 
 __all__ = ["CacheObject", "CacheObjects"]
 

@@ -19,9 +19,9 @@ from ctxkit.caching.layout import Layout
 from ctxkit.caching.simulator.entries import Matched
 from ctxkit.dialects import get as dialect_of
 from ctxkit.dialects.gemini import handles as wire
+from ctxkit.hall.tending import Lease
 from ctxkit.money import usd_of
 from ctxkit.revise import revised
-from ctxkit.tending import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.caching.rules import Rule
     from ctxkit.faults import Faults
+    from ctxkit.hall.tending import Tending
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Conversation, Plan, Record
-    from ctxkit.tending import Tending
 
 __all__ = ["Renting"]
 
