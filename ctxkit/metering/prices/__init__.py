@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from math import inf
+from math import ceil, inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.errors import ConfigurationError
 from ctxkit.metering.prices.card import Card, charge, convert, storage_cost
@@ -22,6 +22,7 @@ from ctxkit.metering.prices.overlay import Layer, Row, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
     from decimal import Decimal
 
     from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation, PriceVariant
@@ -53,6 +54,7 @@ PRICED: Mapping[str, str] = {
 """Price keys of genai-prices and the buckets they price. Its other keys price what usage does not count: characters,
 pages, hours of sound, citations."""
 
+_WEEK = 7 * 86_400
 _MOST = 4096  # cards remembered; a program that makes up model names must not fill the memory
 
 
@@ -78,7 +80,7 @@ class Prices:
         own = None if overrides is None else overrides.expanduser()
         self._own = None if own is None else Layer(read_rows(own), "overrides", own)
         self._layers: tuple[Layer, ...] = ()
-        self._cards: dict[tuple[str, str, str | None, str | None], tuple[Card | None, float, float]] = {}
+        self._cards: dict[tuple[str, str, str | None, str | None], _Window] = {}
 
     def card(
         self, platform: str, model: str, *, at: float, tier: str | None = None, region: str | None = None
@@ -89,13 +91,16 @@ class Prices:
         and a price that hangs on what usage does not show. The answer is remembered, an unknown one too, until the
         next known change of price.
         """
+        return self._window(platform, model, at, tier, region)[0]
+
+    def _window(self, platform: str, model: str, at: float, tier: str | None, region: str | None) -> _Window:
         key = (platform, model, tier, region)
         entry = self._cards.get(key)
         if entry is None or not entry[1] <= at < entry[2]:
             if len(self._cards) >= _MOST:
                 self._cards.clear()
             entry = self._cards[key] = self._resolve(provider_id(platform), model, tier, region, at)
-        return entry[0]
+        return entry
 
     def money(self, pico: int) -> Decimal:
         """Pico-dollars in the configured currency: conversion happens here, at the edge, and nowhere else."""
@@ -121,11 +126,35 @@ class Prices:
             return None
         return later
 
-    def _resolve(
-        self, provider: str, model: str, tier: str | None, region: str | None, at: float
-    ) -> tuple[Card | None, float, float]:
+    def scheduled(
+        self, platform: str, model: str, *, at: float, until: float, tier: str | None = None, region: str | None = None
+    ) -> Iterator[tuple[float, Card, Card | None]]:
+        """Changes of price that are known to come: the moment, the card before it and the one from it on.
+
+        ``None`` for a price that ends, and what follows is not known. Tariffs by hour or weekday are no changes; a model
+        that has them is looked at in the same moment of each week.
+
+        Args:
+            platform: as for :meth:`card`.
+            model: likewise.
+            at: unix time after which a change counts.
+            until: unix time up to which it does.
+            tier: service tier.
+            region: where it is served.
+        """
+        window = self._window(platform, model, at, tier, region)
+        for edge in sorted({edge for edge in window.dates if at < edge <= until}):
+            after = at + ceil((edge - at) / _WEEK) * _WEEK if window.hourly else edge
+            before = max(at, after - _WEEK) if window.hourly else edge - 1
+            old = self.card(platform, model, at=before, tier=tier, region=region)
+            new = self.card(platform, model, at=after, tier=tier, region=region)
+            if old is not None and (new is None or (old.tiers, old.storage) != (new.tiers, new.storage)):
+                yield edge, old, new
+
+    def _resolve(self, provider: str, model: str, tier: str | None, region: str | None, at: float) -> _Window:
         wanted, names, home = tier_name(tier, provider), model_names(provider, model), provider
         edges: list[float] = []
+        dates, hourly = set[float](), False
         for _, row in self._about({provider}, set(names), wanted, region):
             if (row.same_as or row.same_provider) and row.active(at):
                 home = row.same_provider or provider
@@ -137,6 +166,8 @@ class Prices:
         place = ""
         for layer, row in self._about({provider, home}, spelt, wanted, region):
             edges += row.edges(at)
+            dates |= {edge for edge in (row.start, row.end) if edge is not None}
+            hourly = hourly or bool(row.hours or row.days)
             if row.active(at) and (row.founds or draft) and not (row.mode == "fill" and draft):
                 draft = draft or Draft(names[0] if names else model)
                 lay(draft, row, layer.name)
@@ -144,7 +175,9 @@ class Prices:
                 hours = () if row.mode == "replace" else hours
         start = max((edge for edge in (*edges, *hours) if edge <= at), default=-inf)
         end = min((edge for edge in (*edges, *hours) if edge > at), default=inf)
-        return (_card(draft, home, wanted, place, start, end) if draft else None), start, end
+        dates |= listed.dates if listed else frozenset()
+        hourly = hourly or bool(listed and set(listed.edges) - listed.dates)
+        return _Window(_card(draft, home, wanted, place, start, end) if draft else None, start, end, dates, hourly)
 
     def _about(
         self, providers: set[str], models: set[str], tier: str, region: str | None
@@ -155,6 +188,24 @@ class Prices:
             self._layers = (bundled, self._own) if self._own else (bundled,)
         for layer in self._layers:
             yield from ((layer, row) for row in layer.about(providers, models, tier, region))
+
+
+class _Window(NamedTuple):
+    """A price and the stretch of time it holds for.
+
+    Attributes:
+        card: ``None``: unknown.
+        start: unix time.
+        end: exclusive.
+        dates: at which something begins or ends for good, as far as is known.
+        hourly: the price also goes by the hour or the weekday.
+    """
+
+    card: Card | None
+    start: float
+    end: float
+    dates: AbstractSet[float]
+    hourly: bool
 
 
 def _card(draft: Draft, provider: str, tier: str, place: str, start: float, end: float) -> Card | None:
@@ -191,6 +242,7 @@ class _Listed:
     tiered: bool
     source: str
     edges: tuple[float, ...]
+    dates: frozenset[float]
 
     def draft(self) -> Draft | None:
         """The figures; ``None`` when the tier has no price here or the price hangs on what usage does not show."""
@@ -239,7 +291,9 @@ def _find(provider: str, names: tuple[str, ...], tier: str, at: float) -> _Liste
             return None
         tiered = not context or _prices_tier(found, context, moment)
         edges = tuple(_edges(found.model, context or {}, moment))
-        return _Listed(provider, found.model, found.model_price, tiered, _source(found), edges)
+        dates = frozenset(edge for edge, dated in edges if dated)
+        moments = tuple(edge for edge, _ in edges)
+        return _Listed(provider, found.model, found.model_price, tiered, _source(found), moments, dates)
     return None
 
 
@@ -292,8 +346,8 @@ def _figures(price: ModelPrice) -> dict[int, dict[str, Decimal]]:
     return figures
 
 
-def _edges(model: ModelInfo, context: Mapping[str, str], moment: datetime) -> Iterator[float]:
-    """Moments around ``moment`` at which another row of the model may take over."""
+def _edges(model: ModelInfo, context: Mapping[str, str], moment: datetime) -> Iterator[tuple[float, bool]]:
+    """Moments around ``moment`` at which another row of the model may take over; whether that is for good."""
     from genai_prices.types import ModelPrice, StartDateConstraint, TimeOfDateConstraint
 
     rows = [] if isinstance(model.prices, ModelPrice) else model.prices
@@ -302,11 +356,11 @@ def _edges(model: ModelInfo, context: Mapping[str, str], moment: datetime) -> It
     for constraint in constraints:
         match constraint:
             case StartDateConstraint(start_date=start):
-                yield _midnight(start)
+                yield _midnight(start), True
             case TimeOfDateConstraint(start_time=start_time, end_time=end_time):
                 for days in (-1, 0, 1, 2):
                     day = (moment + timedelta(days=days)).date()
-                    yield from (_on(day, start_time), _on(day, end_time))
+                    yield from ((_on(day, start_time), False), (_on(day, end_time), False))
             case _:
                 pass
 
