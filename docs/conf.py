@@ -41,6 +41,8 @@ html_copy_source = False
 html_extra_path = ["_front"]  # index.html of the site: leads to docs/index.html
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/mark.svg"
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
 html_theme_options = {
     "header_links_before_dropdown": 4,
     "navbar_align": "left",
@@ -51,22 +53,33 @@ html_theme_options = {
     "footer_end": [],
 }
 
-LINK = re.compile(r"\]\(([^():#\s]+\.md)\)")
+SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
+LINK = re.compile(r"\[([^\]]+)\]\(([^():#\s]+)\.md\)")
 
 
 def with_navigation(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Give an index page its entries in the navigation: the pages of its folder that it links, in that order."""
-    folder, name = posixpath.split(page)
-    if name == "index":
-        links = dict.fromkeys(link.removesuffix(".md") for link in LINK.findall(source[0]))
-        entries = [f"/{posixpath.normpath(posixpath.join(folder, link))}" for link in links if is_entry(page, link)]
-        source[0] += "\n".join(["", "```{toctree}", ":hidden:", *entries, "```", ""])
+    """Give an index page its entries in the navigation: what it links, in that order, under its own headings."""
+    if posixpath.basename(page) == "index":
+        opening, *rest = SECTION.split(source[0])
+        sections = zip(["", *rest[::2]], [opening, *rest[1::2]], strict=True)
+        source[0] += "".join(navigation(page, title, text) for title, text in sections)
 
 
-def is_entry(page: str, link: str) -> bool:
-    """Whether what an index page links stands under it: a page beside it, or the index of a folder in its own."""
-    folder, name = posixpath.split(link)
-    return not folder or (name == "index" and "/" not in folder) or (page == root_doc and folder == "..")
+def navigation(page: str, title: str, text: str) -> str:
+    """A list of entries that is not shown on the page; what does not stand in this folder comes last, as it is called."""
+    folder = posixpath.dirname(page)
+    links = {posixpath.normpath(posixpath.join(folder, link)): said for said, link in LINK.findall(text)}
+    inside = [f"/{link}" for link in links if is_below(link, folder)]
+    outside = [f"{said} </{link}>" for link, said in links.items() if page == root_doc and "/" not in link]
+    entries = inside + outside
+    options = [":hidden:", f":caption: {title}"] if title else [":hidden:"]
+    return "\n".join(["\n```{toctree}", *options, *entries, "```\n"]) if entries else ""
+
+
+def is_below(link: str, folder: str) -> bool:
+    """Whether a page stands in a folder, or is the index of a folder in it."""
+    within, name = posixpath.split(link)
+    return within == folder or (name == "index" and posixpath.dirname(within) == folder)
 
 
 def with_language(_app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
