@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctxkit.page.rendering import fragment, render
 from ctxkit.page.values import Chart, Column, Figure, Page, Section, Series, Table, Unit
 
-__all__ = ["Chart", "Column", "Figure", "Page", "Section", "Series", "Table", "Unit"]
+__all__ = ["Chart", "Column", "Figure", "Page", "Section", "Series", "Table", "Unit", "fragment", "render"]

@@ -1,0 +1,279 @@
+"""Charts by pygal, as SVG for the inside of a page: no style, script or font of its own, colours by classes.
+
+pygal decides where everything stands. What it draws is written anew from a short list of elements and attributes: the
+stylesheet of the page colours it in both schemes, and nothing that a name could smuggle in gets through.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from ctxkit.page.formats import amount_of, axis_format, format_of, shortened, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ctxkit.page.values import Cell, Chart, Series
+
+__all__ = ["MEDIUM", "MOST_BARS", "MOST_SERIES", "NARROW", "WIDE", "Size", "cut", "drawn"]
+
+MOST_SERIES: Final = 12
+"""More cannot be told apart; the rest stands in the table."""
+MOST_BARS: Final = 30
+"""Bars beyond these stand in the table alone."""
+
+_LEAST: Final = 1e-12  # a pico-dollar; what is smaller is drawn as nothing
+_MOST: Final = 1e15
+_LETTER: Final = 0.6  # width of a letter in heights, as pygal reckons
+_MARKS: Final = 4  # of an axis, or one more
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of a drawing, in the units of its own letters' height (13)."""
+
+    name: str
+    width: int
+    height: int
+
+
+NARROW: Final = Size("narrow", 340, 240)
+MEDIUM: Final = Size("medium", 540, 290)
+WIDE: Final = Size("wide", 1040, 330)
+_FONT: Final = 13
+
+
+def cut(chart: Chart) -> tuple[tuple[str, ...], tuple[Series, ...]]:
+    """Labels and series that are drawn: not more than can be told apart."""
+    series = chart.series[:MOST_SERIES]
+    count = max((len(chart.labels), *(len(one.values) for one in series)), default=0)
+    labels = (*chart.labels, *[""] * (count - len(chart.labels)))
+    return (labels[:MOST_BARS] if chart.kind == "bars" else labels), series
+
+
+def drawn(chart: Chart, size: Size, slots: Sequence[int], currency: str) -> str | None:
+    """The chart as SVG; series ``i`` has the class ``s{slots[i]}``. ``None`` when there is nothing to draw."""
+    labels, series = cut(chart)
+    values = [_fitted(one.values, len(labels)) for one in series]
+    known = [value for row in values for value in row if value is not None]
+    if not known:
+        return None
+    low, high = _reach(chart, values)
+    step = _step(high - low)
+    marks = _between(low, high, step)
+    axis = axis_format(chart.unit, currency, step, max(abs(low), abs(high)))
+    plot = _Plot(chart, size, labels, values, marks, axis)
+    return _svg(plot.render(_tips(chart, labels, series, currency)), size, slots)
+
+
+def _fitted(values: Sequence[Cell], count: int) -> list[float | None]:
+    found = [_plotted(value) for value in values[:count]]
+    return found + [None] * (count - len(found))
+
+
+def _plotted(value: Cell) -> float | None:
+    amount = amount_of(value)
+    if amount is None or abs(amount) >= _MOST:
+        return None
+    return float(amount) if abs(amount) >= _LEAST else 0.0
+
+
+def _reach(chart: Chart, values: list[list[float | None]]) -> tuple[float, float]:
+    """The least and the largest that is drawn, zero among them."""
+    if chart.kind == "stacked":
+        columns = [[value for value in column if value is not None] for column in zip(*values, strict=True)]
+        known = [sum(v for v in column if v > 0) for column in columns]
+        known += [sum(v for v in column if v < 0) for column in columns]
+    else:
+        known = [value for row in values for value in row if value is not None]
+    low, high = min((0.0, *known)), max((0.0, *known))
+    return (0.0, 1.0) if low == high else (low, high)
+
+
+def _step(reach: float) -> float:
+    rough = reach / _MARKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next((power * size for size in (1, 2, 5) if power * size >= rough * 0.999), power * 10)
+
+
+def _between(low: float, high: float, step: float) -> list[float]:
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [place * step for place in range(first, last + 1)]
+
+
+def _tips(chart: Chart, labels: Sequence[str], series: Sequence[Series], currency: str) -> list[list[str]]:
+    """What is said when one points at a mark."""
+    form = format_of(chart.unit, currency, [value for one in series for value in one.values])
+
+    def tip(label: str, one: Series, value: Cell) -> str:
+        name = f"{shortened(visible(one.name), 80)}: " if one.name and len(series) > 1 else ""
+        return f"{shortened(visible(label), 80)}\n{name}{form(value)}".strip()
+
+    return [[tip(label, one, value) for label, value in zip(labels, one.values, strict=False)] for one in series]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    """What pygal is asked to draw."""
+
+    chart: Chart
+    size: Size
+    labels: Sequence[str]
+    values: list[list[float | None]]
+    marks: list[float]
+    axis: Any
+
+    def render(self, tips: list[list[str]]) -> Any:
+        """The tree that pygal makes of it."""
+        import pygal
+        from pygal.style import Style
+
+        kinds = {
+            "lines": pygal.Line,
+            "columns": pygal.Bar,
+            "stacked": pygal.StackedBar,
+            "bars": pygal.HorizontalBar,
+        }
+        style = Style(label_font_size=_FONT, major_label_font_size=_FONT, value_font_size=_FONT)
+        plot = kinds[self.chart.kind](style=style, **self._options())
+        bars = self.chart.kind == "bars"
+        for values, told in zip(self.values, tips, strict=True):
+            points = self._points(values, told)
+            plot.add("", points[::-1] if bars else points)
+        return plot.render_tree()
+
+    def _options(self) -> dict[str, Any]:
+        bars = self.chart.kind == "bars"
+        labels = self._side_labels()[::-1] if bars else self._foot_labels()
+        over = (self.marks[-1] - self.marks[0]) * 0.14 if self._told() else 0
+        return {
+            "width": self.size.width,
+            "height": self._height(),
+            "margin": 8,
+            "margin_top": 12,
+            "spacing": 6,
+            "show_legend": False,
+            "x_labels": labels,
+            "truncate_label": 200,
+            "y_labels": self.marks,
+            "range": (self.marks[0] - (over if self.marks[0] < 0 else 0), self.marks[-1] + over),
+            "value_formatter": self.axis,
+            "allow_interruptions": True,
+            "include_x_axis": True,
+            "print_values": self._told(),
+            "print_values_position": "top",
+            "rounded_bars": 2 if self.chart.kind != "stacked" else None,
+            "dots_size": 3,
+            "js": (),
+            "css": (),
+        }
+
+    def _told(self) -> bool:
+        """Whether values are written beside their marks."""
+        return self.chart.kind == "bars" and len(self.values) == 1
+
+    def _height(self) -> int:
+        if self.chart.kind != "bars":
+            return self.size.height
+        return 44 + len(self.labels) * (14 + 14 * len(self.values))
+
+    def _side_labels(self) -> list[str]:
+        room = int(self.size.width * 0.34 / (_FONT * _LETTER))
+        return [shortened(visible(label), room) for label in self.labels]
+
+    def _foot_labels(self) -> list[str]:
+        """Labels below the marks: shortened, then thinned out until they do not touch."""
+        width = self.size.width - 16 - _LETTER * _FONT * max(len(self.axis(mark)) for mark in self.marks)
+        each = width / max(1, len(self.labels))
+        room = max(10, int(each / (_FONT * _LETTER)) - 1)
+        texts = [shortened(visible(label), room) for label in self.labels]
+        need = (max(map(len, texts), default=0) + 1.5) * _FONT * _LETTER
+        every = max(1, math.ceil(need / each))
+        return [text if not place % every else "" for place, text in enumerate(texts)]
+
+    def _points(self, values: list[float | None], tips: list[str]) -> list[dict[str, Any] | None]:
+        many = len(self.labels) > 45
+        points: list[dict[str, Any] | None] = []
+        for place, value in enumerate(values):
+            if value is None:
+                points.append(None)
+                continue
+            point: dict[str, Any] = {"value": value, "tooltip": tips[place], "formatter": _said(tips[place])}
+            if self.chart.kind == "lines" and many and not _alone(values, place):
+                point["node"] = {"class": "dot quiet"}
+            points.append(point)
+        return points
+
+
+def _said(tip: str) -> Any:
+    text = tip.rsplit("\n", 1)[-1]
+    return lambda _: text
+
+
+def _alone(values: Sequence[float | None], place: int) -> bool:
+    before = values[place - 1] if place else None
+    after = values[place + 1] if place + 1 < len(values) else None
+    return before is None and after is None
+
+
+_KEPT: Final = {
+    "svg": (),
+    "g": ("transform",),
+    "path": ("d",),
+    "rect": ("x", "y", "width", "height", "rx"),
+    "circle": ("cx", "cy", "r"),
+    "text": ("x", "y"),
+    "title": (),
+}
+_CLASSES: Final = {"line", "dot", "quiet", "rect", "value", "x", "y", "horizontal", "vertical"}
+_DROPPED: Final = {"background", "tooltip-overlay", "titles"}
+_NUMBER: Final = re.compile(r"-?\d+\.\d+")
+
+
+def _svg(root: Any, size: Size, slots: Sequence[int]) -> str:
+    inside = "".join("".join(_element(child, "", slots)) for child in root)
+    box = " ".join(root.attrib["viewBox"].split()[:4])
+    return f'<svg class="{size.name}" viewBox="{escape(box)}" role="img" aria-hidden="true">{inside}</svg>'
+
+
+def _element(node: Any, above: str, slots: Sequence[int]) -> Iterator[str]:
+    classes = str(node.attrib.get("class", "")).split()
+    if _idle(node, classes, above):
+        return
+    inside = "".join("".join(_element(child, " ".join(classes), slots)) for child in node)
+    text = escape(node.text) if node.tag in {"text", "title"} and node.text else ""
+    if not inside and not text and node.tag in {"g", "text", "title"}:
+        return
+    yield f"<{node.tag}{_attributes(node, classes, slots)}"
+    yield f">{inside}{text}</{node.tag}>" if inside or text else "/>"
+
+
+def _idle(node: Any, classes: list[str], above: str) -> bool:
+    """What is not shown: pygal's own tips, lines behind lines, columns of nothing."""
+    if node.tag not in _KEPT or _DROPPED.intersection(classes):
+        return True
+    if node.tag == "title":
+        return above not in {"bar", "dots"}
+    if node.tag == "rect":
+        return float(node.attrib["width"]) < 0.005 or float(node.attrib["height"]) < 0.005
+    return False
+
+
+def _attributes(node: Any, classes: list[str], slots: Sequence[int]) -> str:
+    kept = [name for name in classes if name in _CLASSES]
+    kept += ["guide"] if "guide" in classes else []
+    kept += [f"s{slots[int(name[6:])]}" for name in classes if name.startswith("serie-")]
+    kept += (
+        ["below"] if node.tag == "text" and "value" in classes and str(node.text).startswith("\N{MINUS SIGN}") else []
+    )
+    pairs = [("class", " ".join(kept))] if kept else []
+    pairs += [(name, _NUMBER.sub(_rounded, node.attrib[name])) for name in _KEPT[node.tag] if name in node.attrib]
+    return "".join(f' {name}="{escape(value)}"' for name, value in pairs)
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.1f}".removesuffix(".0")

@@ -1,0 +1,64 @@
+"""What the parts of one page share: its currency, its ids, the colours of its series, the room that is left."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from ctxkit.page.formats import shortened, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["SLOTS", "Sheet", "said"]
+
+SLOTS: Final = 12
+"""Looks that a series can have; the stylesheet knows them by number."""
+
+_ROOM: Final = 1_400_000  # bytes for rows: the whole file stays below two megabytes
+
+
+def said(text: str, size: int = 120) -> str:
+    """A text for the inside of HTML: nothing hidden in it, not too long, escaped."""
+    return escape(shortened(visible(text), size))
+
+
+class Sheet:
+    """A page, or a part of one, while it is written."""
+
+    def __init__(self, currency: str, prefix: str = "c", level: int = 3) -> None:
+        self.currency = currency
+        self.level = level
+        self._prefix = prefix
+        self._ids = 0
+        self._room = _ROOM
+        self._slots: dict[str, int] = {}
+
+    def id(self) -> str:
+        """A new one."""
+        self._ids += 1
+        return f"{self._prefix}{self._ids}"
+
+    def heading(self, text: str) -> str:
+        """A heading of a chart or a table."""
+        return f"<h{self.level}>{said(text, 200)}</h{self.level}>"
+
+    def room_for(self, row: str) -> bool:
+        """Whether a row still has room; if so it is taken."""
+        self._room -= len(row.encode())
+        return self._room >= 0
+
+    def slots(self, names: Sequence[str]) -> list[int]:
+        """Looks of the series of a chart: the same name looks the same all over the page."""
+        if len(names) == 1:  # nothing to be told apart from
+            return [self._slots.get(names[0], 0)]
+        taken: set[int] = set()
+        return [self._slot(name, taken) for name in names]
+
+    def _slot(self, name: str, taken: set[int]) -> int:
+        slot = self._slots.get(name, len(self._slots) % SLOTS)
+        if slot in taken:
+            slot = next((free for free in range(SLOTS) if free not in taken), slot)
+        taken.add(slot)
+        self._slots.setdefault(name, slot)
+        return slot
