@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ctxkit.metering.prices import Card, Prices
+    from ctxkit.metering.prices.coming import Change
 
 __all__ = ["add_parser", "run"]
 
@@ -82,8 +83,8 @@ def _show(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"model": args.model, "at": _iso(at), "cards": [_plain(*place) for place in found]}, indent=2))
     elif found:
-        for platform, card, later in found:
-            _print(platform, card, later)
+        for platform, card, coming in found:
+            _print(platform, card, coming)
     else:
         where = f"on {args.platform}" if args.platform else "on any platform that is listed"
         tier = f" in tier {args.tier}" if args.tier else ""
@@ -100,11 +101,14 @@ def _prices(file: Path | None) -> Prices:
 
 def _cards(
     prices: Prices, platforms: Iterable[str], args: argparse.Namespace, at: float
-) -> Iterator[tuple[str, Card, Card | None]]:
+) -> Iterator[tuple[str, Card, list[Change]]]:
+    from ctxkit.metering.prices.coming import DAYS, changes
+
     where = {"tier": args.tier, "region": args.region, "at": at}
     for platform in platforms:
         if (card := prices.card(platform, args.model, **where)) is not None:
-            yield platform, card, prices.upcoming(platform, args.model, **where)
+            coming = prices.scheduled(platform, args.model, **where, until=at + DAYS * 86_400)
+            yield platform, card, [one for change in coming for one in changes(platform, args.model, *change)]
 
 
 def _moment(text: str | None) -> float:
@@ -129,7 +133,7 @@ def _per_mtok(name: str, rate: int) -> str:
     return f"{(convert(rate) * (1_000 if thousand else 1_000_000)).normalize():f}"
 
 
-def _plain(platform: str, card: Card, later: Card | None) -> dict[str, Any]:
+def _plain(platform: str, card: Card, coming: list[Change]) -> dict[str, Any]:
     return {
         "platform": platform,
         "id": card.id,
@@ -151,7 +155,11 @@ def _plain(platform: str, card: Card, later: Card | None) -> dict[str, Any]:
         "storage_usd_per_mtok_hour": None if card.storage is None else _per_mtok("storage", card.storage),
         "context_window": card.context_window,
         "max_output": card.max_output,
-        "changes": _iso(later.valid_from) if later else None,
+        "changes": _iso(coming[0].at) if coming else None,
+        "coming": [
+            {name: value for name, value in one.to_dict().items() if name in ("at", "bucket", "above", "from", "to")}
+            for one in coming
+        ],
     }
 
 
@@ -164,7 +172,7 @@ def _group(rates: Any, prefix: str) -> dict[str, str]:
     }
 
 
-def _print(platform: str, card: Card, later: Card | None) -> None:
+def _print(platform: str, card: Card, coming: list[Change]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -180,7 +188,7 @@ def _print(platform: str, card: Card, later: Card | None) -> None:
         table.add_row(label, *(rates.get(name, "-") for name in sorted(buckets, key=_order)))
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
-    for line in _notes(card, later):
+    for line in _notes(card, coming):
         console.print(line, markup=False)
     console.print()
 
@@ -190,7 +198,9 @@ def _order(name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def _notes(card: Card, later: Card | None) -> Iterator[str]:
+def _notes(card: Card, coming: list[Change]) -> Iterator[str]:
+    from ctxkit.metering.prices.coming import told
+
     if card.storage is not None:
         yield f"a cache handle: {_per_mtok('storage', card.storage)} per million tokens and hour"
     if calls := _group(card.tiers[0].rates, "call."):
@@ -201,8 +211,7 @@ def _notes(card: Card, later: Card | None) -> Iterator[str]:
     yield f"card {card.id}" + (f", checked {card.as_of}" if card.as_of else "")
     if card.valid_to is not None:
         yield f"holds until {_iso(card.valid_to)}"
-    if later is not None:
-        yield f"CHANGES on {_iso(later.valid_from)}"
+    yield from told(coming)
 
 
 def _import(args: argparse.Namespace) -> int:

@@ -59,9 +59,13 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report; 0, or 2 when there is no ledger."""
+    from dataclasses import replace
+
     from ctxkit.defaults import home
     from ctxkit.kit import Kit
     from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.ledger.using import soon
+    from ctxkit.metering.prices import Prices
     from ctxkit.metering.report import report
     from ctxkit.policy import Policy
 
@@ -81,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
             currency=policy.currency,
             rate=policy.usd_rate,
         )
+        found = replace(found, coming=soon(ledger, Prices(policy.prices), time.time()))
         found = _with_beside(found, policy, ledger.path.parent / "store")
         advice = Kit(policy, ledger=ledger).advice(args.since) if args.advice else ()
     _show(found, advice, args)

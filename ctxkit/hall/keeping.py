@@ -60,9 +60,12 @@ def close(kit: Kit, *, kept: bool) -> None:
 
 def reported(kit: Kit, by: tuple[str, ...], since: str | None, options: dict[str, Any]) -> Report:
     """The ledger's report, with what stands beside it."""
+    from ctxkit.metering.ledger.using import soon
     from ctxkit.metering.report import report
 
     money = {"currency": kit.policy.currency, "rate": kit.policy.usd_rate}
     found = report(kit.ledger, by=by, since=since, now=kit.clock(), **{**money, **options})
     tidied = kit._tidying.accounts.told() if kit.policy.tidies else ()  # noqa: SLF001
-    return replace(found, tidied=tidied, shadow=kit.shadow.told(found.since) if kit.policy.shadow else None)
+    shadow = kit.shadow.told(found.since) if kit.policy.shadow else None
+    coming = soon(kit.ledger, kit._meter.prices, kit.clock())  # noqa: SLF001
+    return replace(found, tidied=tidied, shadow=shadow, coming=coming)

@@ -59,10 +59,10 @@ def test_one_card_as_json(ctxkit):
 
 def test_a_scheduled_change_and_a_handle_are_told(ctxkit):
     _, out, _ = ctxkit("show", "gemini-4-argon", "--at", "2026-11-20")
-    assert "CHANGES on 2026-12-01T00:00:00Z" in out
+    assert "changes its price on 2026-12-01: input 2 to 4, cache read 0.1 to 0.2, output 10 to 20" in out
     _, out, _ = ctxkit("show", "gemini-2.5-pro", "--platform", "google", "--at", "2026-11-20")
     assert "a cache handle: 4.5 per million tokens and hour" in out
-    assert "CHANGES" not in out
+    assert "changes its price" not in out
 
 
 def test_unknown_is_said_and_is_a_finding(ctxkit):

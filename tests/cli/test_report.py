@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -74,6 +76,32 @@ def test_a_period_without_attempts_says_so(ctxkit, kept):
     code, out, _ = ctxkit("--since", "1h")
     assert code == 0
     assert "No attempts in this period" in out
+
+
+def test_a_price_that_will_change_is_told(ctxkit, home, tmp_path, monkeypatch):
+    soon = datetime.fromtimestamp(time.time() + 10 * 86_400, UTC).date()
+    row = '[[price]]\nprovider = "openai"\nmodel = "gpt-9"\nmode = "replace"\n'
+    (tmp_path / "prices.toml").write_text(
+        f'{row}valid_to = {soon}\ninput = "3"\noutput = "15"\n{row}valid_from = {soon}\ninput = "1"\noutput = "15"\n'
+    )
+    monkeypatch.setenv("CTXKIT_PRICES", str(tmp_path / "prices.toml"))
+    with Ledger(home / "ledger.db") as ledger:
+        for number, days in enumerate((1, 40)):
+            ledger.append(
+                Record(
+                    f"a{number}", f"a{number}", 1, "settled", 200, time.time() - days * 86_400, "openai.chat", "openai",
+                    "gpt-9", usage=Usage(1_000_000, 0, {}, 10), cost=Decimal("3"), cost_source="card",
+                )
+            )  # fmt: skip
+    assert json.loads(ctxkit("--json")[1])["coming"] == [
+        {
+            "platform": "openai", "model": "gpt-9", "tier": "standard", "at": f"{soon}T00:00:00Z", "bucket": "fresh",
+            "above": 0, "from": "3", "to": "1", "spend": "-2",
+        }
+    ]  # fmt: skip
+    told = " ".join(ctxkit()[1].split())
+    assert f"gpt-9 on openai changes its price on {soon}: input 3 to 1" in told
+    assert "the last 30 days would have cost $2.0000 less" in told
 
 
 def test_no_ledger_says_what_to_do_and_makes_none(ctxkit, home):

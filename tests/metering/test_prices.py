@@ -363,11 +363,14 @@ def test_a_card_says_where_it_comes_from(prices):
 
 
 def test_a_scheduled_change_is_seen_coming(prices):
-    change = prices.upcoming("google", "gemini-4-argon", at=NOW)
-    assert change.valid_from == at(2026, 12, 1)
-    assert prices.upcoming("google", "gemini-4-argon", at=at(2026, 12, 2)) is None
-    assert prices.upcoming("deepseek", "deepseek-v4-pro", at=NOW) is None  # the hour's tariff is no change
-    assert prices.upcoming("openai", "no-such-model", at=NOW) is None
+    def scheduled(platform, model, moment=NOW):
+        return list(prices.scheduled(platform, model, at=moment, until=moment + 14 * 86_400))
+
+    ((moment, before, after),) = scheduled("google", "gemini-4-argon")
+    assert (moment, before.valid_to, after.valid_from) == (at(2026, 12, 1),) * 3
+    assert scheduled("google", "gemini-4-argon", at(2026, 12, 2)) == []
+    assert scheduled("deepseek", "deepseek-v4-pro") == []  # the hour's tariff is no change
+    assert scheduled("openai", "no-such-model") == []
 
 
 def test_calls_and_requests_cost_by_the_piece(usd):

@@ -260,6 +260,7 @@ def test_json_has_the_documented_names(kept):
             "quality",
             "shadow",
             "tidied",
+            "coming",
             "definitions",
         )
     }

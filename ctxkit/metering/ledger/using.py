@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.metering.ledger.rollup import DAY
-from ctxkit.metering.prices.coming import Use
+from ctxkit.metering.prices.coming import DAYS, Use, coming
 
 if TYPE_CHECKING:
     import sqlite3
 
     from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.prices import Prices
+    from ctxkit.metering.prices.coming import Change
 
-__all__ = ["in_use"]
+__all__ = ["in_use", "soon"]
 
 _LIVES: Final = ("5m", "30m", "1h", "12h")
 _FIGURES: Final = ("fresh", "read", *(f"written_{ttl}" for ttl in _LIVES), "output", "reasoning")
@@ -21,6 +23,15 @@ _QUERY: Final = (
     f"SELECT platform, model, tier, {', '.join(f'sum({name})' for name in (*_FIGURES, *_RENT))} "  # noqa: S608
     "FROM rollups JOIN cells ON cells.id = rollups.cell WHERE span = ? AND start >= ? GROUP BY platform, model, tier"
 )
+
+
+def soon(ledger: Ledger, prices: Prices, now: float) -> tuple[Change, ...]:
+    """Changes of price within thirty days of what was in use in the thirty days before.
+
+    Raises:
+        StoreError: the ledger cannot be read.
+    """
+    return coming(prices, in_use(ledger, now - DAYS * DAY), now)
 
 
 def in_use(ledger: Ledger, since: float) -> tuple[Use, ...]:

@@ -106,26 +106,6 @@ class Prices:
         """Pico-dollars in the configured currency: conversion happens here, at the edge, and nowhere else."""
         return convert(pico, self.rate)
 
-    def upcoming(
-        self,
-        platform: str,
-        model: str,
-        *,
-        at: float,
-        days: int = 14,
-        tier: str | None = None,
-        region: str | None = None,
-    ) -> Card | None:
-        """The card of this hour in ``days`` days if its rates differ from those at ``at``: a scheduled change.
-
-        ``days`` is best a multiple of seven, so that a weekday's tariff is not taken for a change.
-        """
-        now = self.card(platform, model, at=at, tier=tier, region=region)
-        later = self.card(platform, model, at=at + days * 86_400, tier=tier, region=region)
-        if now is None or later is None or (now.tiers, now.storage) == (later.tiers, later.storage):
-            return None
-        return later
-
     def scheduled(
         self, platform: str, model: str, *, at: float, until: float, tier: str | None = None, region: str | None = None
     ) -> Iterator[tuple[float, Card, Card | None]]:

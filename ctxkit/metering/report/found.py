@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
+    from ctxkit.metering.prices.coming import Change
     from ctxkit.metering.report.beside import Shadow, Tidied
     from ctxkit.metering.report.details import Details
     from ctxkit.metering.report.row import Row
@@ -54,6 +55,7 @@ class Report:
         quality: what is to be known of the data, as sentences.
         shadow: what stronger modes would have saved, over whole days; ``None`` where that is not looked at.
         tidied: how tidying stands for each feature, of all time.
+        coming: changes of price that are known to come, of what was in use; the soonest first.
         details: reads what a page of figures shows beside the rows (see :class:`Details`), once and when it is first
             asked for; ``None`` where there is no ledger to read it from.
     """
@@ -71,6 +73,7 @@ class Report:
     quality: tuple[str, ...]
     shadow: Shadow | None = None
     tidied: tuple[Tidied, ...] = ()
+    coming: tuple[Change, ...] = ()
     details: Callable[[], Details] | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,6 +92,7 @@ class Report:
             "quality": list(self.quality),
             "shadow": self.shadow.to_dict() if self.shadow is not None else None,
             "tidied": [one.to_dict() for one in self.tidied],
+            "coming": [one.to_dict() for one in self.coming],
             "definitions": DEFINITIONS,
         }
 

@@ -265,10 +265,18 @@ def _notes(report: Report) -> list[str]:
             f"{report.metered:.1%} of attempts are metered."
         )
     notes += [f"Note: {_visible(line)}." for line in report.quality]
+    notes += [f"Note: {_visible(line)}." for line in _soon(report)]
     if report.shadow is not None:
         notes += report.shadow.lines(_feature)
     notes += [f"Tidying: {one.line(_feature)}." for one in report.tidied]
     return notes
+
+
+def _soon(report: Report) -> Iterator[str]:
+    if report.coming:
+        from ctxkit.metering.prices.coming import told
+
+        yield from told(report.coming)
 
 
 def _feature(name: str) -> str:
