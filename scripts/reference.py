@@ -6,29 +6,14 @@ python -m scripts.reference [--check]
 from __future__ import annotations
 
 import argparse
-import inspect
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import ctxkit
-from ctxkit import dialects, testing
 from ctxkit.dialects.platforms import PLATFORMS, Platform
-from ctxkit.editable import Candidate, Fold, Pending, Piece, Rewrite, Stub, Tally, Tidied
-from ctxkit.hygiene.history import History
-from ctxkit.hygiene.touches import Touch
+from scripts.api import listed, page
 from scripts.rule_sheets import filled
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
-HEAD = """# Python API
-
-Written from the docstrings by `python -m scripts.reference`. Whatever is not named here is not public and may change.
-"""
-
 PLATFORM_HEAD = """# Platforms
 
 Written from the table in `ctxkit/dialects/platforms.py` by `python -m scripts.reference`.
@@ -57,67 +42,6 @@ def rule(platform: Platform) -> str:
     said += ["0 prompt tokens mean not counted"] * known.zero_prompt_unknown
     said += ["its own cost wins"] * known.ticks
     return "; ".join(said)
-
-
-def page() -> str:
-    """The names of the package."""
-    lines = [HEAD, "## `ctxkit`\n"]
-    for name in ctxkit.__all__:
-        if not name.startswith("__"):
-            lines += entry(f"ctxkit.{name}", getattr(ctxkit, name))
-    lines.append("## What passes of your own are given, and give\n")
-    for thing in (Piece, History, Rewrite, Stub, Fold, Candidate, Touch, Tidied, Tally, Pending):
-        lines += entry(f"{thing.__module__}.{thing.__name__}", thing)
-    lines.append("## `ctxkit.testing`\n")
-    for name in testing.__all__:
-        lines += entry(f"ctxkit.testing.{name}", getattr(testing, name))
-    lines += [
-        "## Wire formats\n",
-        f"Editable: {listed(dialects.EDITABLE)}. Metered only: {listed(dialects.METER_ONLY)}.\n",
-    ]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def listed(names: tuple[str, ...]) -> str:
-    """Names as code, with commas."""
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def entry(name: str, thing: Any) -> Iterator[str]:
-    """Heading, signature, docstring and public methods of one name."""
-    yield f"### `{name}`\n"
-    if inspect.isclass(thing) and issubclass(thing, Exception):
-        yield f"{inspect.getdoc(thing)}\n"
-        return
-    yield block(f"{name}{signature(thing)}\n\n{inspect.getdoc(thing) or ''}")
-    if inspect.isclass(thing):
-        for method, member in inspect.getmembers(thing, callable):
-            own = method in vars(thing) and not method.startswith("_") and method != "model_post_init"
-            if own and inspect.getdoc(member):
-                yield block(f"{thing.__name__}.{method}{signature(member)}\n\n{inspect.getdoc(member)}")
-        for option, field in getattr(thing, "model_fields", {}).items():
-            yield f"- `{option}`, default `{short(repr(field.default))}`: {field.description}"
-        yield ""
-
-
-def signature(thing: Any) -> str:
-    """``(a, b=1)``, or nothing where there is none."""
-    try:
-        # The address of a default that is a function differs from run to run.
-        said = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", str(inspect.signature(thing)))
-        return re.sub(r"ForwardRef\('([^']*)'\)", r"\1", short(said)).replace("'", "")
-    except (TypeError, ValueError):
-        return ""
-
-
-def short(text: str) -> str:
-    """Without the options of a ``Tidy``, which have an entry of their own."""
-    return re.sub(r"Tidy\(compact=.*?recall_ttl=[0-9.]+\)", "Tidy()", text)
-
-
-def block(text: str) -> str:
-    """Text as it stands."""
-    return f"```text\n{text.rstrip()}\n```\n"
 
 
 def main() -> int:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import ctxkit
+from ctxkit import testing
 from ctxkit.caching.rules.finding import shipped
 from ctxkit.testing import FakeProvider
 
@@ -120,6 +122,12 @@ def test_every_page_is_found_from_the_first_one():
         indexes = [page for page in new if page.name == "index.md"]  # what only some page mentions is hard to find
         new = {link for page in indexes for link in links(page) if link.suffix == ".md"} - found
     assert [page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in found] == []
+
+
+def test_the_reference_tells_of_every_public_name():
+    told = re.findall(r"^### `ctxkit\.((?:testing\.)?[A-Za-z_]+)`$", (ROOT / "docs/reference/api.md").read_text(), re.M)
+    public = [name for name in ctxkit.__all__ if not name.startswith("__")]
+    assert sorted(told) == sorted(public + [f"testing.{name}" for name in testing.__all__])
 
 
 def test_every_row_of_the_rules_stands_on_one_page():
