@@ -43,15 +43,15 @@ class Line:
             region=asked.region,
             now=asked.created,
         )
-        usage = self._served(plan, record.timing)
+        usage = self.served(plan, record.timing)
         if usage is None or record.usage is None:
             return None
         usage = Usage(usage.fresh, usage.read, usage.written, record.usage.output, record.usage.reasoning)
         answer = Answer(usage=usage, model=record.response_model, tier=record.tier)
         return pico_of(self.kit.settle(plan, answer, timing=record.timing).cost)
 
-    def _served(self, plan: Plan, timing: Timing | None) -> Usage | None:
-        """What the simulated cache reports."""
+    def served(self, plan: Plan, timing: Timing | None) -> Usage | None:
+        """What the simulated cache reports of a planned request, and keeps of it; ``None`` where nobody knows."""
         found: Any = plan.layout
         if callable(found):  # too short to be cached, and not laid out
             found = found()

@@ -55,6 +55,16 @@ class Meter:
         self._learned = Learned.load(learned) if learned else Learned()
         self._prices = Prices(overrides=prices)
 
+    @property
+    def counter(self) -> Counter:
+        """Counts requests, without what was learned."""
+        return self._counter
+
+    @property
+    def prices(self) -> Prices:
+        """Finds price lists."""
+        return self._prices
+
     def beside(self) -> Meter:
         """Another one with the same counts and prices, which learns for itself."""
         other = Meter.__new__(Meter)

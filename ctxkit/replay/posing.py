@@ -1,0 +1,272 @@
+"""Recorded requests, ready to be sent once more: when, by which wire, to which model, and what their answers came to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ctxkit import dialects
+from ctxkit.caching.prefixes import Hasher
+from ctxkit.errors import ConfigurationError
+from ctxkit.replay.markers import living
+from ctxkit.replay.opening import with_opening
+from ctxkit.replay.reshaping import reshaped
+from ctxkit.replay.running import START
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ctxkit.metering.count import Counter
+    from ctxkit.model import Json, Usage
+    from ctxkit.replay.recording import Asked, Recording
+
+__all__ = ["Assumed", "Posed", "answer_of", "place_of", "posed"]
+
+GAP = 5.0  # seconds between requests of which nobody noted the time
+_HASHER = Hasher(b"posed..." * 4)
+_OWNERS = (
+    ("claude", "anthropic"),
+    ("gpt-", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("gemini", "google"),
+    ("grok", "xai"),
+    ("deepseek", "deepseek"),
+)
+"""Who serves a model, by the beginning of its name, where nobody says who does."""
+_WIRES = {"anthropic": "anthropic.messages", "bedrock": "bedrock.converse", "google": "gemini.generate"}
+_ON_BEDROCK = re.compile(r"^(?:[a-z]{2,6}\.)?anthropic\.")
+_VERSION = re.compile(r"-v\d+(?::\d+)?$")
+_CLAUDE_ON = {"vertex": "anthropic.messages", "azure": "anthropic.messages"}
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """Other circumstances than those that were recorded; what is ``None`` stays as it was.
+
+    Attributes:
+        platform: who serves; found by the model's name when only that is given.
+        model: that is asked.
+        ttl: life of cache entries (``"5m"``, ``"1h"``, ...), where the provider sells it.
+        tier: service tier whose prices hold.
+        priced_at: day whose prices hold, in unix seconds; caches live by the recorded times all the same.
+        begins: when a recording without times begins, in unix seconds.
+    """
+
+    platform: str | None = None
+    model: str | None = None
+    ttl: str | None = None
+    tier: str | None = None
+    priced_at: float | None = None
+    begins: float = START
+
+
+class Posed(NamedTuple):
+    """A request, ready to be sent.
+
+    Attributes:
+        body: on the wire.
+        dialect: its format.
+        platform: who serves it.
+        model: that is asked.
+        now: when it leaves.
+        source: where it was recorded.
+        counted: tokens of its prompt.
+        reported: tokens of its prompt as the provider reported them, where that was for the same model.
+        usage: as reported, for the model that was asked then.
+        output: tokens of its answer; ``None``: nobody knows.
+        priced_at: day of its prices.
+        tier: service tier.
+        ttl: life of cache entries that is asked for.
+    """
+
+    body: dict[str, Json]
+    dialect: str
+    platform: str
+    model: str
+    now: float
+    source: str
+    counted: int
+    reported: int | None
+    usage: Usage | None
+    output: int | None
+    priced_at: float
+    tier: str | None = None
+    ttl: str | None = None
+
+    def answered(self, prompt: Usage) -> Usage:
+        """The usage of a prompt with what is known of the answer."""
+        known = self.usage
+        if known is None or known.output is None:
+            return replace(prompt, output=self.output)
+        return replace(prompt, output=known.output, reasoning=known.reasoning, calls=known.calls)
+
+
+def posed(recording: Recording, assumed: Assumed, counter: Counter) -> list[Posed]:
+    """The requests of a recording that were answered, in their order.
+
+    Requests without a time follow the one before by five seconds. A recording that leaves out what stood before the first
+    message gets a placeholder of as many tokens as the first reported usage shows beyond its body.
+    """
+    asked = [one for one in recording.requests if one.status is None or one.status < 400]
+    moments = _moments(asked, assumed)
+    as_recorded = [
+        _as_recorded(one, recording, now, counter, answer_of(asked, number, recording.dialect))
+        for number, (one, now) in enumerate(zip(asked, moments, strict=True))
+    ]
+    found = [one for one in as_recorded if one is not None]
+    if recording.partial:
+        found = with_opening(found, counter)
+    if assumed == Assumed(begins=assumed.begins):
+        return found
+    return [_assumed(one, assumed, counter) for one in found]
+
+
+def _moments(asked: Sequence[Asked], assumed: Assumed) -> list[float]:
+    first = next((one.at for one in asked if one.at is not None), assumed.begins)
+    found: list[float] = []
+    for one in asked:
+        before = found[-1] if found else first
+        found.append(max(one.at if one.at is not None else before + GAP * bool(found), before))
+    return found
+
+
+def _as_recorded(asked: Asked, recording: Recording, now: float, counter: Counter, answer: Json | None) -> Posed | None:
+    """``None``: nobody understands it."""
+    model = str(asked.body.get("model") or asked.body.get("modelId") or asked.model or "")
+    try:
+        counted = _counted(asked.body, recording.dialect, recording.platform, model, counter)
+    except Exception:  # noqa: BLE001 - whatever a recorded body is, the others are replayed
+        return None
+    output = asked.usage.output if asked.usage else None
+    if output is None and answer is not None:
+        output = _weighed(answer, recording.dialect, recording.platform, model, counter)
+    reported = asked.usage.input_total if asked.usage else None
+    tier = asked.body.get("service_tier")
+    return Posed(
+        asked.body,
+        recording.dialect,
+        recording.platform,
+        model,
+        now,
+        asked.source,
+        counted,
+        reported,
+        asked.usage,
+        output,
+        now,
+        tier if isinstance(tier, str) else None,
+    )
+
+
+def _counted(body: Json, dialect: str, platform: str, model: str, counter: Counter) -> int:
+    named = dialects.get(dialect)
+    if named is None:
+        raise ConfigurationError(f"no dialect {dialect!r}")
+    view = named.view(body)
+    digests, _ = _HASHER.digests(view.messages, named.identity)
+    return counter.count(view, digests, platform=platform, model=model or view.model).tokens
+
+
+def _weighed(answer: Json, dialect: str, platform: str, model: str, counter: Counter) -> int | None:
+    """Tokens of an answer, as it would weigh in a prompt."""
+    named = dialects.get(dialect)
+    try:
+        assert named is not None
+        view = named.view(_holding(answer, dialect))
+        digests, _ = _HASHER.digests(view.messages, named.identity)
+        return round(sum(counter.weights(view, digests, platform=platform, model=model)[0]))
+    except Exception:  # noqa: BLE001 - an answer of a shape that nobody knows weighs nobody knows what
+        return None
+
+
+_KEYS = {"gemini.generate": "contents", "openai.responses": "input"}
+_SPEAKER = {"gemini.generate": "model"}
+
+
+def _holding(answer: Json, dialect: str) -> dict[str, Any]:
+    """A body with nothing in it but the answer."""
+    speaker = _SPEAKER.get(dialect, "assistant")
+    message = answer
+    if isinstance(answer, dict) and "role" not in answer and dialect != "openai.responses":
+        message = {"role": speaker, **answer}
+    elif isinstance(answer, str) or (isinstance(answer, list) and dialect != "openai.responses"):
+        message = {"role": speaker, "parts" if speaker == "model" else "content": answer}
+    messages = message if isinstance(message, list) else [message]
+    return {_KEYS.get(dialect, "messages"): messages}
+
+
+def answer_of(asked: Sequence[Asked], number: int, dialect: str) -> Json | None:
+    """What answered a request: as it was recorded, or as the next request repeats it."""
+    one = asked[number]
+    if one.answer is not None or number + 1 == len(asked):
+        return one.answer
+    key = _KEYS.get(dialect, "messages")
+    mine, theirs = one.body.get(key), asked[number + 1].body.get(key)
+    if not isinstance(mine, list) or not isinstance(theirs, list) or len(theirs) <= len(mine):
+        return None
+    said = theirs[len(mine)]
+    spoken = isinstance(said, dict) and said.get("role") in ("assistant", "model")
+    return said if spoken and theirs[len(mine) - 1 : len(mine)] == mine[-1:] else None
+
+
+# ---- what if -------------------------------------------------------------------------------------------------------------
+
+
+def place_of(assumed: Assumed, platform: str, dialect: str, model: str) -> tuple[str, str, str]:
+    """Platform, wire format and model that are asked instead of the recorded ones."""
+    wanted = assumed.model or model
+    served = assumed.platform
+    if served is None:
+        served = platform
+        if assumed.model:
+            owner = _owner(assumed.model)
+            served = platform if owner is None or owner == _owner(model) else owner
+    if not assumed.model and served != platform:
+        wanted = _renamed(wanted, served)
+    return served, _wire(served, wanted, dialect), wanted
+
+
+def _renamed(model: str, platform: str) -> str:
+    """Bedrock has names of its own for what others serve, too."""
+    if platform == "bedrock":
+        return f"anthropic.{model}" if model.startswith("claude") else model
+    return _ON_BEDROCK.sub("", _VERSION.sub("", model)) if _ON_BEDROCK.match(model) else model
+
+
+def _owner(model: str) -> str | None:
+    name = model.lower()
+    return next((owner for start, owner in _OWNERS if name.startswith(start)), None)
+
+
+def _wire(platform: str, model: str, dialect: str) -> str:
+    """The wire that the platform speaks; the recorded one where it does."""
+    if platform in _CLAUDE_ON and "claude" in model:
+        return _CLAUDE_ON[platform]
+    if platform == "vertex":
+        return "gemini.generate"
+    if platform in _WIRES:
+        return _WIRES[platform]
+    return dialect if dialect.startswith("openai.") else "openai.chat"
+
+
+def _assumed(one: Posed, assumed: Assumed, counter: Counter) -> Posed:
+    platform, dialect, model = place_of(assumed, one.platform, one.dialect, one.model)
+    body = reshaped(one.body, one.dialect, dialect, model)
+    if assumed.ttl:
+        body = living(body, dialect, assumed.ttl)
+    same = (platform, dialect, model) == (one.platform, one.dialect, one.model)
+    return one._replace(
+        body=body,
+        dialect=dialect,
+        platform=platform,
+        model=model,
+        counted=one.counted if same else _counted(body, dialect, platform, model, counter),
+        reported=one.reported if same else None,
+        output=one.output if one.usage is None or one.usage.output is None else one.usage.output,
+        priced_at=assumed.priced_at or one.now,
+        tier=assumed.tier or one.tier,
+        ttl=assumed.ttl,
+    )
