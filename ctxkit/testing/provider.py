@@ -42,7 +42,8 @@ class FakeProvider:
 
     Args:
         behaviour: how requests are answered.
-        answer: makes the reply itself; ``None`` from it means: as the behaviour says.
+        answer: makes the reply itself, or says by a ``Behaviour`` how this one request is answered in its own wire
+            format (an agent's turns can be told so); ``None`` from it means: as the behaviour says.
         caches: True, or :class:`SimulatedCaches` with a clock or platform of its own: the provider caches prompts, and
             usage says what was read and written. Off, ``behaviour.tokens`` says it.
         **changes: fields of ``behaviour`` to change, so that ``FakeProvider(text="Hi.")`` is enough.
@@ -56,7 +57,7 @@ class FakeProvider:
         self,
         behaviour: Behaviour | None = None,
         *,
-        answer: Callable[[Request], Reply | None] | None = None,
+        answer: Callable[[Request], Reply | Behaviour | None] | None = None,
         caches: SimulatedCaches | bool = False,
         **changes: Any,
     ) -> None:
@@ -180,7 +181,10 @@ class FakeProvider:
             queued = self._queue.popleft() if self._queue else None
             behaviour, turn = self._behaviour, request.number - self._since
         if queued is None and self._answer is not None:
-            queued = self._answer(request)
+            told = self._answer(request)
+            if isinstance(told, Behaviour):
+                return self._reply(request, told, turn)
+            queued = told
         return Answered(queued, behaviour) if queued is not None else self._reply(request, behaviour, turn)
 
     def _reply(self, request: Request, behaviour: Behaviour, turn: int) -> Answered:

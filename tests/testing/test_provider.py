@@ -78,6 +78,16 @@ def test_queue_comes_first_then_callable_then_behaviour() -> None:
         assert b"Said." in post(provider)[1]
 
 
+def test_the_callable_may_say_how_instead_of_what() -> None:
+    def answer(request: Any) -> Behaviour | None:
+        return Behaviour(text="Again.", status=503 if request.query == "fail" else 200) if request.query else None
+
+    with FakeProvider(answer=answer, text="Said.") as provider:
+        assert json.loads(post(provider, CHAT + "?x")[1])["choices"][0]["message"]["content"] == "Again."
+        assert b"Said." in post(provider)[1]
+        assert post(provider, CHAT + "?fail")[0].status == 503
+
+
 def test_verbatim_streams_stay_verbatim(provider: FakeProvider) -> None:
     body = b": ping\r\n\r\ndata: {\xff}\n\ndata: [DONE]\n\n"
     provider.behave(piece=3)
