@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from ctxkit.page.formats import amount_of, axis_format, format_of, shortened, visible
+from ctxkit.page.formats import amount_of, axis_format, brief, format_of, shortened, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ MOST_BARS: Final = 30
 _LEAST: Final = 1e-12  # a pico-dollar; what is smaller is drawn as nothing
 _MOST: Final = 1e15
 _LETTER: Final = 0.6  # width of a letter in heights, as pygal reckons
-_MARKS: Final = 4  # of an axis, or one more
+_MARKS: Final = 5  # of an axis, or one less
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,11 @@ def drawn(chart: Chart, size: Size, slots: Sequence[int], currency: str) -> str 
         return None
     low, high = _reach(chart, values)
     step = _step(high - low)
-    marks = _between(low, high, step)
+    written = chart.kind == "bars" and len(values) == 1  # values stand beside their bars
+    reach = _room(low, high, step, 0.16 if written else 0)
+    marks = [place * step for place in range(math.ceil(reach[0] / step), math.floor(reach[1] / step + 1e-9) + 1)]
     axis = axis_format(chart.unit, currency, step, max(abs(low), abs(high)))
-    plot = _Plot(chart, size, labels, values, marks, axis)
+    plot = _Plot(chart, size, labels, values, reach, marks, axis, written)
     return _svg(plot.render(_tips(chart, labels, series, currency)), size, slots)
 
 
@@ -100,9 +102,13 @@ def _step(reach: float) -> float:
     return next((power * size for size in (1, 2, 5) if power * size >= rough * 0.999), power * 10)
 
 
-def _between(low: float, high: float, step: float) -> list[float]:
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [place * step for place in range(first, last + 1)]
+def _room(low: float, high: float, step: float, more: float) -> tuple[float, float]:
+    """The ends of the axis: at a mark, unless that is far away, or beyond what is written beside the longest bars."""
+    if more:
+        wide = (high - low) * more
+        return (low - wide if low < 0 else 0.0), (high + wide if high > 0 else 0.0)
+    ends = (step * math.floor(low / step + 1e-9), step * math.ceil(high / step - 1e-9))
+    return (low * 1.1 if ends[0] < 4 * low else ends[0]), (high * 1.1 if ends[1] > 4 * high else ends[1])
 
 
 def _tips(chart: Chart, labels: Sequence[str], series: Sequence[Series], currency: str) -> list[list[str]]:
@@ -124,8 +130,10 @@ class _Plot:
     size: Size
     labels: Sequence[str]
     values: list[list[float | None]]
+    reach: tuple[float, float]
     marks: list[float]
     axis: Any
+    written: bool
 
     def render(self, tips: list[list[str]]) -> Any:
         """The tree that pygal makes of it."""
@@ -149,22 +157,23 @@ class _Plot:
     def _options(self) -> dict[str, Any]:
         bars = self.chart.kind == "bars"
         labels = self._side_labels()[::-1] if bars else self._foot_labels()
-        over = (self.marks[-1] - self.marks[0]) * 0.14 if self._told() else 0
+        over = int(len(labels[-1]) * _FONT * _LETTER / 2) if self.chart.kind == "lines" else 0
         return {
             "width": self.size.width,
             "height": self._height(),
             "margin": 8,
             "margin_top": 12,
+            "margin_right": 8 + over,
             "spacing": 6,
             "show_legend": False,
             "x_labels": labels,
             "truncate_label": 200,
             "y_labels": self.marks,
-            "range": (self.marks[0] - (over if self.marks[0] < 0 else 0), self.marks[-1] + over),
+            "range": self.reach,
             "value_formatter": self.axis,
             "allow_interruptions": True,
             "include_x_axis": True,
-            "print_values": self._told(),
+            "print_values": self.written,
             "print_values_position": "top",
             "rounded_bars": 2 if self.chart.kind != "stacked" else None,
             "dots_size": 3,
@@ -172,14 +181,10 @@ class _Plot:
             "css": (),
         }
 
-    def _told(self) -> bool:
-        """Whether values are written beside their marks."""
-        return self.chart.kind == "bars" and len(self.values) == 1
-
     def _height(self) -> int:
         if self.chart.kind != "bars":
             return self.size.height
-        return 44 + len(self.labels) * (14 + 14 * len(self.values))
+        return max(44 + len(self.labels) * (14 + 14 * len(self.values)), self.size.height * 2 // 3)
 
     def _side_labels(self) -> list[str]:
         room = int(self.size.width * 0.34 / (_FONT * _LETTER))
@@ -190,7 +195,7 @@ class _Plot:
         width = self.size.width - 16 - _LETTER * _FONT * max(len(self.axis(mark)) for mark in self.marks)
         each = width / max(1, len(self.labels))
         room = max(10, int(each / (_FONT * _LETTER)) - 1)
-        texts = [shortened(visible(label), room) for label in self.labels]
+        texts = [shortened(label, room) for label in brief([visible(label) for label in self.labels])]
         need = (max(map(len, texts), default=0) + 1.5) * _FONT * _LETTER
         every = max(1, math.ceil(need / each))
         return [text if not place % every else "" for place, text in enumerate(texts)]
@@ -205,6 +210,8 @@ class _Plot:
             point: dict[str, Any] = {"value": value, "tooltip": tips[place], "formatter": _said(tips[place])}
             if self.chart.kind == "lines" and many and not _alone(values, place):
                 point["node"] = {"class": "dot quiet"}
+            if self.chart.unit == "saved" and len(self.values) == 1 and self.chart.kind in {"bars", "columns"}:
+                point["node"] = {"class": "rect won" if value > 0 else "rect lost"}
             points.append(point)
         return points
 
@@ -229,7 +236,7 @@ _KEPT: Final = {
     "text": ("x", "y"),
     "title": (),
 }
-_CLASSES: Final = {"line", "dot", "quiet", "rect", "value", "x", "y", "horizontal", "vertical"}
+_CLASSES: Final = {"won", "lost", "line", "dot", "quiet", "rect", "value", "x", "y", "horizontal", "vertical"}
 _DROPPED: Final = {"background", "tooltip-overlay", "titles"}
 _NUMBER: Final = re.compile(r"-?\d+\.\d+")
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.money import EXACT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from ctxkit.page.values import Cell, Unit
 
-__all__ = ["DASH", "amount_of", "axis_format", "format_of", "shortened", "visible"]
+__all__ = ["DASH", "amount_of", "axis_format", "brief", "format_of", "shortened", "visible"]
 
 DASH: Final = "\N{EN DASH}"
 """What is not known."""
@@ -140,13 +141,15 @@ def axis_format(unit: Unit, currency: str, step: float, top: float) -> Callable[
     """How the marks of an axis are written, ``step`` apart and up to ``top``: as few places as tell them apart."""
     if unit in {"usd", "saved"}:
         places = _apart(step)
-        money = _money(currency, 2 if places == 1 else places)
-        return lambda mark: money(Decimal(repr(mark)))
+        money, zero = _money(currency, 2 if places == 1 else places), _money(currency, 0)
+        return lambda mark: (money if mark else zero)(Decimal(repr(mark)))
     size, name = _scale(unit, top)
     places = _apart(step * size)
 
     def written(mark: float) -> str:
         amount = Decimal(repr(mark * size))
+        if not mark:
+            return f"0{name}" if unit in {"share", "seconds"} else "0"
         return _signed(amount, f"{_fixed(EXACT.abs(amount), places)}{name}")
 
     return written
@@ -161,5 +164,25 @@ def _scale(unit: Unit, top: float) -> tuple[float, str]:
         return 100, "%"
     if unit == "seconds":
         return (1000, "\N{NO-BREAK SPACE}ms") if top < 1 else (1, "\N{NO-BREAK SPACE}s")
-    found = next(((size, name) for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if top >= 10 * size), (1.0, ""))
+    if top < 1e4:
+        return 1, ""
+    found = next(((size, name) for size, name in ((1e9, "G"), (1e6, "M")) if top >= size), (1e3, "k"))
     return 1 / found[0], found[1]
+
+
+_MOMENT: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?:[T ](\d\d(?::\d\d)?))?")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def brief(labels: Sequence[str]) -> list[str]:
+    """Labels of an axis; days and hours without what all of them share."""
+    found = [match for label in labels if (match := _MOMENT.fullmatch(label))]
+    if not found or len(found) < len(labels):
+        return list(labels)
+    years, days = {match[1] for match in found}, {match.group(1, 2, 3) for match in found}
+    return [_moment(match, year=len(years) > 1, day=len(days) > 1 or not match[4]) for match in found]
+
+
+def _moment(match: re.Match[str], *, year: bool, day: bool) -> str:
+    date = f"{_MONTHS[int(match[2]) - 1]} {int(match[3])}" + (f" {match[1]}" if year else "")
+    return " ".join((*([date] if day else []), *([match[4]] if match[4] else [])))

@@ -18,7 +18,7 @@
     if (!body || body.rows.length < 2) return;
     let rows = [...body.rows];
     const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-    const status = made("span", { role: "status" });
+    const status = made("span", { className: "told" });
     status.setAttribute("role", "status");
     const input = made("input", { type: "search", autocomplete: "off", spellcheck: false });
     const more = made("button", { type: "button", className: "more" });
@@ -60,15 +60,14 @@
       button.addEventListener("click", () => sort(head, place));
     });
 
-    const bar = made("div", { className: "bar" });
+    const bar = box.querySelector(".bar");
+    bar.append(status);
     if (rows.length > 7) {
       const label = made("label", {});
       label.append("Filter ", input);
       input.addEventListener("input", () => show(true));
       bar.append(label);
     }
-    bar.append(status);
-    box.prepend(bar);
     more.addEventListener("click", () => {
       all = true;
       show(true);

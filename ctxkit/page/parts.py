@@ -103,18 +103,19 @@ def _figures_of(chart: Chart, sheet: Sheet) -> str:
     table = Table(chart.title, columns, tuple(zip(labels, *values, strict=True)))
     if not table.rows:
         return ""
-    inside = _table(table, sheet, f'<caption class="vh">{said(chart.title, 200)}</caption>', "")
+    inside = _table(table, sheet, "")
     return f"<details><summary>Figures</summary>{inside}</details>"
 
 
 def table_html(table: Table, sheet: Sheet) -> str:
     """A table with its caption; the script finds it by its class."""
     name = sheet.id()
-    inside = _table(table, sheet, f'<caption id="{name}">{sheet.heading(table.title)}</caption>', name)
-    return f'<div class="table">{inside}{_meanings(table.columns)}{notes_html((table.note,))}</div>'
+    inside = _table(table, sheet, name)
+    head = f'<div class="bar" id="{name}">{sheet.heading(table.title)}</div>'
+    return f'<div class="table">{head}{inside}{_meanings(table.columns)}{notes_html((table.note,))}</div>'
 
 
-def _table(table: Table, sheet: Sheet, caption: str, name: str) -> str:
+def _table(table: Table, sheet: Sheet, name: str) -> str:
     if not table.columns:
         return ""
     forms = [_form(table, place, sheet.currency) for place in range(len(table.columns))]
@@ -123,6 +124,7 @@ def _table(table: Table, sheet: Sheet, caption: str, name: str) -> str:
     total = f"<tfoot>{_row(table.total, table.columns, forms)}</tfoot>" if table.total is not None else ""
     cut_off = f"The first {count:,} of {len(table.rows):,} rows." if count < len(table.rows) else ""
     empty = "" if table.rows else "Nothing in this period."
+    caption = f'<caption class="vh">{said(table.title, 200)}</caption>'
     named = f' role="region" tabindex="0" aria-labelledby="{name}"' if name else ""
     return (
         f'<div class="scroll"{named}><table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>{total}'

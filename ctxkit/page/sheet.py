@@ -52,13 +52,15 @@ class Sheet:
         """Looks of the series of a chart: the same name looks the same all over the page."""
         if len(names) == 1:  # nothing to be told apart from
             return [self._slots.get(names[0], 0)]
+        known = {name: self._slots[name] for name in dict.fromkeys(names) if name in self._slots}
         taken: set[int] = set()
-        return [self._slot(name, taken) for name in names]
+        return [self._slot(name, known, taken) for name in names]
 
-    def _slot(self, name: str, taken: set[int]) -> int:
-        slot = self._slots.get(name, len(self._slots) % SLOTS)
-        if slot in taken:
-            slot = next((free for free in range(SLOTS) if free not in taken), slot)
+    def _slot(self, name: str, known: dict[str, int], taken: set[int]) -> int:
+        slot = known.get(name)
+        if slot is None or slot in taken:
+            kept = taken.union(known.values())
+            slot = next((free for free in range(SLOTS) if free not in kept), len(taken) % SLOTS)
         taken.add(slot)
         self._slots.setdefault(name, slot)
         return slot
