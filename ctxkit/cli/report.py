@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     if why := complaint(ledger):
         print(f"ctxkit report: {why}", file=sys.stderr)
         return 2
+    prices = Prices(policy.prices)
     with ledger:
         found = report(
             ledger,
@@ -84,8 +85,9 @@ def run(args: argparse.Namespace) -> int:
             now=time.time(),
             currency=policy.currency,
             rate=policy.usd_rate,
+            prices=prices,
         )
-        found = replace(found, coming=soon(ledger, Prices(policy.prices), time.time()))
+        found = replace(found, coming=soon(ledger, prices, time.time()))
         found = _with_beside(found, policy, ledger.path.parent / "store")
         advice = Kit(policy, ledger=ledger).advice(args.since) if args.advice else ()
     _show(found, advice, args)

@@ -63,9 +63,10 @@ def reported(kit: Kit, by: tuple[str, ...], since: str | None, options: dict[str
     from ctxkit.metering.ledger.using import soon
     from ctxkit.metering.report import report
 
-    money = {"currency": kit.policy.currency, "rate": kit.policy.usd_rate}
+    prices = kit._meter.prices  # noqa: SLF001
+    money = {"currency": kit.policy.currency, "rate": kit.policy.usd_rate, "prices": prices}
     found = report(kit.ledger, by=by, since=since, now=kit.clock(), **{**money, **options})
     tidied = kit._tidying.accounts.told() if kit.policy.tidies else ()  # noqa: SLF001
     shadow = kit.shadow.told(found.since) if kit.policy.shadow else None
-    coming = soon(kit.ledger, kit._meter.prices, kit.clock())  # noqa: SLF001
+    coming = soon(kit.ledger, prices, kit.clock())
     return replace(found, tidied=tidied, shadow=shadow, coming=coming)

@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.errors import ConfigurationError
+from ctxkit.metering.prices import Prices
+from ctxkit.metering.report.detailing import details_of
 from ctxkit.metering.report.found import Report
 from ctxkit.metering.report.period import moment, zone_of
 from ctxkit.metering.report.reading import TIMES, Group, Question, read_groups
@@ -33,6 +35,7 @@ def report(
     now: float,
     currency: str = "USD",
     rate: Decimal | None = None,
+    prices: Prices | None = None,
 ) -> Report:
     """What the ledger says of a period.
 
@@ -45,6 +48,7 @@ def report(
         now: unix time in seconds.
         currency: of the report.
         rate: its units per USD; must be given for any currency but USD.
+        prices: the price lists by which costs are split into parts; default: those of ctxkit alone.
 
     Raises:
         ConfigurationError: a grouping, time or zone that cannot be.
@@ -75,6 +79,7 @@ def report(
         attributed=total.counters["attributed"] / whole.requests if whole.requests else None,
         metered=1 - whole.status("unmetered") / whole.attempts if whole.attempts else None,
         quality=tuple(_quality(ledger, whole, under_way)),
+        details=details_of(ledger, question, whole.rate, (prices or Prices()).card),
     )
 
 

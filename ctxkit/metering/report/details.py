@@ -38,16 +38,12 @@ class Step:
     Attributes:
         input_tokens: whole prompts of answers that tell what was read.
         read: of these, read from the cache.
-        hits: answers that read something.
-        cold: answers that read nothing.
         misses: answers that read less than they might have.
         missed: tokens that they did not read.
     """
 
     input_tokens: int = 0
     read: int = 0
-    hits: int = 0
-    cold: int = 0
     misses: int = 0
     missed: int = 0
 
@@ -68,7 +64,8 @@ class Part:
             have; it is taken out of fresh and written), ``"unsplit"`` (the provider's own sums, estimates, and sums
             that today's price list does not come to).
         cost: of it.
-        tokens: that it paid for; ``None`` where it is not paid by tokens, or they are not known.
+        tokens: that it paid for; ``None`` where it is not paid by tokens, or they are not known. Those of ``"waste"``
+            stand in fresh or written too: there they cost what reading them would have.
     """
 
     name: str
@@ -172,6 +169,7 @@ class Thread:
         unpriced: answered attempts without a known price: ``cost`` is a lower bound when there are any.
         savings: what edits and markers saved, signed; ``None``: not known.
         predicted: what removals decided in it were expected to save.
+        per_request: cost by requests; ``None``: no price is known, or no request began in the period.
         edits: made, by pass; ``""`` for what is said to the provider's cache.
         misses: of the cache, by reason.
     """
@@ -217,7 +215,7 @@ class Details:
         limits: what was left out to be quick, as sentences.
     """
 
-    unit: Literal["day", "hour"]
+    unit: Literal["hour", "day", "month"]
     steps: tuple[str, ...]
     courses: tuple[Course, ...]
     caching: tuple[Step, ...]

@@ -7,6 +7,7 @@ attempts themselves. So the answer is exact for any period and zone, and a year 
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import tzinfo
 
-__all__ = ["TIMES", "Group", "Question", "read_groups"]
+__all__ = ["TIMES", "Group", "Groups", "Question", "groups_of", "one_state", "read_groups"]
 
 TIMES: Final = ("day", "hour")
 _ABANDONED_AFTER: Final = 3_600.0
@@ -33,13 +34,14 @@ _SUMS: Final = ", ".join(f"sum({name})" for name in COUNTERS)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: grouped by what, of which time, seen from where and when."""
+    """What is asked: grouped by what, of which time, seen from where and when; ``plain``: no histograms."""
 
     by: tuple[str, ...]
     since: float | None
     until: float | None
     zone: tzinfo | None
     now: float
+    plain: bool = False
 
 
 @dataclass(slots=True)
@@ -100,13 +102,25 @@ Groups = dict[tuple[str, ...], Group]
 
 def read_groups(db: sqlite3.Connection, question: Question) -> tuple[Groups, int]:
     """Groups by the values of ``question.by``, and how many attempts are under way (they are in no group)."""
-    db.execute("BEGIN")  # one state of the database, however many statements
+    with one_state(db):
+        return groups_of(db, question)
+
+
+@contextlib.contextmanager
+def one_state(db: sqlite3.Connection) -> Iterator[None]:
+    """One state of the database, however many statements."""
+    db.execute("BEGIN")
     try:
-        reader = _Reader(db, question)
-        reader.read()
-        return reader.groups, reader.under_way
+        yield
     finally:
         db.execute("ROLLBACK")
+
+
+def groups_of(db: sqlite3.Connection, question: Question) -> tuple[Groups, int]:
+    """The same as :func:`read_groups`, inside of :func:`one_state`."""
+    reader = _Reader(db, question)
+    reader.read()
+    return reader.groups, reader.under_way
 
 
 class _Reader:
@@ -160,6 +174,8 @@ class _Reader:
         for cell, *figures in self._db.execute(f"SELECT cell, {_SUMS} {place} GROUP BY cell", bounds):
             counters = sums(dict(zip(COUNTERS, figures, strict=True)))
             self._group(cell, at).add(self._cells[cell], counters, stretch.sign)
+        if self._question.plain:
+            return
         left_out = None if "status" in self._question.by else "failed"
         known: dict[int, tuple[Callable[[bytes], None], ...]] = {}
         for cell, *blobs in self._db.execute(f"SELECT cell, {', '.join(SKETCHES)} {place}", bounds):

@@ -1,0 +1,117 @@
+"""The conversations of a period that stand out: which saved and lost most, and whose requests cost most."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ctxkit.metering.ledger.journal import decode
+from ctxkit.metering.report.details import Thread
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from decimal import Decimal
+
+__all__ = ["SHOWN", "standing_out"]
+
+SHOWN: Final = 10
+"""Threads of each kind."""
+
+_WHOLE: Final = 10**12
+_WRITTEN: Final = "coalesce((SELECT sum(value) FROM json_each(written)), 0)"
+
+
+def _money(name: str) -> str:
+    """Dollars and the rest apart: pico-dollars alone leave 64 bits at nine million dollars."""
+    return f"sum({name} / {_WHOLE}) AS {name}_usd, sum({name} % {_WHOLE}) AS {name}_rest"
+
+
+_QUERY: Final = f"""
+WITH threads AS (
+    SELECT thread, sum(number = 1) AS requests, {_money("cost_pico")}, {_money("savings_pico")}
+    FROM attempts WHERE created >= ? AND created < ? AND thread IS NOT NULL AND status != 'open' AND coalesce(number, 1) > 0
+    GROUP BY thread),
+told AS (
+    SELECT thread, savings_pico_usd + savings_pico_rest * 1e-12 AS saved,
+        (cost_pico_usd + cost_pico_rest * 1e-12) / nullif(requests, 0) AS dear FROM threads)
+SELECT * FROM (SELECT 'best', thread FROM told WHERE saved > 0 ORDER BY saved DESC, thread LIMIT {SHOWN})
+UNION ALL SELECT * FROM (SELECT 'worst', thread FROM told WHERE saved < 0 ORDER BY saved, thread LIMIT {SHOWN})
+UNION ALL SELECT * FROM (SELECT 'dearest', thread FROM told WHERE dear > 0 ORDER BY dear DESC, thread LIMIT {SHOWN})
+UNION ALL SELECT 'count', count(*) FROM threads
+"""  # noqa: S608
+_FIGURES: Final = f"""
+SELECT thread, coalesce(feature, ''), sum(number = 1), count(*),
+    sum(CASE WHEN fresh IS NULL THEN 0 ELSE fresh + coalesce(read, 0) + {_WRITTEN} END), sum(coalesce(read, 0)),
+    sum(coalesce(output, 0)), count(cost_pico), sum(cost_pico IS NULL AND status NOT IN ('failed', 'unmetered')),
+    count(savings_pico), count(predicted_pico),
+    {_money("cost_pico")}, {_money("savings_pico")}, {_money("predicted_pico")}, max(created)
+FROM attempts WHERE created >= ? AND created < ? AND status != 'open' AND coalesce(number, 1) > 0 AND thread IN """  # noqa: S608
+_NOTED: Final = (
+    "SELECT thread, miss_reason, edits FROM attempts WHERE created >= ? AND created < ? AND status != 'open' "
+    "AND (edits IS NOT NULL OR miss_reason IS NOT NULL) AND thread IN "
+)
+
+
+def standing_out(
+    db: sqlite3.Connection, since: float, until: float, money: Callable[[int], Decimal]
+) -> tuple[dict[str, tuple[Thread, ...]], int]:
+    """Threads by ``"best"``, ``"worst"`` and ``"dearest"``, each in order, and how many threads there are in all."""
+    *chosen, (_, count) = db.execute(_QUERY, (since, until)).fetchall()
+    names = list(dict.fromkeys(thread for _, thread in chosen))
+    known = _known(db, since, until, names, money) if names else {}
+    kinds = ("best", "worst", "dearest")
+    return {kind: tuple(known[thread] for one, thread in chosen if one == kind) for kind in kinds}, count
+
+
+def _known(
+    db: sqlite3.Connection, since: float, until: float, names: list[str], money: Callable[[int], Decimal]
+) -> dict[str, Thread]:
+    marks, values = f"({','.join('?' * len(names))})", (since, until, *names)
+    found: dict[str, Thread] = {}
+    for row in db.execute(f"{_FIGURES}{marks} GROUP BY thread", values):
+        thread, feature, requests, attempts, inputs, read, output, priced, unpriced, saved, predicted, *sums = row
+        cost, savings, expected = ((sums[at] or 0) * _WHOLE + (sums[at + 1] or 0) for at in (0, 2, 4))
+        found[thread] = Thread(
+            thread=thread,
+            feature=feature,
+            requests=requests,
+            attempts=attempts,
+            input_tokens=inputs,
+            read=read,
+            output=output,
+            cost=money(cost) if priced else None,
+            unpriced=unpriced,
+            savings=money(savings) if saved else None,
+            predicted=money(expected) if predicted else None,
+            per_request=money((cost + requests // 2) // requests) if priced and requests else None,
+        )
+    return _noted(db, found, marks, values)
+
+
+def _noted(
+    db: sqlite3.Connection, found: dict[str, Thread], marks: str, values: tuple[object, ...]
+) -> dict[str, Thread]:
+    """The same with kinds of edits and reasons of misses."""
+    edits: dict[str, Counter[str]] = {name: Counter() for name in found}
+    misses: dict[str, Counter[str]] = {name: Counter() for name in found}
+    for thread, reason, summary in db.execute(f"{_NOTED}{marks}", values):
+        if reason:
+            misses[thread][reason] += 1
+        if summary:
+            edits[thread].update(_kinds(decode(summary.encode())))
+    return {
+        name: replace(one, edits=_largest(edits[name]), misses=_largest(misses[name])) for name, one in found.items()
+    }
+
+
+def _kinds(summary: dict[str, int]) -> dict[str, int]:
+    """Edits by pass; those that no pass made are what is said to the cache."""
+    by = {name[3:-2]: count for name, count in summary.items() if name.startswith("by.") and name.endswith(".n")}
+    rest = summary.get("n", 0) - sum(by.values())
+    return {**by, **({"": rest} if rest > 0 else {})}
+
+
+def _largest(counts: Counter[str]) -> dict[str, int]:
+    return {name: count for name, count in counts.most_common() if count > 0}

@@ -1,0 +1,216 @@
+"""Reads the details of a report: costs and caching over time from the roll-ups, all else from the attempts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final
+
+from ctxkit.metering.ledger.rollup import CAUSES, HOUR
+from ctxkit.metering.report.conversations import standing_out
+from ctxkit.metering.report.details import Accuracy, Cause, Course, Details, Missed, Part, Step
+from ctxkit.metering.report.period import day_of, hour_of, next_day
+from ctxkit.metering.report.reading import Group, groups_of, one_state
+from ctxkit.metering.report.row import Row
+from ctxkit.metering.report.speeds import MOST, speeds
+from ctxkit.metering.report.spending import PARTS, Split, split
+from ctxkit.money import EXACT, usd_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from decimal import Decimal
+    from typing import Literal
+
+    from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.report.reading import Groups, Question
+    from ctxkit.metering.report.spending import Cards
+
+__all__ = ["details_of"]
+
+_TOLD: Final = 8  # features whose course is told one by one
+_FEW_HOURS: Final = 2 * 86_400
+_MANY_DAYS: Final = 92
+_REMOVALS: Final = ("stale", "spent", "episodes", "fit")
+
+
+def details_of(ledger: Ledger, question: Question, rate: Decimal, cards: Cards) -> Callable[[], Details]:
+    """Reads the details of what a question is about when it is called, and remembers them.
+
+    Args:
+        ledger: to read from.
+        question: of the report; what it groups by does not matter here.
+        rate: units of the report's currency per USD.
+        cards: finds the rates of any time.
+    """
+    return cache(partial(_details, ledger, question, rate, cards))
+
+
+def _details(ledger: Ledger, question: Question, rate: Decimal, cards: Cards) -> Details:
+    def read(db: sqlite3.Connection) -> Details:
+        with one_state(db):
+            return _Reader(db, question, rate, cards).read()
+
+    return ledger.read(read)
+
+
+class _Reader:
+    """Reads one state of the database."""
+
+    def __init__(self, db: sqlite3.Connection, question: Question, rate: Decimal, cards: Cards) -> None:
+        self._db = db
+        self._question = question
+        self._rate = rate
+        self._cards = cards
+        since, until = question.since, question.until
+        self._bounds = float("-inf") if since is None else since, float("inf") if until is None else until
+
+    def _money(self, pico: int) -> Decimal:
+        return EXACT.multiply(usd_of(pico), self._rate)
+
+    def read(self) -> Details:
+        """All of it."""
+        unit, steps = self._steps()
+        over_time, _ = groups_of(
+            self._db, replace(self._question, by=("hour" if unit == "hour" else "day", "feature"), plain=True)
+        )
+        if unit == "month":
+            over_time = _by_month(over_time)
+        told, _ = groups_of(self._db, replace(self._question, by=("feature", "model", "miss_reason")))
+        total = Row((), _merged(told.values()), self._rate)
+        found, limited = speeds(self._db, *self._bounds)
+        threads, count = standing_out(self._db, *self._bounds, self._money)
+        return Details(
+            unit=unit,
+            steps=steps,
+            courses=tuple(self._courses(over_time, steps)),
+            caching=tuple(_caching(over_time, steps)),
+            cost=total.cost,
+            unpriced=total.unpriced,
+            parts=tuple(self._parts(total)),
+            causes=tuple(_causes(total)),
+            predicted=total.predicted,
+            realised=EXACT.multiply(usd_of(_removed(total.group)), self._rate),
+            misses=tuple(self._misses(told)),
+            accuracy=tuple(_accuracy(told)),
+            speeds=found,
+            **threads,
+            threads=count,
+            limits=(f"speed is that of the latest {MOST:,} answers",) if limited else (),
+        )
+
+    # ------------------------------------------------------------------ over time
+
+    def _steps(self) -> tuple[Literal["hour", "day", "month"], tuple[str, ...]]:
+        """The unit that suits the length of the period, and all steps of it, those without any attempt too."""
+        bounds = self._seen()
+        if bounds is None:
+            return "day", ()
+        begin, end = bounds
+        zone = self._question.zone
+        if end - begin <= _FEW_HOURS:
+            hours = range(int(begin - begin % HOUR), int(end) + 1, HOUR)
+            return "hour", tuple(dict.fromkeys(hour_of(hour, zone) for hour in hours))
+        days, at = [], begin
+        while at <= end:
+            days.append(day_of(at, zone))
+            at = next_day(at, zone)
+        days = list(dict.fromkeys(days))
+        return (
+            ("month", tuple(dict.fromkeys(day[:7] for day in days))) if len(days) > _MANY_DAYS else ("day", tuple(days))
+        )
+
+    def _seen(self) -> tuple[float, float] | None:
+        """Moments of the first and the last attempt of the period, each looked up in the index."""
+        place = "FROM attempts WHERE created >= ? AND created < ?"
+        first, last = (
+            self._db.execute(f"SELECT {end}(created) {place}", self._bounds).fetchone()[0] for end in ("min", "max")
+        )
+        return None if first is None else (first, last)
+
+    def _courses(self, groups: Groups, steps: tuple[str, ...]) -> Iterator[Course]:
+        costs: dict[str, int] = {}
+        for (_, feature), group in groups.items():
+            costs[feature] = costs.get(feature, 0) + group.counters["cost_pico"]
+        dearest = sorted(costs, key=lambda feature: (-costs[feature], feature))
+        shown = dearest if len(dearest) == _TOLD + 1 else dearest[:_TOLD]
+        for feature in shown:
+            yield Course(feature, tuple(self._spent([groups.get((step, feature))]) for step in steps))
+        rest = dearest[len(shown) :]
+        if rest:
+            yield Course(None, tuple(self._spent(groups.get((step, name)) for name in rest) for step in steps))
+
+    def _spent(self, groups: Iterable[Group | None]) -> Decimal | None:
+        """What groups cost together: ``None`` where something was answered and nothing of it has a price."""
+        there = [group for group in groups if group is not None]
+        unpriced = any(count for group in there for count in group.unpriced.values())
+        if unpriced and not any(group.counters["priced"] for group in there):
+            return None
+        return self._money(sum(group.counters["cost_pico"] for group in there))
+
+    # ------------------------------------------------------------------ sums
+
+    def _parts(self, total: Row) -> Iterator[Part]:
+        found = split(self._db, *self._bounds, self._cards) if total.group.counters["priced"] else Split()
+        if storage := total.group.counters["storage_pico"]:
+            found.pico["storage"] = storage
+        if rest := total.group.counters["cost_pico"] - sum(found.pico.values()):
+            found.pico["unsplit"] = rest
+        for name in PARTS:
+            if found.pico.get(name) or found.tokens.get(name):
+                yield Part(name, self._money(found.pico[name]), found.tokens.get(name))
+
+    def _misses(self, told: Groups) -> Iterator[Missed]:
+        reasons: dict[str, Group] = {}
+        for (_, _, reason), group in told.items():
+            if reason:
+                reasons.setdefault(reason, Group()).merge(group)
+        rows = [Row((reason,), group, self._rate) for reason, group in reasons.items()]
+        for row in sorted(rows, key=lambda row: (-row.group.counters["miss_pico"], row.key)):
+            yield Missed(row.key[0], row.misses, row.missed, row.miss_cost, row.misses_unpriced)
+
+
+def _by_month(groups: Groups) -> Groups:
+    found: Groups = {}
+    for (day, feature), group in groups.items():
+        found.setdefault((day[:7], feature), Group()).merge(group)
+    return found
+
+
+def _merged(groups: Iterable[Group]) -> Group:
+    whole = Group()
+    for group in groups:
+        whole.merge(group)
+    return whole
+
+
+def _caching(groups: Mapping[tuple[str, ...], Group], steps: tuple[str, ...]) -> Iterator[Step]:
+    sums: dict[str, dict[str, int]] = {step: {} for step in steps}
+    for (step, _), group in groups.items():
+        known = sums.setdefault(step, {})
+        for name in ("readable", "read", "misses", "miss_tokens"):
+            known[name] = known.get(name, 0) + group.counters[name]
+    for step in steps:
+        known = sums[step]
+        names = ("readable", "read", "misses", "miss_tokens")
+        yield Step(*(known.get(name, 0) for name in names))
+
+
+def _causes(total: Row) -> Iterator[Cause]:
+    for name, saved in sorted(total.savings_by.items(), key=lambda one: (-abs(one[1]), CAUSES.index(one[0]))):
+        yield Cause(name, saved)
+
+
+def _removed(group: Group) -> int:
+    return sum(group.counters[f"saved_{name}_pico"] for name in _REMOVALS)
+
+
+def _accuracy(told: Groups) -> Iterator[Accuracy]:
+    pairs: dict[tuple[str, str], Group] = {}
+    for (feature, model, _), group in told.items():
+        pairs.setdefault((feature, model), Group()).merge(group)
+    known = [(Row(pair, group), group.sketches["error"].sketch().count()) for pair, group in pairs.items()]
+    for row, count in sorted(known, key=lambda one: (-one[1], one[0].key)):
+        if count:
+            feature, model = row.key
+            yield Accuracy(feature, model, count, row.error(0.5), row.error(0.9), row.error(0.99), row.bias)
