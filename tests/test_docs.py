@@ -130,6 +130,39 @@ def test_the_reference_tells_of_every_public_name():
     assert sorted(told) == sorted(public + [f"testing.{name}" for name in testing.__all__])
 
 
+def measured():
+    """Costs in the tables of the benchmarks: provider, conversations, row."""
+    provider = conversations = ""
+    for line in (ROOT / "docs/reference/benchmarks.md").read_text().splitlines():
+        if line.startswith("## "):
+            provider = line[3:]
+        elif line.startswith("### "):
+            conversations = line[4:]
+        elif line.startswith("| ") and (found := re.match(r"[0-9.]+", line.split("|")[3].strip())):
+            yield (provider, conversations, line.split("|")[1].strip(" *")), f"{float(found[0]):.2f}"
+
+
+def quoted():
+    """The same figures where other pages have them: tables that begin with these columns."""
+    for page in PAGES:
+        names = []
+        for line in page.read_text().splitlines():
+            cells = [cell.strip(" `") for cell in line.strip("|").split("|")]
+            if cells[:2] == ["provider", "conversations"]:
+                names = cells[2:]
+            elif not line.startswith("|"):
+                names = []
+            elif names and "---" not in cells[0]:
+                for name, cell in zip(names, cells[2:], strict=True):
+                    yield page, (cells[0], cells[1], name), cell
+
+
+def test_figures_that_pages_quote_are_those_of_the_benchmarks():
+    figures, told = dict(measured()), list(quoted())
+    assert len(told) >= 30
+    assert [(page, key, cell) for page, key, cell in told if figures.get(key, "-") != cell] == []
+
+
 def test_every_row_of_the_rules_stands_on_one_page():
     shown = pytest.importorskip("scripts.rule_sheets").shown
     pages = (ROOT / "docs" / "reference" / "providers").glob("*.md")
