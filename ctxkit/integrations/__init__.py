@@ -25,12 +25,18 @@ _DOORS = {
     "google.genai": "google_genai",
     "botocore": "boto3_events",
     "litellm": "litellm_functions",
+    "langchain_openai": "framework_models",
+    "langchain_anthropic": "framework_models",
+    "langchain_google_genai": "framework_models",
+    "llama_index.llms": "framework_models",
+    "llama_index.embeddings": "framework_models",
 }
 """Package of the client: module of the door, which offers ``wrap(client, kit, platform=...)``."""
 
 _ADVICE = (
     "ctxkit knows OpenAI, Anthropic and genai.Client (and their async, Azure, Bedrock and Vertex kin), boto3's "
-    "bedrock-runtime client, litellm.completion and acompletion, and HTTP clients of httpx and httpx2; "
+    "bedrock-runtime client, litellm.completion and acompletion, the models of LangChain and LlamaIndex that hold such "
+    "clients, and HTTP clients of httpx and httpx2; "
     "for anything else use kit.plan, kit.sent and kit.settle"
 )
 

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # it
 
 
 def openai_provider(provider, kit):
-    return OpenAIProvider(openai_client=kit.wrap(AsyncOpenAI(base_url=provider.openai_url, api_key="none")))
+    return OpenAIProvider(
+        openai_client=kit.wrap(AsyncOpenAI(base_url=provider.openai_url, api_key="none"), platform="openai")
+    )
 
 
 def chat(provider, kit):
