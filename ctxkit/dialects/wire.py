@@ -33,21 +33,38 @@ def _fast_loads() -> Callable[[bytes | str], Json]:
     return from_json
 
 
-def loads(data: bytes | str) -> Json:
+def loads(data: bytes | str, *, deepest: int | None = None) -> Json:
     """Read JSON exactly as ``json.loads`` does, types included, only faster.
+
+    Args:
+        data: UTF-8 or text.
+        deepest: levels of nesting, from 200 on, beyond which it is refused.
 
     Raises:
         ValueError: it is not JSON, or is nested too deeply to be read.
         TypeError: ``data`` is neither bytes nor text.
     """
     try:
-        return _fast_loads()(data)
+        return _fast_loads()(data)  # refuses what is deeper than 200
     except (ValueError, TypeError):  # a text with lone surrogates is a TypeError to it
         pass
     try:
-        return json.loads(data)
+        found = json.loads(data)
     except RecursionError:
         raise ValueError("JSON is nested too deeply to be read") from None
+    if deepest is not None and _deeper(found, deepest):
+        raise ValueError(f"JSON is nested deeper than {deepest} levels")
+    return found
+
+
+def _deeper(value: Json, most: int) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(most):
+        inside = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [item for items in inside for item in items if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 @cache

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ctxkit.model import Json, Usage
 
 __all__ = ["Asked", "Recording"]
@@ -48,7 +50,8 @@ class Recording:
         format: of the file (``"requests"``, ``"claude-code"``, ``"codex"``, ``"openhands"``, ``"cassette"``, ...).
         dialect: wire format of its bodies.
         platform: who served it.
-        requests: at least one, in their order.
+        requests: at least one, in their order; each body may be made when it is asked for, and again when it is asked
+            for again.
         feature: what it did for whom, where the recording says so.
         partial: the recording leaves out what stood before the first message (instructions, tools): the usage that was
             reported is more than the bodies hold.
@@ -59,6 +62,6 @@ class Recording:
     format: str
     dialect: str
     platform: str
-    requests: tuple[Asked, ...]
+    requests: Sequence[Asked]
     feature: str = ""
     partial: bool = False

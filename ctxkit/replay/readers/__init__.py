@@ -1,1 +1,124 @@
-"""Readers of recordings: one file per format, each making :class:`ctxkit.replay.recording.Recording` of what it finds."""
+"""Recordings of what was sent to a model, whatever wrote them: one file per format.
+
+:func:`read_recordings` reads one file, whose format is found by its looks; :func:`files_of` finds the files.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ctxkit.errors import TranscriptError
+from ctxkit.replay.readers.bodies import Wanted
+from ctxkit.replay.readers.values import FAULTS, head_of, opened, short, tell, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ctxkit.replay.readers.values import Complain, Value
+    from ctxkit.replay.recording import Recording
+
+__all__ = ["files_of", "read_recordings"]
+
+_ENDINGS = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".traj", ".md", ".har"})
+_PACKED = frozenset({".gz", ".xz"})
+_FOREIGN = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
+_LOOKED_AT = 50  # records of a file of which one says what it is
+
+
+class _Reader(Protocol):
+    """A module that reads one format out of JSON values."""
+
+    def read(self, values: Iterator[Value], wanted: Wanted, /) -> Iterator[Recording]:
+        """Its recordings."""
+        ...
+
+
+def read_recordings(
+    path: Path | str,
+    *,
+    dialect: str | None = None,
+    platform: str | None = None,
+    model: str | None = None,
+    complain: Complain | None = None,
+    seen: set[str] | None = None,
+) -> Iterator[Recording]:
+    """The conversations that a file holds, as they were sent.
+
+    Args:
+        path: a file of any format of the table in the reference, packed with gzip or xz or not.
+        dialect: wire format of its requests; by their looks when not given.
+        platform: who served them, where the recording does not say it; the owner of the wire format when not given.
+        model: for requests that carry none.
+        complain: told of what cannot be read, after which the rest is read; without it the first one is raised.
+        seen: keys of requests that were read already. Sessions that are resumed or forked repeat what was said before in a
+            file of their own: hand in one set for all files, and every request is read once.
+
+    Raises:
+        TranscriptError: naming file and line, where nobody listens to complaints.
+    """
+    wanted = Wanted(Path(path), dialect, platform, model, complain, set() if seen is None else seen)
+    try:
+        with opened(wanted.path) as file:
+            if b"\0" in head_of(file)[:4096]:
+                tell(TranscriptError(f"{path}: no text, so no recording"), complain)
+                return
+            yield from _of_json(values(wanted.path, file, complain), wanted)
+    except FAULTS as error:
+        tell(TranscriptError(f"{path}: cannot be read: {short(error)}"), complain)
+
+
+def _of_json(found: Iterator[Value], wanted: Wanted) -> Iterator[Recording]:
+    kind = "requests"
+    first: list[Value] = []
+    for value in found:
+        first.append(value)
+        if len(first) >= _LOOKED_AT:
+            break
+    reader = cast("_Reader", import_module(f"ctxkit.replay.readers.{kind}"))
+    yield from reader.read(chain(first, found), wanted)
+
+
+def files_of(paths: Iterable[Path | str], complain: Complain | None = None) -> Iterator[Path]:
+    """The files to read: those that are named, whatever they are called, and those of folders that may be recordings.
+
+    In folders, what is hidden, empty or of another ending is passed over, as are links to folders; each file comes once.
+
+    Args:
+        paths: files and folders.
+        complain: told of what is not there or cannot be listed; without it, it is raised.
+
+    Raises:
+        TranscriptError: naming the file or folder.
+    """
+    known: set[Path] = set()
+    for path in map(Path, paths):
+        if not os.path.exists(path):  # noqa: PTH110 - says no to names that no file can have
+            tell(TranscriptError(f"{path}: there is no such file or folder"), complain)
+            continue
+        for file in _walked(path, complain) if path.is_dir() else (path,):
+            if (place := file.absolute()) not in known:
+                known.add(place)
+                yield file
+
+
+def _walked(folder: Path, complain: Complain | None) -> Iterator[Path]:
+    def failed(error: OSError) -> None:
+        tell(_unread(Path(error.filename or folder), error), complain)
+
+    for place, folders, names in os.walk(folder, onerror=failed):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _FOREIGN)
+        for file in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
+            if _ending(file) in _ENDINGS and file.is_file() and file.stat().st_size:
+                yield file
+
+
+def _ending(file: Path) -> str:
+    return (Path(file.stem) if file.suffix in _PACKED else file).suffix
+
+
+def _unread(path: Path, error: Exception) -> TranscriptError:
+    return TranscriptError(f"{path}: cannot be read: {short(error)}")
