@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctxkit.page.rendering import fragment, render
+from ctxkit.page.saving import save
 from ctxkit.page.values import Chart, Column, Figure, Page, Section, Series, Table, Unit
 
-__all__ = ["Chart", "Column", "Figure", "Page", "Section", "Series", "Table", "Unit", "fragment", "render"]
+__all__ = ["Chart", "Column", "Figure", "Page", "Section", "Series", "Table", "Unit", "fragment", "render", "save"]

@@ -28,23 +28,25 @@ MOST_BARS: Final = 30
 
 _LEAST: Final = 1e-12  # a pico-dollar; what is smaller is drawn as nothing
 _MOST: Final = 1e15
-_LETTER: Final = 0.6  # width of a letter in heights, as pygal reckons
+_FONT: Final = 13
+_LETTER: Final = 0.6 * _FONT  # width of a letter, as pygal reckons
+_SIDE: Final = 0.34  # of the width is for the names of bars
 _MARKS: Final = 5  # of an axis, or one less
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of a drawing, in the units of its own letters' height (13)."""
+    """Of a drawing, in pixels where it is shown as it is."""
 
     name: str
     width: int
     height: int
+    marks: int  # of an axis from left to right, at most
 
 
-NARROW: Final = Size("narrow", 340, 240)
-MEDIUM: Final = Size("medium", 540, 290)
-WIDE: Final = Size("wide", 1040, 330)
-_FONT: Final = 13
+NARROW: Final = Size("narrow", 340, 240, 3)
+MEDIUM: Final = Size("medium", 540, 290, 5)
+WIDE: Final = Size("wide", 1040, 330, 8)
 
 
 def cut(chart: Chart) -> tuple[tuple[str, ...], tuple[Series, ...]]:
@@ -64,12 +66,15 @@ def drawn(chart: Chart, size: Size, slots: Sequence[int], currency: str) -> str 
         return None
     low, high = _reach(chart, values)
     step = _step(high - low)
+    tips = _tips(chart, labels, series, currency)
+    side = [shortened(visible(label), int(size.width * _SIDE / _LETTER)) for label in labels]
     written = chart.kind == "bars" and len(values) == 1  # values stand beside their bars
-    reach = _room(low, high, step, 0.16 if written else 0)
+    reach = _beyond(low, high, _share_beside(tips[0], side, size)) if written else _ends(low, high, step)
+    step = _step(reach[1] - reach[0], size.marks) if chart.kind == "bars" else step
     marks = [place * step for place in range(math.ceil(reach[0] / step), math.floor(reach[1] / step + 1e-9) + 1)]
     axis = axis_format(chart.unit, currency, step, max(abs(low), abs(high)))
-    plot = _Plot(chart, size, labels, values, reach, marks, axis, written)
-    return _svg(plot.render(_tips(chart, labels, series, currency)), size, slots)
+    plot = _Plot(chart, size, side if chart.kind == "bars" else labels, values, reach, marks, axis, written)
+    return _svg(plot.render(tips), size, slots)
 
 
 def _fitted(values: Sequence[Cell], count: int) -> list[float | None]:
@@ -96,19 +101,30 @@ def _reach(chart: Chart, values: list[list[float | None]]) -> tuple[float, float
     return (0.0, 1.0) if low == high else (low, high)
 
 
-def _step(reach: float) -> float:
-    rough = reach / _MARKS
+def _step(reach: float, marks: int = _MARKS) -> float:
+    rough = reach / marks
     power = 10.0 ** math.floor(math.log10(rough))
     return next((power * size for size in (1, 2, 5) if power * size >= rough * 0.999), power * 10)
 
 
-def _room(low: float, high: float, step: float, more: float) -> tuple[float, float]:
-    """The ends of the axis: at a mark, unless that is far away, or beyond what is written beside the longest bars."""
-    if more:
-        wide = (high - low) * more
-        return (low - wide if low < 0 else 0.0), (high + wide if high > 0 else 0.0)
+def _ends(low: float, high: float, step: float) -> tuple[float, float]:
+    """The ends of the axis: at a mark, unless that is far away."""
     ends = (step * math.floor(low / step + 1e-9), step * math.ceil(high / step - 1e-9))
     return (low * 1.1 if ends[0] < 4 * low else ends[0]), (high * 1.1 if ends[1] > 4 * high else ends[1])
+
+
+def _beyond(low: float, high: float, share: float) -> tuple[float, float]:
+    """The ends of the axis where ``share`` of it is for what is written beside the longest bars."""
+    sides = (low < 0) + (high > 0)
+    more = (high - low) * share / (1 - sides * share)
+    return (low - more if low < 0 else 0.0), (high + more if high > 0 else 0.0)
+
+
+def _share_beside(tips: Sequence[str], side: Sequence[str], size: Size) -> float:
+    """How much of the width values take that stand beside their bars."""
+    width = size.width - 24 - _LETTER * max(map(len, side))
+    letters = max(len(tip.rsplit("\n", 1)[-1]) for tip in tips)
+    return min(0.4, (letters * _LETTER + 8) / width)
 
 
 def _tips(chart: Chart, labels: Sequence[str], series: Sequence[Series], currency: str) -> list[list[str]]:
@@ -156,8 +172,8 @@ class _Plot:
 
     def _options(self) -> dict[str, Any]:
         bars = self.chart.kind == "bars"
-        labels = self._side_labels()[::-1] if bars else self._foot_labels()
-        over = int(len(labels[-1]) * _FONT * _LETTER / 2) if self.chart.kind == "lines" else 0
+        labels = self.labels[::-1] if bars else self._foot_labels()
+        over = int(len(labels[-1]) * _LETTER / 2) if self.chart.kind == "lines" else 0
         return {
             "width": self.size.width,
             "height": self._height(),
@@ -186,17 +202,13 @@ class _Plot:
             return self.size.height
         return max(44 + len(self.labels) * (14 + 14 * len(self.values)), self.size.height * 2 // 3)
 
-    def _side_labels(self) -> list[str]:
-        room = int(self.size.width * 0.34 / (_FONT * _LETTER))
-        return [shortened(visible(label), room) for label in self.labels]
-
     def _foot_labels(self) -> list[str]:
         """Labels below the marks: shortened, then thinned out until they do not touch."""
-        width = self.size.width - 16 - _LETTER * _FONT * max(len(self.axis(mark)) for mark in self.marks)
+        width = self.size.width - 16 - _LETTER * max(len(self.axis(mark)) for mark in self.marks)
         each = width / max(1, len(self.labels))
-        room = max(10, int(each / (_FONT * _LETTER)) - 1)
+        room = max(10, int(each / _LETTER) - 1)
         texts = [shortened(label, room) for label in brief([visible(label) for label in self.labels])]
-        need = (max(map(len, texts), default=0) + 1.5) * _FONT * _LETTER
+        need = (max(map(len, texts), default=0) + 1.5) * _LETTER
         every = max(1, math.ceil(need / each))
         return [text if not place % every else "" for place, text in enumerate(texts)]
 
