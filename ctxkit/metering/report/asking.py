@@ -80,6 +80,7 @@ def report(
         metered=1 - whole.status("unmetered") / whole.attempts if whole.attempts else None,
         quality=tuple(_quality(ledger, whole, under_way)),
         details=details_of(ledger, question, whole.rate, (prices or Prices()).card),
+        made=now,
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ctxkit.metering.report.beside import Shadow, Tidied
     from ctxkit.metering.report.details import Details
     from ctxkit.metering.report.row import Row
+    from ctxkit.page.values import Page
 
 __all__ = ["DEFINITIONS", "Report"]
 
@@ -58,6 +59,7 @@ class Report:
         coming: changes of price that are known to come, of what was in use; the soonest first.
         details: reads what a page of figures shows beside the rows (see :class:`Details`), once and when it is first
             asked for; ``None`` where there is no ledger to read it from.
+        made: unix time in seconds at which it was asked for.
     """
 
     by: tuple[str, ...]
@@ -75,6 +77,7 @@ class Report:
     tidied: tuple[Tidied, ...] = ()
     coming: tuple[Change, ...] = ()
     details: Callable[[], Details] | None = field(default=None, repr=False, compare=False)
+    made: float | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The report for ``json.dumps``: see docs/how-to/report.md for the names."""
@@ -101,6 +104,21 @@ class Report:
         from ctxkit.metering.report.render import csv_of
 
         return csv_of(self)
+
+    def page(self) -> Page:
+        """The report as a page: headline, cost over time, where the money went, what was saved, misses, threads, ...
+
+        Reads :attr:`details`, which takes a few seconds over a million attempts.
+        """
+        from ctxkit.metering.report.pages import page_of
+
+        return page_of(self)
+
+    def to_html(self) -> str:
+        """The page as one file of HTML that opens offline: charts, and tables that can be sorted and filtered."""
+        from ctxkit.page import render
+
+        return render(self.page())
 
     def text(self, width: int = 100) -> str:
         """The report as plain text, at most ``width`` columns where the keys allow it."""

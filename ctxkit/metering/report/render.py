@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from ctxkit.metering.report import Report, Row
 
-__all__ = ["csv_of", "renderables_of", "tables_of", "text_of"]
+__all__ = ["NAMELESS", "csv_of", "renderables_of", "tables_of", "text_of"]
 
 _COMPACT: Final = 100
 _KEY_ROOM: Final = 24  # columns a key may ask for before figures are left out for its sake
 _UNKNOWN: Final = "-"
-_NAMELESS: Final = {
+NAMELESS: Final = {
     "feature": "(unattributed)",
     "model": "(no model)",
     "dialect": "(unmetered)",
@@ -188,7 +188,7 @@ def _headed(name: str) -> str:
 
 
 def _named(name: str, value: str) -> str:
-    return _visible(value) or _NAMELESS.get(name, "(none)")
+    return _visible(value) or NAMELESS.get(name, "(none)")
 
 
 def _visible(text: str) -> str:
@@ -280,7 +280,7 @@ def _soon(report: Report) -> Iterator[str]:
 
 
 def _feature(name: str) -> str:
-    return _visible(name) or _NAMELESS["feature"]
+    return _visible(name) or NAMELESS["feature"]
 
 
 _LEGEND: Final = (
