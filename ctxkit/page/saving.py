@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctxkit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import os
 
 __all__ = ["save"]
 
