@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit.errors import ConfigurationError
 from ctxkit.metering.prices.card import Card, charge, convert, storage_cost
 from ctxkit.metering.prices.draft import Draft, lay, tiers_of
-from ctxkit.metering.prices.names import SELF_HOSTED, model_names, provider_id, tier_name, write_ttl, writes_unasked
+from ctxkit.metering.prices.names import (
+    ALIASES,
+    SELF_HOSTED,
+    model_names,
+    provider_id,
+    tier_name,
+    write_ttl,
+    writes_unasked,
+)
 from ctxkit.metering.prices.overlay import Layer, Row, read_rows
 
 if TYPE_CHECKING:
@@ -27,7 +35,20 @@ if TYPE_CHECKING:
 
     from genai_prices.types import ModelInfo, ModelPrice, PriceCalculation, PriceVariant
 
-__all__ = ["BUNDLED", "PRICED", "Card", "Prices", "charge", "convert", "list_state", "load", "storage_cost"]
+__all__ = [
+    "BUNDLED",
+    "PRICED",
+    "Card",
+    "Prices",
+    "Window",
+    "charge",
+    "convert",
+    "list_state",
+    "load",
+    "provider_names",
+    "storage_cost",
+    "tier_names",
+]
 
 BUNDLED = Path(__file__).parent.parent / "data" / "prices.toml"
 """The rows that come with ctxkit."""
@@ -80,7 +101,7 @@ class Prices:
         own = None if overrides is None else overrides.expanduser()
         self._own = None if own is None else Layer(read_rows(own), "overrides", own)
         self._layers: tuple[Layer, ...] = ()
-        self._cards: dict[tuple[str, str, str | None, str | None], _Window] = {}
+        self._cards: dict[tuple[str, str, str | None, str | None], Window] = {}
 
     def card(
         self, platform: str, model: str, *, at: float, tier: str | None = None, region: str | None = None
@@ -91,9 +112,12 @@ class Prices:
         and a price that hangs on what usage does not show. The answer is remembered, an unknown one too, until the
         next known change of price.
         """
-        return self._window(platform, model, at, tier, region)[0]
+        return self.window(platform, model, at, tier, region)[0]
 
-    def _window(self, platform: str, model: str, at: float, tier: str | None, region: str | None) -> _Window:
+    def window(
+        self, platform: str, model: str, at: float, tier: str | None = None, region: str | None = None
+    ) -> Window:
+        """The same with the stretch of time that it holds for, an unknown price too; see :meth:`card`."""
         key = (platform, model, tier, region)
         entry = self._cards.get(key)
         if entry is None or not entry[1] <= at < entry[2]:
@@ -122,7 +146,7 @@ class Prices:
             tier: service tier.
             region: where it is served.
         """
-        window = self._window(platform, model, at, tier, region)
+        window = self.window(platform, model, at, tier, region)
         for edge in sorted({edge for edge in window.dates if at < edge <= until}):
             after = at + ceil((edge - at) / _WEEK) * _WEEK if window.hourly else edge
             before = max(at, after - _WEEK) if window.hourly else edge - 1
@@ -131,7 +155,7 @@ class Prices:
             if old is not None and (new is None or (old.tiers, old.storage) != (new.tiers, new.storage)):
                 yield edge, old, new
 
-    def _resolve(self, provider: str, model: str, tier: str | None, region: str | None, at: float) -> _Window:
+    def _resolve(self, provider: str, model: str, tier: str | None, region: str | None, at: float) -> Window:
         wanted, names, home = tier_name(tier, provider), model_names(provider, model), provider
         edges: list[float] = []
         dates, hourly = set[float](), False
@@ -157,20 +181,28 @@ class Prices:
         end = min((edge for edge in (*edges, *hours) if edge > at), default=inf)
         dates |= listed.dates if listed else frozenset()
         hourly = hourly or bool(listed and set(listed.edges) - listed.dates)
-        return _Window(_card(draft, home, wanted, place, start, end) if draft else None, start, end, dates, hourly)
+        return Window(_card(draft, home, wanted, place, start, end) if draft else None, start, end, dates, hourly)
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, those that come with ctxkit first."""
+        for layer in self._read():
+            yield from layer.rows
+
+    def _read(self) -> tuple[Layer, ...]:
+        if not self._layers:
+            bundled = Layer(read_rows(BUNDLED), "ctxkit", BUNDLED)
+            self._layers = (bundled, self._own) if self._own else (bundled,)
+        return self._layers
 
     def _about(
         self, providers: set[str], models: set[str], tier: str, region: str | None
     ) -> Iterator[tuple[Layer, Row]]:
         """Rows about a model, those that come with ctxkit first; whether they hold now is for the caller to see."""
-        if not self._layers:
-            bundled = Layer(read_rows(BUNDLED), "ctxkit", BUNDLED)
-            self._layers = (bundled, self._own) if self._own else (bundled,)
-        for layer in self._layers:
+        for layer in self._read():
             yield from ((layer, row) for row in layer.about(providers, models, tier, region))
 
 
-class _Window(NamedTuple):
+class Window(NamedTuple):
     """A price and the stretch of time it holds for.
 
     Attributes:
@@ -351,6 +383,27 @@ def _midnight(day: date) -> float:
 
 def _on(day: date, hour: time) -> float:
     return datetime.combine(day, hour, hour.tzinfo or UTC).timestamp()
+
+
+def tier_names(prices: Prices) -> tuple[str, ...]:
+    """Service tiers that any price list or row knows, ``"standard"`` first."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    keys = ("processing", "service_tier", "speed")
+    variants = (
+        one for maker in get_snapshot().providers for model in maker.models for one in model.price_variants or ()
+    )
+    found = {value for one in variants for key, value in one.when.items() if key in keys}
+    found |= {tier for row in prices.rows() for tier in row.tiers if tier != "*"}
+    return ("standard", *sorted({tier_name(tier) for tier in found} - {"standard"}))
+
+
+def provider_names(prices: Prices) -> set[str]:
+    """Names of platforms that any price list or row knows, in all their spellings, and those of one's own hardware."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    listed = {one.id for one in get_snapshot().providers} | SELF_HOSTED | set(ALIASES)
+    return listed | {name for row in prices.rows() for name in row.providers if name != "*"}
 
 
 def list_state(at: float) -> tuple[str, date | None]:

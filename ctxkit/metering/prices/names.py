@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["SELF_HOSTED", "model_names", "provider_id", "tier_name", "write_ttl", "writes_unasked"]
+__all__ = ["ALIASES", "SELF_HOSTED", "model_names", "provider_id", "tier_name", "write_ttl", "writes_unasked"]
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "anthropic": ("claude",),
@@ -31,7 +31,8 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "zai": ("z-ai", "z.ai"),
     "zhipuai": ("zhipu", "bigmodel"),
 }
-_PROVIDERS = {alias: provider for provider, aliases in _ALIASES.items() for alias in aliases}
+ALIASES = {alias: provider for provider, aliases in _ALIASES.items() for alias in aliases}
+"""Other names of platforms."""
 
 SELF_HOSTED = frozenset(
     {"vllm", "sglang", "ollama", "llama.cpp", "llamacpp", "llama-cpp", "lmstudio", "lm-studio", "localai", "localhost"}
@@ -48,7 +49,7 @@ def provider_id(platform: str) -> str:
     """The id under which price rows and the price list know a platform; an unknown platform is its own id."""
     name = platform.strip().lower()
     dashed = name.replace("_", "-")
-    return _PROVIDERS.get(dashed) or (dashed if dashed in SELF_HOSTED else name)
+    return ALIASES.get(dashed) or (dashed if dashed in SELF_HOSTED else name)
 
 
 def tier_name(tier: str | None, provider: str = "") -> str:

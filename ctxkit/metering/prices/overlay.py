@@ -141,7 +141,7 @@ class Layer:
     """
 
     def __init__(self, rows: Iterable[Row], kind: str, path: Path) -> None:
-        rows = tuple(rows)
+        self.rows = rows = tuple(rows)
         mark = max((row.as_of or "" for row in rows), default="") if kind == "ctxkit" else _digest(path)
         self.name = f"{kind}:{mark}"
         self._exact: dict[str, list[tuple[int, Row]]] = {}

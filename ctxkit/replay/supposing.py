@@ -1,0 +1,299 @@
+"""What the requests of a ledger would have come to under other circumstances; see :mod:`ctxkit.replay.growth` for how."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ctxkit.metering.prices import charge
+from ctxkit.metering.prices.card import Tier
+from ctxkit.metering.prices.names import tier_name
+from ctxkit.metering.ratios import ratio
+from ctxkit.model import Usage
+from ctxkit.replay.growth import Course, Given, Pricing, Row, Sums
+from ctxkit.replay.posing import Assumed, place_of
+from ctxkit.replay.whatif import GROWTH, Priced, WhatIf
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.prices import Prices
+    from ctxkit.replay.alternatives import Alternative
+    from ctxkit.replay.growth import Slot
+
+__all__ = ["suppose"]
+
+_COLUMNS: Final = (
+    *("created", "thread", "platform", "model", "response_model", "tier", "dialect"),
+    *("fresh", "read", "written", "output", "reasoning", "media", "calls", "cost_pico"),
+)
+_QUERY: Final = (
+    f"SELECT {', '.join(_COLUMNS)} FROM attempts "  # noqa: S608
+    "WHERE created >= ? AND created < ? AND status IN ('settled', 'partial', 'unverified') AND number > 0 ORDER BY created"
+)
+_TOLD: Final = 3  # of a kind are named
+
+
+class _Source(NamedTuple):
+    """What rows have in common that are sent elsewhere in the same way."""
+
+    platform: str
+    model: str
+    answered: str | None
+    tier: str | None
+    dialect: str
+
+
+class _Simulation(NamedTuple):
+    """Alternatives whose caches behave alike; the present, simulated, where all is ``None``."""
+
+    model: str | None = None
+    platform: str | None = None
+    ttl: str | None = None
+
+
+@dataclass(slots=True)
+class _Run:
+    """One simulation while rows come.
+
+    Attributes:
+        simulation: what is otherwise.
+        pricings: by which prices its sums will be priced.
+        forced: what was recorded is simulated, too.
+        courses: by source.
+    """
+
+    simulation: _Simulation
+    pricings: list[Pricing]
+    forced: bool
+    courses: dict[_Source, Course]
+
+
+def suppose(
+    ledger: Ledger,
+    wanted: Sequence[Alternative],
+    prices: Prices,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+) -> WhatIf:
+    """The requests of a ledger, as they were and as they might have been. Reads it once, in a stream.
+
+    Requests without reported usage or without a known cost are left out of both sides, and counted. Modes are not known of a
+    ledger: their figures are left open here.
+
+    Args:
+        ledger: read once it is up to date.
+        wanted: what else might have been.
+        prices: the price lists.
+        since: unix time of the first request.
+        until: of the first that is not wanted.
+
+    Raises:
+        StoreError: the ledger cannot be read.
+    """
+    runs = _runs([one for one in wanted if one.mode is None])
+    present, left_out = Sums(), Counter[str]()
+    bounds = (float("-inf") if since is None else since, float("inf") if until is None else until)
+
+    def read(db: sqlite3.Connection) -> None:
+        for row in _rows(db, bounds, left_out):
+            _count(present, row)
+            source = _Source(row.platform, row.model, row.answered, row.tier, row.dialect)
+            for run in runs:
+                course = run.courses.get(source)
+                if course is None:
+                    course = run.courses[source] = _course(run, source, prices)
+                course.take(row)
+
+    ledger.read(read)
+    for run in runs:
+        for course in run.courses.values():
+            course.close()
+    first = Priced(None, present.requests, *_tokens(present), present.cost, ())
+    simulated = next((run for run in runs if run.forced), None)
+    return WhatIf(
+        present=first,
+        alternatives=tuple(_open(one) if one.mode else _priced(one, runs) for one in wanted),
+        simulated=_told(None, simulated, 0) if simulated and _simulates(runs) else None,
+        notes=tuple(f"{count:,} requests are left out: {why}" for why, count in left_out.most_common()),
+    )
+
+
+def _tokens(sums: Sums) -> tuple[int, int, int, int]:
+    return sums.input, sums.read, sum(sums.written.values()), sums.output
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------------
+
+
+def _rows(db: sqlite3.Connection, bounds: tuple[float, float], left_out: Counter[str]) -> Iterator[Row]:
+    """Answered requests in the order of time."""
+    for at, thread, platform, model, answered, tier, dialect, *figures in db.execute(_QUERY, bounds):
+        fresh, read, written, output, reasoning, media, calls, cost = figures
+        if fresh is None or output is None:
+            left_out["they report no usage"] += 1
+        elif cost is None:
+            left_out["they have no known cost"] += 1
+        else:
+            yield Row(
+                at,
+                thread,
+                platform or "",
+                model or "",
+                answered,
+                tier,
+                dialect or "",
+                fresh,
+                read or 0,
+                _map(written),
+                output,
+                reasoning or 0,
+                _map(media),
+                _map(calls),
+                cost,
+            )
+
+
+def _map(text: str | bytes | None) -> dict[str, int]:
+    return json.loads(text) if text and text != "{}" else {}
+
+
+def _count(sums: Sums, row: Row) -> None:
+    sums.requests += 1
+    sums.fresh += row.fresh
+    sums.read += row.read
+    sums.output += row.output
+    sums.cost += row.cost
+    for ttl, tokens in row.written.items():
+        sums.write(ttl, tokens)
+
+
+# ---- simulating ----------------------------------------------------------------------------------------------------------
+
+
+def _runs(wanted: Sequence[Alternative]) -> list[_Run]:
+    """One for each simulation that differs, and the present simulated in the same way."""
+    runs: dict[_Simulation, _Run] = {}
+    for one in wanted:
+        simulation = _Simulation(one.model, one.platform, one.ttl)
+        run = runs.setdefault(simulation, _Run(simulation, [], forced=False, courses={}))
+        if (pricing := Pricing(one.at, one.tier)) not in run.pricings:
+            run.pricings.append(pricing)
+    found = list(runs.values())
+    if any(any(run.simulation) for run in found):
+        found.append(_Run(_Simulation(), [Pricing()], forced=True, courses={}))
+    return found
+
+
+def _course(run: _Run, source: _Source, prices: Prices) -> Course:
+    wanted = run.simulation
+    assumed = Assumed(platform=wanted.platform, model=wanted.model)
+    platform, _, model = place_of(assumed, source.platform, source.dialect, source.model)
+    recorded = platform == source.platform and model in (source.model, source.answered)
+    same = recorded and wanted.ttl is None and not run.forced
+    names = tuple(dict.fromkeys((source.answered or source.model, source.model))) if recorded else (model,)
+    factor = ratio(source.platform, source.model, platform, model)
+    given = Given(platform, model, names, source.tier, same, factor or 1.0, wanted.ttl)
+    return Course(given, run.pricings, prices)
+
+
+def _simulates(runs: Sequence[_Run]) -> bool:
+    return any(not course.given.same for run in runs if not run.forced for course in run.courses.values())
+
+
+# ---- pricing -------------------------------------------------------------------------------------------------------------
+
+
+def _open(wanted: Alternative) -> Priced:
+    why = "what a mode would send is not known of a ledger, which keeps no text; give transcripts"
+    return Priced(wanted, None, None, None, None, None, None, (why,))
+
+
+def _priced(wanted: Alternative, runs: Sequence[_Run]) -> Priced:
+    simulation = _Simulation(wanted.model, wanted.platform, wanted.ttl)
+    run = next(run for run in runs if run.simulation == simulation and not run.forced)
+    return _told(wanted, run, run.pricings.index(Pricing(wanted.at, wanted.tier)))
+
+
+def _told(wanted: Alternative | None, run: _Run, place: int) -> Priced:
+    sums, pico, whys = Sums(), 0, Counter[str]()
+    for course in run.courses.values():
+        sums.fold(course.total())
+        for slot in course.slots:
+            pico += _slot(course, slot, place, whys)
+    cost = None if whys else pico
+    notes = (*(f"{why} ({count:,} requests)" for why, count in whys.most_common(_TOLD)), *_notes(run))
+    return Priced(wanted, sums.requests, *_tokens(sums), cost, notes)
+
+
+def _slot(course: Course, slot: Slot, place: int, whys: Counter[str]) -> int:
+    """Pico-dollars of a stretch of time; says why where some of it has no price."""
+    pricing, given, card = course.pricings[place], course.given, slot.cards[place]
+    tier = tier_name(given.tier if pricing.tier is None else pricing.tier)
+    unchanged = given.same and pricing.at is None and tier == tier_name(given.tier)
+    pico = 0
+    for step, sums in slot.groups.items():
+        if unchanged:
+            pico += sums.cost
+            continue
+        if card is None:
+            in_tier = "" if tier == "standard" else f" in tier {tier}"
+            whys[f"no price is known for {given.model} on {given.platform}{in_tier}"] += sums.requests
+            continue
+        rates = card.rates(slot.steps[step - 1] + 1 if step else 1)
+        one = replace(card, tiers=(Tier(0, rates),))
+        paid = charge(one, _usage(sums))
+        if paid is None:
+            whys[f"{given.model} on {given.platform} has no price for {_unpriced(rates, sums)}"] += sums.requests
+        else:
+            pico += paid + rates.get("request", 0) * (sums.requests - 1)
+    return pico
+
+
+def _usage(sums: Sums) -> Usage:
+    return Usage(sums.fresh, sums.read, sums.written, sums.output, sums.reasoning, sums.media, sums.calls)
+
+
+def _unpriced(rates: Any, sums: Sums) -> str:
+    """Buckets that have tokens and no rate."""
+    told = {"fresh": sums.fresh, "read": sums.read, "output": sums.output}
+    names = {"fresh": "input", "read": "cache reads"}
+    found = [names.get(name, name) for name, tokens in told.items() if tokens and name not in rates]
+    found += [
+        f"cache writes of {ttl}" for ttl, tokens in sums.written.items() if tokens and f"written.{ttl}" not in rates
+    ]
+    found += [f"calls of {name}" for name, count in sums.calls.items() if count and f"call.{name}" not in rates]
+    return ", ".join(found[:_TOLD]) or "some of it"
+
+
+def _notes(run: _Run) -> Iterator[str]:
+    """How the tokens came to be."""
+    simulated = [course for course in run.courses.values() if not course.given.same]
+    if not simulated:
+        return
+    yield GROWTH
+    for source, course in list(run.courses.items())[:_TOLD]:
+        if course.given.same:
+            continue
+        given = course.given
+        known = ratio(source.platform, source.model, given.platform, given.model)
+        if known is None:
+            yield f"nobody measured how {given.model} counts beside {source.model}: tokens stay as they were"
+        elif known != 1.0:
+            yield f"{source.model} to {given.model}: {known:.2f} tokens for one, by a sample text"
+    yield from dict.fromkeys(_doubts(simulated, run.simulation.ttl))
+
+
+def _doubts(courses: Sequence[Course], ttl: str | None) -> Iterator[str]:
+    for course in courses[:_TOLD]:
+        given = course.given
+        if course.rule is None:
+            yield f"nobody has described how {given.platform} caches {given.model}: nothing is read"
+        elif ttl and ttl not in course.rule.lives:
+            lives = ", ".join(life for life in course.rule.lives if life) or "one life only"
+            yield f"{given.platform} sells no entries of {ttl} for {given.model} ({lives})"
