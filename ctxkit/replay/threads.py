@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json
 
-__all__ = ["Messages", "Thread", "chained", "grouped", "read_threads", "thread_of"]
+__all__ = ["Messages", "Thread", "aider_threads", "chained", "grouped", "read_threads", "thread_of", "threads_of"]
 
 Messages: TypeAlias = "tuple[dict[str, Json], ...]"
 """In the shape of OpenAI's chat completions."""
@@ -69,7 +69,7 @@ def read_threads(path: Path, *, complain: Callable[[TranscriptError], None] | No
             if not line.strip():
                 continue
             try:
-                yield from _of_record(json.loads(line), f"{path.name}:{number}")
+                yield from threads_of(json.loads(line), f"{path.name}:{number}")
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 told = TranscriptError(f"{path}:{number}: no conversation: {type(error).__name__}")
                 if complain is None:
@@ -77,13 +77,23 @@ def read_threads(path: Path, *, complain: Callable[[TranscriptError], None] | No
                 complain(told)
 
 
-def _of_record(record: Json, source: str) -> Iterator[Thread]:
+def threads_of(record: Json, source: str) -> Iterator[Thread]:
+    """The threads of one published record, named after it or, where it has no name, after where it stands.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is none.
+    """
     name = str(record.get("id", source))
     if record.get("format") == "aider-markdown":
-        for number, messages in enumerate(_aider(record["text"]), 1):
-            yield Thread(f"{name}#{number}", messages)
+        yield from aider_threads(record["text"], name)
         return
     yield replace(thread_of(record["messages"], name), label=record.get("meta"))
+
+
+def aider_threads(text: str, name: str) -> Iterator[Thread]:
+    """The sessions of aider's markdown history."""
+    for number, messages in enumerate(_aider(text), 1):
+        yield Thread(f"{name}#{number}", messages)
 
 
 def thread_of(messages: Sequence[Json], name: str = "", *, tools: Sequence[Json] = ()) -> Thread:

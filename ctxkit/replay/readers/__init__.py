@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib import import_module
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ctxkit.errors import TranscriptError
+from ctxkit.replay.readers import requests, trajectories
 from ctxkit.replay.readers.bodies import Wanted
-from ctxkit.replay.readers.values import FAULTS, head_of, opened, short, tell, values
+from ctxkit.replay.readers.values import FAULTS, head_of, opened, short, tell, text_of, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ctxkit.replay.readers.values import Complain, Value
+    from ctxkit.model import Json
+    from ctxkit.replay.readers.values import Bytes, Complain, Value
     from ctxkit.replay.recording import Recording
 
 __all__ = ["files_of", "read_recordings"]
@@ -26,11 +29,20 @@ __all__ = ["files_of", "read_recordings"]
 _ENDINGS = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".traj", ".md", ".har"})
 _PACKED = frozenset({".gz", ".xz"})
 _FOREIGN = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
+_AIDER = re.compile(rb"^# aider chat started at ", re.MULTILINE)
 _LOOKED_AT = 50  # records of a file of which one says what it is
+
+
+_FORMATS = ("trajectories",)
+"""Modules that know their records by their looks; what none of them knows is a request or a transcript."""
 
 
 class _Reader(Protocol):
     """A module that reads one format out of JSON values."""
+
+    def looks(self, value: Json, /) -> bool:
+        """The value is one of its records."""
+        ...
 
     def read(self, values: Iterator[Value], wanted: Wanted, /) -> Iterator[Recording]:
         """Its recordings."""
@@ -63,23 +75,34 @@ def read_recordings(
     wanted = Wanted(Path(path), dialect, platform, model, complain, set() if seen is None else seen)
     try:
         with opened(wanted.path) as file:
-            if b"\0" in head_of(file)[:4096]:
-                tell(TranscriptError(f"{path}: no text, so no recording"), complain)
-                return
-            yield from _of_json(values(wanted.path, file, complain), wanted)
+            yield from _read(file, wanted)
+    except TranscriptError as error:
+        tell(error, complain)
     except FAULTS as error:
         tell(TranscriptError(f"{path}: cannot be read: {short(error)}"), complain)
 
 
+def _read(file: Bytes, wanted: Wanted) -> Iterator[Recording]:
+    """By the looks of its first bytes: text of some kind, else JSON."""
+    head = head_of(file)
+    if b"\0" in head:
+        tell(TranscriptError(f"{wanted.path}: no text, so no recording"), wanted.complain)
+    elif not head.strip():
+        tell(TranscriptError(f"{wanted.path}: empty"), wanted.complain)
+    elif _AIDER.search(head):
+        yield from trajectories.read_aider(text_of(wanted.path, file), wanted)
+    else:
+        yield from _of_json(values(wanted.path, file, wanted.complain), wanted)
+
+
 def _of_json(found: Iterator[Value], wanted: Wanted) -> Iterator[Recording]:
-    kind = "requests"
-    first: list[Value] = []
-    for value in found:
-        first.append(value)
-        if len(first) >= _LOOKED_AT:
-            break
-    reader = cast("_Reader", import_module(f"ctxkit.replay.readers.{kind}"))
-    yield from reader.read(chain(first, found), wanted)
+    first = list(islice(found, _LOOKED_AT))
+    for name in _FORMATS:
+        reader = cast("_Reader", import_module(f"ctxkit.replay.readers.{name}"))
+        if any(reader.looks(value) for _, value in first):
+            yield from reader.read(chain(first, found), wanted)
+            return
+    yield from requests.read(chain(first, found), wanted)
 
 
 def files_of(paths: Iterable[Path | str], complain: Complain | None = None) -> Iterator[Path]:
