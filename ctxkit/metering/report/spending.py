@@ -153,13 +153,18 @@ def _steps(cards: Iterable[Card]) -> list[int]:
 
 
 def _card(row: Mapping[str, Any], cards: Cards) -> Card | None:
-    """The card of an attempt, found as it was found then: by the model that answered, or the one that was asked."""
+    """The card of an attempt, found as it was found then: by the model that answered, or the one that was asked.
+
+    One of another name will do where a newer price list says the same under it: the sum decides.
+    """
+    found = None
     for model in (row["response_model"], row["model"]):
         for region in (None, _place(row["card"])):
             card = model and cards(row["platform"] or "", model, at=row["at"], tier=row["tier"], region=region)
             if card and card.id == row["card"]:
                 return card
-    return None
+            found = found or card or None
+    return found
 
 
 def _place(card: str) -> str | None:
