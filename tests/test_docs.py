@@ -28,6 +28,11 @@ NEEDS = {
     "google.genai": "google.genai",
     "boto3": "boto3",
     "litellm": "litellm",
+    "langchain": "langchain",
+    "langchain_openai": "langchain_openai",
+    "headroom": "headroom",
+    "gptcache": "gptcache",
+    "httpx2": "httpx2",
 }
 
 
