@@ -20,7 +20,7 @@ from ctxkit.caching.rules.finding import shipped
 from ctxkit.testing import FakeProvider
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.ja.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(?P<skip><!-- not run: [^>]+-->\s*)?^```(?P<kind>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
 NEEDS = {
     "openai": "openai",
@@ -166,6 +166,15 @@ def test_figures_that_pages_quote_are_those_of_the_benchmarks():
     figures, told = dict(measured()), list(quoted())
     assert len(told) >= 30
     assert [(page, key, cell) for page, key, cell in told if figures.get(key, "-") != cell] == []
+
+
+@pytest.mark.parametrize("page", sorted(page for page in PAGES if page.name.endswith(".ja.md")), ids=lambda p: p.name)
+def test_a_translation_has_the_code_of_what_it_translates(page):
+    original = page.with_name(page.name.replace(".ja.md", ".md"))
+    ours, theirs = ([found["code"] for found in BLOCK.finditer(each.read_text())] for each in (page, original))
+    assert ours == theirs
+    assert original.name in page.read_text()
+    assert page.name in original.read_text()
 
 
 def test_every_row_of_the_rules_stands_on_one_page():
