@@ -29,6 +29,7 @@ class Asked:
         answer: the message that answered, on the wire of the request (an OpenAI message, Anthropic content, ...), for
             weighing output where no usage was reported; ``None`` when not recorded.
         status: how the provider answered (HTTP); ``None``: not recorded.
+        key: the same wherever this request is recorded once more (sessions that were resumed or forked); ``""``: it is not.
     """
 
     body: dict[str, Json]
@@ -38,6 +39,7 @@ class Asked:
     model: str = ""
     answer: Json | None = None
     status: int | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _AIDER = re.compile(rb"^# aider chat started at ", re.MULTILINE)
 _LOOKED_AT = 50  # records of a file of which one says what it is
 
 
-_FORMATS = ("trajectories",)
+_FORMATS = ("claude_code", "trajectories")
 """Modules that know their records by their looks; what none of them knows is a request or a transcript."""
 
 

@@ -38,6 +38,7 @@ class Moment:
     model: str = ""
     answer: Json | None = None
     status: int | None = None
+    key: str = ""
 
 
 class Growing(Sequence[Asked]):
@@ -70,4 +71,4 @@ class Growing(Sequence[Asked]):
             return Growing(self._messages, self._moments[index], self._key)
         one = self._moments[index]
         body = {**one.rest, self._key: self._messages[one.start : one.end]}
-        return Asked(body, one.source, one.at, one.usage, one.model, one.answer, one.status)
+        return Asked(body, one.source, one.at, one.usage, one.model, one.answer, one.status, one.key)

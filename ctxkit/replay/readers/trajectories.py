@@ -12,7 +12,7 @@ Each answer of the model was a request; usage is rarely recorded, moments never.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctxkit.dialects import wire
 from ctxkit.dialects.platforms import platform_named
@@ -143,7 +143,7 @@ def _replayed(value: dict[str, Json]) -> str:
     """The model that SWE-agent was to use."""
     config = value.get("replay_config")
     try:
-        found = wire.loads(config) if isinstance(config, str) else config
+        found: Any = wire.loads(config) if isinstance(config, str) else config
         model = found["agent"]["model"]["name"]
     except (ValueError, KeyError, TypeError):
         return ""
