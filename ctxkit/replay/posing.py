@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ctxkit import dialects
 from ctxkit.caching.prefixes import Hasher
 from ctxkit.errors import ConfigurationError
-from ctxkit.replay.markers import living
+from ctxkit.replay.markers import living, well_marked
 from ctxkit.replay.opening import with_opening
 from ctxkit.replay.reshaping import reshaped
 from ctxkit.replay.running import START
@@ -80,6 +80,7 @@ class Posed(NamedTuple):
         priced_at: day of its prices.
         tier: service tier.
         ttl: life of cache entries that is asked for.
+        hidden: tokens of a placeholder for what the recording leaves out.
     """
 
     body: dict[str, Json]
@@ -95,6 +96,7 @@ class Posed(NamedTuple):
     priced_at: float
     tier: str | None = None
     ttl: str | None = None
+    hidden: int = 0
 
     def answered(self, prompt: Usage) -> Usage:
         """The usage of a prompt with what is known of the answer."""
@@ -118,7 +120,8 @@ def posed(recording: Recording, assumed: Assumed, counter: Counter) -> list[Pose
     ]
     found = [one for one in as_recorded if one is not None]
     if recording.partial:
-        found = with_opening(found, counter)
+        # A log of what was said shows no markers either: such clients set them well.
+        found = [one._replace(body=well_marked(one.body, one.dialect)) for one in with_opening(found, counter)]
     if assumed == Assumed(begins=assumed.begins):
         return found
     return [_assumed(one, assumed, counter) for one in found]

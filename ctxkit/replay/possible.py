@@ -8,7 +8,7 @@ proposed before, and counting.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,16 +31,17 @@ from ctxkit.replay.running import START
 from ctxkit.replay.shapes import shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ctxkit.dialects.base import Dialect
     from ctxkit.editable import Action, Candidate, Place, Rewrite
     from ctxkit.hygiene.editing import Sayings
+    from ctxkit.metering.prices import Card
     from ctxkit.model import Conversation, Json
     from ctxkit.replay.billing import Setting
     from ctxkit.replay.threads import Thread
 
-__all__ = ["Optimum", "Possible", "optimum", "possible"]
+__all__ = ["Optimum", "Possible", "optimum", "optimum_of", "possible"]
 
 
 class Optimum(NamedTuple):
@@ -174,12 +175,17 @@ def possible(
 ) -> Possible:
     """The reference set of a thread: what ``policy`` (default: mode ``prune``) makes smaller, and proposes."""
     account = Account(setting, counter or Counter(), prices or Prices())
+    return _possible(_bodies(thread, setting), account, policy)
+
+
+def _bodies(thread: Thread, setting: Setting) -> Iterator[Json]:
     shape = shape_of(setting.dialect)
-    watching = _Watching(account, setting, policy or Policy(mode="prune"))
-    sizes = [
-        watching.watch(number, shape(setting.model, thread.messages[:index], thread.tools))
-        for number, index in enumerate(thread.calls)
-    ]
+    return (shape(setting.model, thread.messages[:index], thread.tools) for index in thread.calls)
+
+
+def _possible(bodies: Iterable[Json], account: Account, policy: Policy | None) -> Possible:
+    watching = _Watching(account, account.setting, policy or Policy(mode="prune"))
+    sizes = [watching.watch(number, body) for number, body in enumerate(bodies)]
     return Possible(sizes, watching.reached, watching.opening, watching.offers)
 
 
@@ -197,16 +203,56 @@ def optimum(
     without removal.
     """
     prices = prices or Prices()
-    found = possible(thread, setting, policy=policy, counter=counter, prices=prices)
     account = Account(setting, counter, prices)
+    found = _possible(_bodies(thread, setting), account, policy)
+    rates = account.rates(START, round(max(found.sizes, default=0.0)))
+    return _least(found, account, rates, setting.moments(len(found.sizes), START))
+
+
+def optimum_of(
+    bodies: Sequence[Json],
+    moments: Sequence[float],
+    setting: Setting,
+    card: Card,
+    *,
+    policy: Policy | None = None,
+    counter: Counter | None = None,
+    prices: Prices | None = None,
+    most: int | None = None,
+) -> Optimum:
+    """The same for recorded bodies, each of which goes on from the one before, at their own times.
+
+    Args:
+        bodies: on the wire of the setting.
+        moments: when each was sent, in unix seconds.
+        setting: where.
+        card: the price list.
+        policy: whose mode ``prune`` says what may go.
+        counter: of tokens, to be used for several threads.
+        prices: likewise.
+        most: offers that are looked at, those that save most first: it takes time with the cube of them.
+    """
+    account = Account(setting, counter, prices)
+    found = _possible(bodies, account, policy)
+    if most is not None:
+        found = replace(found, offers=_foremost(found, most))
+    return _least(found, account, card.rates(round(max(found.sizes, default=0.0))), moments)
+
+
+def _foremost(found: Possible, most: int) -> Sequence[tuple[int, int, float]]:
+    count = len(found.sizes)
+    best = sorted(found.offers, key=lambda offer: (-(count - offer[0]) * offer[2], offer))[:most]
+    return sorted(best)
+
+
+def _least(found: Possible, account: Account, rates: Mapping[str, int], moments: Sequence[float]) -> Optimum:
     rule = account.rule()
     lives = dict(rule.lives) if rule is not None and rule.lives else {"": 300.0}
-    rates = account.rates(START, round(max(found.sizes, default=0.0)))
     minimum = (rule.minimum or 0) if rule is not None else 0
     ways = [
         Optimum(
-            least(_timeline(found, setting, rates, ttl, seconds, minimum, real=True)),
-            least(_timeline(found, setting, rates, ttl, seconds, 0, real=False)),
+            least(_timeline(found, moments, rates, ttl, seconds, minimum, real=True)),
+            least(_timeline(found, moments, rates, ttl, seconds, 0, real=False)),
         )
         for ttl, seconds in lives.items()
         if f"written.{ttl}" in rates or "written" not in rates
@@ -215,9 +261,15 @@ def optimum(
 
 
 def _timeline(
-    found: Possible, setting: Setting, rates: Mapping[str, int], ttl: str, seconds: float, minimum: int, *, real: bool
+    found: Possible,
+    moments: Sequence[float],
+    rates: Mapping[str, int],
+    ttl: str,
+    seconds: float,
+    minimum: int,
+    *,
+    real: bool,
 ) -> Timeline:
-    moments = setting.moments(len(found.sizes), START)
     kept = [
         bool(at) and moments[at] - moments[at - 1] < seconds and found.sizes[at - 1] >= minimum
         for at in range(len(found.sizes))

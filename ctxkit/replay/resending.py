@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ctxkit.replay.posing import Posed
     from ctxkit.replay.recording import Recording
 
-__all__ = ["MODES", "RAW", "Bench", "Bill", "added", "billed", "replayed"]
+__all__ = ["MODES", "RAW", "Bench", "Bill", "added", "bill_of", "billed", "replayed", "served", "share_of"]
 
 MODES = ("observe", "cache", "lossless", "prune")
 """Each contains the one before."""
@@ -140,12 +140,17 @@ def _ttl(requests: Sequence[Posed]) -> str | None:
 
 def scaled(bill: Bill, requests: Sequence[Posed]) -> Bill:
     """The bill with as many tokens as were reported, where that is known and they were counted for the same model."""
+    share = share_of(requests)
+    if share == 1.0 or bill.input_pico is None:
+        return bill
+    return replace(bill, tokens=round(bill.tokens * share), input_pico=round(bill.input_pico * share))
+
+
+def share_of(requests: Sequence[Posed]) -> float:
+    """Reported tokens over counted ones, of the requests that carry both."""
     counted = sum(one.counted for one in requests if one.reported)
     reported = sum(one.reported or 0 for one in requests)
-    if not counted or not reported or bill.input_pico is None:
-        return bill
-    share = reported / counted
-    return replace(bill, tokens=round(bill.tokens * share), input_pico=round(bill.input_pico * share))
+    return reported / counted if counted and reported else 1.0
 
 
 def _sent(one: Posed, mode: str, line: Line, bench: Bench, ends: float) -> Bill | None:
