@@ -30,10 +30,11 @@ _ENDINGS = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".traj", ".
 _PACKED = frozenset({".gz", ".xz"})
 _FOREIGN = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 _AIDER = re.compile(rb"^# aider chat started at ", re.MULTILINE)
+_UNFORESEEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 _LOOKED_AT = 50  # records of a file of which one says what it is
 
 
-_FORMATS = ("claude_code", "trajectories")
+_FORMATS = ("claude_code", "codex", "trajectories")
 """Modules that know their records by their looks; what none of them knows is a request or a transcript."""
 
 
@@ -80,6 +81,8 @@ def read_recordings(
         tell(error, complain)
     except FAULTS as error:
         tell(TranscriptError(f"{path}: cannot be read: {short(error)}"), complain)
+    except _UNFORESEEN as error:  # a file that nobody thought of must not keep the others from being read
+        tell(TranscriptError(f"{path}: cannot be read: {type(error).__name__} that was not foreseen"), complain)
 
 
 def _read(file: Bytes, wanted: Wanted) -> Iterator[Recording]:

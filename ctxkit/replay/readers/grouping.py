@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from ctxkit.model import Json
     from ctxkit.replay.readers.bodies import Body
 
-__all__ = ["Groups", "answer_key", "messages_key"]
+__all__ = ["Groups", "answer_key", "bytes_of", "messages_key"]
 
 _HELD = 64 * 1024 * 1024  # bytes of messages of conversations that may still be continued
 _OVERHEAD = 2048  # bytes that a request costs beside its messages
-_MODEL = frozenset({"assistant", "model"})
-_MADE = frozenset({"function_call", "reasoning", "custom_tool_call", "local_shell_call", "web_search_call"})
+_MODEL = ("assistant", "model")
+_MADE = ("function_call", "reasoning", "custom_tool_call", "local_shell_call", "web_search_call")
 _CALLS = ("tool_calls", "function_call")
 _WORDS = 40  # characters from which an answer is nobody else's
 
@@ -123,7 +123,7 @@ class Groups:
         if digest not in thread.digests:
             thread.digests.add(digest)
             self._messages[digest] = (known, users + 1)
-            size = len(_bytes(message))
+            size = len(bytes_of(message))
             thread.size += size
             self._held += size
         return known
@@ -200,10 +200,11 @@ def _words(block: dict[str, Json]) -> str:
 
 
 def _digest(message: Json) -> bytes:
-    return blake2b(_bytes(message), digest_size=16).digest()
+    return blake2b(bytes_of(message), digest_size=16).digest()
 
 
-def _bytes(message: Json) -> bytes:
+def bytes_of(message: Json) -> bytes:
+    """Bytes that tell it from others."""
     try:
         return marshal.dumps(message, 2)
     except ValueError:

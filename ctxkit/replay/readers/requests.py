@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ctxkit.replay.readers.bodies import Body, Wanted
     from ctxkit.replay.readers.values import Value
 
-__all__ = ["calls_of", "read", "transcript"]
+__all__ = ["calls_of", "made", "read", "transcript"]
 
-_OPENING = frozenset({"system", "developer"})
+_OPENING = ("system", "developer")
 _OF_TRANSCRIPTS = frozenset(
     {"messages", "contents", "input", "model", "modelId", "tools", "system", "functions", "instructions", "toolConfig"}
     | {"systemInstruction", "system_instruction"}
@@ -72,7 +72,7 @@ def is_transcript(body: Body) -> bool:
     messages = body.json.get(messages_key(body.dialect))
     if body.wrapped or not isinstance(messages, list) or not messages or not _OF_REQUESTS.isdisjoint(body.json):
         return False
-    return _made(messages[-1]) and bool(calls_of(messages))
+    return made(messages[-1]) and bool(calls_of(messages))
 
 
 def transcript(body: Body, source: str, wanted: Wanted, format: str = "transcript") -> Recording:  # noqa: A002
@@ -92,11 +92,12 @@ def calls_of(messages: Sequence[Json]) -> list[int]:
     return [
         at
         for at, one in enumerate(messages)
-        if at and _made(one) and not _opening(messages[at - 1]) and not (_item(one) and _made(messages[at - 1]))
+        if at and made(one) and not _opening(messages[at - 1]) and not (_item(one) and made(messages[at - 1]))
     ]
 
 
-def _made(message: Json) -> bool:
+def made(message: Json) -> bool:
+    """A model made it: a message of its, or an item of an answer."""
     if not isinstance(message, dict):
         return False
     return message.get("role") in ("assistant", "model") or _item(message)
