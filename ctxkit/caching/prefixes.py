@@ -61,14 +61,15 @@ class Hasher:
     def digests(self, messages: Sequence[Message], identity: Callable[[Json], Json]) -> tuple[list[bytes], list[int]]:
         """One hash per message of what the model reads of it, and the indices of those that carry cache markers.
 
-        ``identity`` leaves the markers out, so that one that moves to the next message changes no prefix.
+        ``identity`` leaves the markers out, so that one that moves to the next message changes no prefix, and says of
+        text what it stands for.
         """
         copy, dumps, size = self._seed.copy, marshal.dumps, DIGEST_SIZE
         result: list[bytes] = []
         marked: list[int] = []
         for role, _, value, _ in messages:
             read = identity(value)
-            if read is not value:
+            if read is not value and value.__class__ is not str:  # text carries no marker
                 marked.append(len(result))
             state = copy()
             try:

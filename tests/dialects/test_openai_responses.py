@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ctxkit.caching.prefixes import Hasher
 from ctxkit.dialects.openai import responses
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Edit
@@ -128,11 +129,18 @@ def test_markers_do_not_count_for_identity():
     }
     assert responses.identity(marked) == plain
     assert responses.identity(plain) is plain
-    assert responses.identity("text") == "text"
     result = {"type": "function_call_output", "call_id": "c", "output": marked["content"]}
     assert responses.identity(result) == {**result, "output": plain["content"]}
     shot = {"type": "computer_call_output", "output": {"type": "computer_screenshot", "prompt_cache_breakpoint": {}}}
     assert responses.identity(shot) == {"type": "computer_call_output", "output": {"type": "computer_screenshot"}}
+
+
+def test_an_input_that_is_text_is_the_message_that_a_list_begins_with():
+    text = responses.view({"model": "m", "instructions": "Be brief.", "input": "Hi."})
+    listed = responses.view({"model": "m", "instructions": "Be brief.", "input": [{"role": "user", "content": "Hi."}]})
+    hasher = Hasher(b"key")
+    assert hasher.digests(text.messages, responses.identity) == hasher.digests(listed.messages, responses.identity)
+    assert hasher.digests(text.messages, responses.identity)[1] == [], "and text carries no marker"
 
 
 json_values = st.recursive(

@@ -91,7 +91,12 @@ def _read_text(message: Message) -> tuple[Part, ...]:
 
 
 def identity(value: Json) -> Json:
-    """The item without cache markers: the same object when it carries none."""
+    """The item without cache markers: the same object when it carries none.
+
+    An ``input`` that is text counts as the message it stands for: clients that begin with one go on with a list.
+    """
+    if value.__class__ is str:
+        return {"role": "user", "content": value}
     if value.__class__ is not dict:
         return value
     for key in _NESTED:
