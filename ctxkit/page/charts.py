@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
@@ -138,6 +139,21 @@ def _tips(chart: Chart, labels: Sequence[str], series: Sequence[Series], currenc
     return [[tip(label, one, value) for label, value in zip(labels, one.values, strict=False)] for one in series]
 
 
+def _library() -> tuple[Any, Any]:
+    """pygal, and the size of its letters.
+
+    It leaves a finder of map plugins behind, for which Python 3.11 warns at every later import that fails. An
+    application that does not use pygal itself shall not hear of that.
+    """
+    theirs = "pygal" in sys.modules
+    import pygal
+    from pygal.style import Style
+
+    if not theirs:
+        sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+    return pygal, Style(label_font_size=_FONT, major_label_font_size=_FONT, value_font_size=_FONT)
+
+
 @dataclass(frozen=True, slots=True)
 class _Plot:
     """What pygal is asked to draw."""
@@ -153,16 +169,13 @@ class _Plot:
 
     def render(self, tips: list[list[str]]) -> Any:
         """The tree that pygal makes of it."""
-        import pygal
-        from pygal.style import Style
-
+        pygal, style = _library()
         kinds = {
             "lines": pygal.Line,
             "columns": pygal.Bar,
             "stacked": pygal.StackedBar,
             "bars": pygal.HorizontalBar,
         }
-        style = Style(label_font_size=_FONT, major_label_font_size=_FONT, value_font_size=_FONT)
         plot = kinds[self.chart.kind](style=style, **self._options())
         bars = self.chart.kind == "bars"
         for values, told in zip(self.values, tips, strict=True):
@@ -278,7 +291,7 @@ def _idle(node: Any, classes: list[str], above: str) -> bool:
     if node.tag == "title":
         return above not in {"bar", "dots"}
     if node.tag == "rect":
-        return float(node.attrib["width"]) < 0.005 or float(node.attrib["height"]) < 0.005
+        return min(float(node.attrib.get(side, 0)) for side in ("width", "height")) < 0.005
     return False
 
 

@@ -28,26 +28,27 @@ def save(html: str, path: str | os.PathLike[str]) -> Path:
         ConfigurationError: the path is a folder or cannot be written; the old file, if any, is as it was.
     """
     try:
-        place = Path(path).expanduser().resolve()  # a link stays a link
+        place = Path(path).expanduser()
         if place.is_dir():
             raise ConfigurationError(f"{path} is a folder: name a file in it")
-        _write(html.encode(errors="backslashreplace"), place)
+        content = html.encode(errors="backslashreplace")
+        if place.exists() and not place.is_file():  # /dev/stdout, a pipe
+            place.write_bytes(content)
+            return place
+        place = place.resolve()  # a link stays a link
+        _replace(place, content)
     except (OSError, ValueError, RuntimeError) as why:
         raise ConfigurationError(f"cannot write {path}: {getattr(why, 'strerror', None) or why}") from why
     return place
 
 
-def _write(content: bytes, place: Path) -> None:
-    mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else None
-    if place.exists() and not place.is_file():  # /dev/stdout, a pipe
-        place.write_bytes(content)
-        return
+def _replace(place: Path, content: bytes) -> None:
     beside = place.with_name(f".{place.name[:100]}.{secrets.token_hex(6)}")
     try:
         with beside.open("xb") as file:
             file.write(content)
-        if mode is not None:
-            beside.chmod(mode)
+        if place.exists():
+            beside.chmod(stat.S_IMODE(place.stat().st_mode))
         beside.replace(place)
     except BaseException:
         with contextlib.suppress(OSError):
