@@ -50,6 +50,8 @@ DOORS = {
     "genai_prices": {"metering/prices/__init__.py"},
     "cryptography": {"stores/sealing.py"},
     "diskcache": {"stores/disk.py"},
+    "pandas": {"metering/report/frames.py"},
+    "polars": {"metering/report/frames.py"},
     "pygal": {"page/charts.py"},
     "starlette": {"integrations/proxy/server.py"},
     "uvicorn": {"integrations/proxy/server.py"},

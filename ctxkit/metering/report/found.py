@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ctxkit.metering.prices.coming import Change
     from ctxkit.metering.report.beside import Shadow, Tidied
     from ctxkit.metering.report.details import Details
+    from ctxkit.metering.report.frames import Money
     from ctxkit.metering.report.row import Row
     from ctxkit.page.values import Page
 
@@ -104,6 +105,31 @@ class Report:
         from ctxkit.metering.report.render import csv_of
 
         return csv_of(self)
+
+    def to_pandas(self, *, money: Money = "float") -> Any:
+        """The rows as a ``pandas.DataFrame``, keys first, under the names of :meth:`to_csv`; no total.
+
+        Counts are ``Int64`` and shares ``Float64``, missing where they are not known; days and hours are times.
+
+        Args:
+            money: ``"float"`` to draw and to compute with, or ``"decimal"``: objects that are exact.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        from ctxkit.metering.report.frames import pandas_of
+
+        return pandas_of(self, money)
+
+    def to_polars(self, *, money: Money = "float") -> Any:
+        """The same as a ``polars.DataFrame``; decimals of polars are exact and can be computed with.
+
+        Raises:
+            ConfigurationError: polars is not installed.
+        """
+        from ctxkit.metering.report.frames import polars_of
+
+        return polars_of(self, money)
 
     def page(self) -> Page:
         """The report as a page: headline, cost over time, where the money went, what was saved, misses, threads, ...
