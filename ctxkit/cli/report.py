@@ -25,6 +25,7 @@ _EXAMPLE = """examples:
   ctxkit report --by day --since 2026-11-01 --timezone Europe/Berlin
   ctxkit report --by label:team --json | jq .total.cost
   ctxkit report --by miss_reason --since 7d      what the provider's cache could have saved, and why it did not
+  ctxkit report --since 7d --html report.html    a page to look at: charts, tables to sort, all in one file
   ctxkit report --since 7d --advice              what pings, other lives or waiting would have saved"""
 
 
@@ -53,12 +54,13 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object")
     form.add_argument("--csv", action="store_true", help="one line per row")
+    parser.add_argument("--html", metavar="FILE", help="a page of charts and tables in one file that opens offline")
     parser.add_argument("--ledger", metavar="PATH", help="default: $CTXKIT_HOME/ledger.db, or ~/.ctxkit/ledger.db")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report; 0, or 2 when there is no ledger."""
+    """Print the report or write its page; 0, or 2 when there is no ledger or the page cannot be written."""
     from dataclasses import replace
 
     from ctxkit.defaults import home
@@ -90,8 +92,25 @@ def run(args: argparse.Namespace) -> int:
         found = replace(found, coming=soon(ledger, prices, time.time()))
         found = _with_beside(found, policy, ledger.path.parent / "store")
         advice = Kit(policy, ledger=ledger).advice(args.since) if args.advice else ()
+        page = found.to_html() if args.html is not None else ""
+    if args.html is not None and not _written(page, args):
+        return 2
     _show(found, advice, args)
     return 0
+
+
+def _written(page: str, args: argparse.Namespace) -> bool:
+    from ctxkit.errors import ConfigurationError
+    from ctxkit.page import save
+
+    try:
+        place = save(page, args.html)
+    except ConfigurationError as why:
+        print(f"ctxkit report: {why}", file=sys.stderr)
+        return False
+    aside = sys.stderr if args.json or args.csv else sys.stdout
+    print(f"The report is in {place} ({max(1, len(page) // 1000):,} kB).", file=aside)
+    return True
 
 
 def _with_beside(found: Report, policy: Policy, folder: Path) -> Report:
@@ -129,11 +148,12 @@ def _show(report: Report, advice: Sequence[Advice], args: argparse.Namespace) ->
         print(json.dumps({**report.to_dict(), **told}, indent=2, ensure_ascii=False))
     elif args.csv:
         print(report.to_csv(), end="")
-    else:
+    elif args.html is None:
         from rich.console import Console
 
         Console().print(report)
+    if args.advice and not (args.json or args.csv):
         for one in advice:
             print(f"{one.feature or '(unattributed)'}, {one.model} on {one.platform}: {one.text}")
-        if args.advice and not advice:
+        if not advice:
             print("no advice: too little was cached, or nobody knows the prices")

@@ -54,6 +54,30 @@ def test_tables(ctxkit, kept):
         assert words in out
 
 
+def test_a_page(ctxkit, kept, tmp_path):
+    code, out, err = ctxkit("--html", str(tmp_path / "report.html"))
+    assert (code, err) == (0, "")
+    assert out.startswith(f"The report is in {tmp_path / 'report.html'} (")
+    assert out.count("\n") == 1
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert all(word in page for word in ("chat", "search", "$3.75"))
+
+
+def test_a_page_beside_json(ctxkit, kept, tmp_path):
+    code, out, err = ctxkit("--json", "--html", str(tmp_path / "report.html"))
+    assert (code, json.loads(out)["total"]["requests"]) == (0, 3)
+    assert err.startswith("The report is in ")
+
+
+@pytest.mark.parametrize("name", ["", ".", "missing/report.html"])
+def test_a_page_that_cannot_be_written(ctxkit, kept, tmp_path, name):
+    code, out, err = ctxkit("--html", str(tmp_path / name) if name else "")
+    assert (code, out) == (2, "")
+    assert err.startswith("ctxkit report: ")
+    assert err.count("\n") == 1
+
+
 def test_json(ctxkit, kept):
     code, out, _ = ctxkit("--json", "--by", "feature,day", "--timezone", "UTC")
     told = json.loads(out)
