@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ctxkit.errors import TranscriptError
-from ctxkit.replay.readers import requests, trajectories
+from ctxkit.replay.readers import cassettes, requests, trajectories
 from ctxkit.replay.readers.bodies import Wanted
-from ctxkit.replay.readers.values import FAULTS, head_of, opened, short, tell, text_of, values
+from ctxkit.replay.readers.values import FAULTS, bytes_of, head_of, opened, short, tell, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 __all__ = ["files_of", "read_recordings"]
 
 _ENDINGS = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".traj", ".md", ".har"})
+_MOSTLY_FOREIGN = frozenset({".yaml", ".yml", ".md"})
 _PACKED = frozenset({".gz", ".xz"})
 _FOREIGN = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 _AIDER = re.compile(rb"^# aider chat started at ", re.MULTILINE)
+_CASSETTE = re.compile(rb"^(?:http_)?interactions:", re.MULTILINE)
 _UNFORESEEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 _LOOKED_AT = 50  # records of a file of which one says what it is
 
 
-_FORMATS = ("claude_code", "codex", "trajectories")
+_FORMATS = ("claude_code", "codex", "cassettes", "trajectories")
 """Modules that know their records by their looks; what none of them knows is a request or a transcript."""
 
 
@@ -93,7 +95,10 @@ def _read(file: Bytes, wanted: Wanted) -> Iterator[Recording]:
     elif not head.strip():
         tell(TranscriptError(f"{wanted.path}: empty"), wanted.complain)
     elif _AIDER.search(head):
-        yield from trajectories.read_aider(text_of(wanted.path, file), wanted)
+        text = bytes_of(wanted.path, file).decode("utf-8", "replace")
+        yield from trajectories.read_aider(text, wanted)
+    elif _CASSETTE.search(head):
+        yield from cassettes.read_yaml(file, wanted)
     else:
         yield from _of_json(values(wanted.path, file, wanted.complain), wanted)
 
@@ -138,8 +143,20 @@ def _walked(folder: Path, complain: Complain | None) -> Iterator[Path]:
     for place, folders, names in os.walk(folder, onerror=failed):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _FOREIGN)
         for file in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
-            if _ending(file) in _ENDINGS and file.is_file() and file.stat().st_size:
+            if _ending(file) in _ENDINGS and file.is_file() and file.stat().st_size and _likely(file):
                 yield file
+
+
+def _likely(file: Path) -> bool:
+    """Not some other YAML or markdown, of which there is much in folders."""
+    if _ending(file) not in _MOSTLY_FOREIGN:
+        return True
+    try:
+        with opened(file) as found:
+            head = head_of(found)
+    except FAULTS:
+        return True  # whoever reads it will say why it cannot be read
+    return bool(_CASSETTE.search(head) or _AIDER.search(head))
 
 
 def _ending(file: Path) -> str:

@@ -27,7 +27,19 @@ if TYPE_CHECKING:
     Bytes: TypeAlias = io.BufferedReader[Any]
     Complain: TypeAlias = Callable[[TranscriptError], None]
 
-__all__ = ["FAULTS", "Packed", "Value", "documents", "head_of", "lines", "opened", "short", "tell", "text_of", "values"]
+__all__ = [
+    "FAULTS",
+    "Packed",
+    "Value",
+    "bytes_of",
+    "documents",
+    "head_of",
+    "lines",
+    "opened",
+    "short",
+    "tell",
+    "values",
+]
 
 _LARGEST = 512 * 1024 * 1024  # bytes of a file that is no JSONL
 _LONGEST = 128 * 1024 * 1024  # bytes of one line
@@ -236,10 +248,13 @@ def _loads(data: bytes) -> Json:
         return wire.loads(data.decode("utf-8", "surrogateescape"), deepest=_DEEPEST)
 
 
-def text_of(path: Path, file: Bytes) -> str:
-    """All of a text.
+def bytes_of(path: Path, file: Bytes, most: int = _LARGEST) -> bytes:
+    """All of a file.
 
     Raises:
-        TranscriptError: it is too large.
+        TranscriptError: it is larger than ``most`` bytes.
     """
-    return _all(path, file, b"").decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    data = file.read(most + 1)
+    if len(data) > most:
+        raise TranscriptError(f"{path}: larger than {most >> 20} MB")
+    return data
