@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("demo", "report", "explain", "recall", "caches", "lint", "prices", "run", "doctor")
+COMMANDS = ("demo", "audit", "report", "explain", "recall", "caches", "lint", "prices", "whatif", "run", "doctor")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,11 +7,14 @@ what is written, single texts are off by a tenth or so.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ctxkit.metering.count import scale_for
 from ctxkit.metering.families import UNKNOWN
 from ctxkit.model import Message, Part
+
+if TYPE_CHECKING:
+    from ctxkit.metering.count import Scale
 
 __all__ = ["ratio"]
 
@@ -39,21 +42,29 @@ Found 1 error in 1 file (checked 17 source files)
 2026-10-02 07:15:33,201 WARNING fees 0x7f3a retrying in 2.5 s (3/5): connection reset by peer 10.0.14.7:5432
 '''
 
+_LONG, _FAR = 50_000.0, 0.6
+
 
 @lru_cache(maxsize=1024)
 def ratio(platform: str, model: str, other_platform: str, other: str) -> float | None:
-    """Tokens of ``other`` per token of ``model``; exactly 1 in one family, ``None`` where nobody measured one of them.
+    """Tokens of ``other`` per token of ``model``; exactly 1 in one family.
 
-    The first call loads what counting takes (about 0.2 s).
+    ``None`` where one of them was never measured, or never well. The first call loads what counting takes (0.2 s).
     """
     mine, theirs = scale_for(platform, model), scale_for(other_platform, other)
     if model == other or mine.family == theirs.family != UNKNOWN:
         return 1.0
-    if "rough" in (mine.method, theirs.method):
+    if not (_known(mine) and _known(theirs)):
         return None
     message = Message("user", ("messages", 0), {"role": "user", "content": _SAMPLE}, _parts)
     before, after = (scale.message([message], 0).tokens for scale in (mine, theirs))
     return after / before
+
+
+def _known(scale: Scale) -> bool:
+    """Its counts of a long text were seen to be right to about a half either way."""
+    low, high = scale.interval(_LONG, 0.0, tools=False)
+    return scale.method != "rough" and low >= _LONG * (1 - _FAR) and high <= _LONG * (1 + _FAR)
 
 
 def _parts(message: Message) -> tuple[Part, ...]:

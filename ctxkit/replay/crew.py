@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from ctxkit.errors import CtxkitError
 from ctxkit.replay.measuring import measured, replayed_too
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ctxkit.replay.recording import Recording
     from ctxkit.replay.resending import Bill
 
-__all__ = ["Failed", "Order", "Replayed", "Worked", "processors", "worked"]
+__all__ = ["Failed", "Order", "Replayed", "Task", "Worked", "processors", "worked"]
 
 _BATCH = 64  # requests that are worth being sent to another process at once
 _AHEAD = 3  # batches that wait for each process
@@ -51,6 +51,23 @@ class Replayed(NamedTuple):
 
 
 Worked: TypeAlias = "Measured | Replayed | Failed"
+
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+class Task(Protocol[T_co]):
+    """What is done with each recording; it is sent to other processes, and so is what it gives."""
+
+    @property
+    def policy(self) -> Policy:
+        """Whose prices, rules and passes are used."""
+        ...
+
+    def __call__(self, recording: Recording, bench: Bench, /) -> T_co:
+        """Do it; must not raise, so that the others are worked on."""
+        ...
 
 
 class Order(NamedTuple):
@@ -82,8 +99,8 @@ def processors() -> int:
 
 
 def worked(
-    recordings: Iterable[Recording], order: Order, processes: int, told: Callable[[int], None] | None = None
-) -> Iterator[Worked]:
+    recordings: Iterable[Recording], order: Task[T], processes: int, told: Callable[[int], None] | None = None
+) -> Iterator[T]:
     """What each recording came to, in their order.
 
     Args:
@@ -120,11 +137,11 @@ def _batches(recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
 
 
 def _shared(
-    batches: Iterable[list[Recording]], order: Order, processes: int, told: Callable[[int], None] | None
-) -> Iterator[Worked]:
+    batches: Iterable[list[Recording]], order: Task[T], processes: int, told: Callable[[int], None] | None
+) -> Iterator[T]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(order,))
-    waiting: deque[tuple[Future[list[Worked]], int]] = deque()
+    waiting: deque[tuple[Future[list[T]], int]] = deque()
     try:
         for batch in batches:
             waiting.append((pool.submit(_work, batch), sum(len(one.requests) for one in batch)))
@@ -139,7 +156,7 @@ def _shared(
         _end(pool)
 
 
-def _next(waiting: deque[tuple[Future[list[Worked]], int]], told: Callable[[int], None] | None) -> Iterator[Worked]:
+def _next(waiting: deque[tuple[Future[list[T]], int]], told: Callable[[int], None] | None) -> Iterator[T]:
     future, requests = waiting.popleft()
     found = future.result()
     if told is not None:
@@ -160,10 +177,10 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 # ---- in the other process ------------------------------------------------------------------------------------------------
 
-_held: list[tuple[Order, Bench]] = []
+_held: list[tuple[Task[Any], Bench]] = []
 
 
-def _begin(order: Order) -> None:
+def _begin(order: Task[Any]) -> None:
     """Make what is shared, leave interrupts to the parent and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -177,6 +194,6 @@ def _outlive_not(parent: BaseProcess) -> None:
     os._exit(1)
 
 
-def _work(batch: list[Recording]) -> list[Worked]:
+def _work(batch: list[Recording]) -> list[Any]:
     order, bench = _held[0]
     return [order(one, bench) for one in batch]

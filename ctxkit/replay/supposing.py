@@ -12,6 +12,7 @@ from ctxkit.metering.prices.card import Tier
 from ctxkit.metering.prices.names import tier_name
 from ctxkit.metering.ratios import ratio
 from ctxkit.model import Usage
+from ctxkit.replay.alternatives import Alternative
 from ctxkit.replay.growth import Course, Given, Pricing, Row, Sums
 from ctxkit.replay.posing import Assumed, place_of
 from ctxkit.replay.whatif import GROWTH, Priced, WhatIf
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.prices import Prices
-    from ctxkit.replay.alternatives import Alternative
+    from ctxkit.metering.report.beside import Shadow
     from ctxkit.replay.growth import Slot
 
 __all__ = ["suppose"]
@@ -80,11 +81,12 @@ def suppose(
     *,
     since: float | None = None,
     until: float | None = None,
+    shadow: Shadow | None = None,
 ) -> WhatIf:
     """The requests of a ledger, as they were and as they might have been. Reads it once, in a stream.
 
-    Requests without reported usage or without a known cost are left out of both sides, and counted. Modes are not known of a
-    ledger: their figures are left open here.
+    Requests without reported usage or without a known cost are left out of both sides, and counted. What a mode would have
+    sent is known only where it was planned in the shadow when the requests were sent.
 
     Args:
         ledger: read once it is up to date.
@@ -92,6 +94,7 @@ def suppose(
         prices: the price lists.
         since: unix time of the first request.
         until: of the first that is not wanted.
+        shadow: what stronger modes would have saved, of the same time.
 
     Raises:
         StoreError: the ledger cannot be read.
@@ -118,7 +121,7 @@ def suppose(
     simulated = next((run for run in runs if run.forced), None)
     return WhatIf(
         present=first,
-        alternatives=tuple(_open(one) if one.mode else _priced(one, runs) for one in wanted),
+        alternatives=tuple(_in_mode(one, first, shadow) if one.mode else _priced(one, runs) for one in wanted),
         simulated=_told(None, simulated, 0) if simulated and _simulates(runs) else None,
         notes=tuple(f"{count:,} requests are left out: {why}" for why, count in left_out.most_common()),
     )
@@ -209,8 +212,28 @@ def _simulates(runs: Sequence[_Run]) -> bool:
 # ---- pricing -------------------------------------------------------------------------------------------------------------
 
 
-def _open(wanted: Alternative) -> Priced:
-    why = "what a mode would send is not known of a ledger, which keeps no text; give transcripts"
+def _in_mode(wanted: Alternative, present: Priced, shadow: Shadow | None) -> Priced:
+    """By what was planned in the shadow; never made up."""
+    if wanted.to_dict() != Alternative(mode=wanted.mode).to_dict():
+        return _open(
+            wanted, "what a mode would send elsewhere is not known of a ledger, which keeps no text; give transcripts"
+        )
+    if shadow is None or not shadow.features:
+        return _open(wanted, "nothing was planned in the shadow; give transcripts")
+    if wanted.mode == shadow.mode:
+        return replace(present, alternative=wanted, notes=("the mode that requests were sent in",))
+    if any(wanted.mode not in one.costs for one in shadow.features):
+        return _open(wanted, f"requests were sent in mode {shadow.mode}, which is stronger; give transcripts")
+    saved = sum(one.as_sent - one.costs[wanted.mode or ""] for one in shadow.features)
+    pico = None if present.pico is None else present.pico - saved
+    note = (
+        f"planned in the shadow: {shadow.planned:,} of {shadow.seen:,} requests; the others are taken as they were sent, and "
+        "tokens are not kept"
+    )
+    return Priced(wanted, present.requests, None, None, None, None, pico, (note,))
+
+
+def _open(wanted: Alternative, why: str) -> Priced:
     return Priced(wanted, None, None, None, None, None, None, (why,))
 
 
@@ -283,7 +306,7 @@ def _notes(run: _Run) -> Iterator[str]:
         given = course.given
         known = ratio(source.platform, source.model, given.platform, given.model)
         if known is None:
-            yield f"nobody measured how {given.model} counts beside {source.model}: tokens stay as they were"
+            yield f"nobody measured well how {given.model} counts beside {source.model}: tokens stay as they were"
         elif known != 1.0:
             yield f"{source.model} to {given.model}: {known:.2f} tokens for one, by a sample text"
     yield from dict.fromkeys(_doubts(simulated, run.simulation.ttl))

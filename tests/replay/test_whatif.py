@@ -7,6 +7,7 @@ import pytest
 from ctxkit.errors import ConfigurationError
 from ctxkit.metering.ledger import Ledger
 from ctxkit.metering.prices import Prices
+from ctxkit.metering.report.beside import Foregone, Shadow
 from ctxkit.model import Record, Usage
 from ctxkit.replay.alternatives import Alternative, alternatives
 from ctxkit.replay.supposing import suppose
@@ -166,7 +167,7 @@ def test_long_prompts_have_their_own_price(ledger, tmp_path):
         ledger.append(record(number, Usage(tokens, 0, {}, 0), thread=None, platform="unknown", model="x"))
     found = only(suppose(ledger, [Alternative(model="a-1", platform="acme")], Prices(tmp_path / "prices.toml")))
     assert found.cost == Decimal("0.01") + Decimal("0.020002")
-    assert any("nobody measured" in note for note in found.notes)
+    assert any("nobody measured well" in note for note in found.notes)
     assert any("nobody has described" in note for note in found.notes)
 
 
@@ -179,10 +180,23 @@ def test_what_has_no_price_is_open_and_says_why(thread, prices):
     assert priced.cost is not None
 
 
-def test_modes_of_a_ledger_are_open(thread, prices):
-    one = only(suppose(thread, [Alternative(mode="prune")], prices))
-    assert (one.cost, one.input_tokens) == (None, None)
-    assert "keeps no text" in one.notes[0]
+def test_modes_of_a_ledger_are_known_by_what_was_planned_in_the_shadow(thread, prices):
+    cent = 10**10
+    features = (Foregone("a", 1, 2, 2 * cent, {"prune": cent}), Foregone("b", 1, 1, cent, {"prune": 3 * cent}))
+    shadow = Shadow("lossless", 4, 3, features)
+    wanted = (*alternatives(modes=("prune", "lossless", "cache")), Alternative(mode="prune", tier="batch"))
+    prune, same, weaker, elsewhere = suppose(thread, wanted, prices, shadow=shadow).alternatives
+    assert (prune.cost, prune.input_tokens) == (Decimal("0.04"), None)  # a cent saved, two lost
+    assert "3 of 4 requests" in prune.notes[0]
+    assert (same.cost, same.input_tokens) == (Decimal("0.03"), 37_000)
+    assert (weaker.cost, elsewhere.cost) == (None, None)
+
+
+@pytest.mark.parametrize("shadow", [None, Shadow("observe", 5, 0)])
+def test_modes_that_nobody_planned_are_open(thread, prices, shadow):
+    one = only(suppose(thread, [Alternative(mode="prune")], prices, shadow=shadow))
+    assert (one.cost, one.input_tokens, one.per_thousand) == (None, None, None)
+    assert "shadow" in one.notes[0]
 
 
 def test_what_is_not_known_is_left_out_of_both_sides(thread, prices):
