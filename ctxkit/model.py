@@ -399,6 +399,20 @@ class Plan:
 
         return explain_plan(self)
 
+    def _repr_html_(self) -> str:
+        from ctxkit.display import plan_html
+
+        return plan_html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        del cycle
+        printer.text(self.explain())
+
+    def __rich__(self) -> Any:
+        from ctxkit.display import panel_of
+
+        return panel_of("Plan", self.explain)
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -489,3 +503,19 @@ class Record:
         if self.estimate is None or not actual:
             return None
         return self.estimate.input_tokens / actual - 1
+
+    def _repr_html_(self) -> str:
+        from ctxkit.display import record_html
+
+        return record_html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        from ctxkit.display import record_text
+
+        del cycle
+        printer.text(record_text(self))
+
+    def __rich__(self) -> Any:
+        from ctxkit.display import panel_of, record_text
+
+        return panel_of("Record", lambda: record_text(self))

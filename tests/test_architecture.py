@@ -13,6 +13,7 @@ ROOMS = {"dialects", "hygiene", "caching", "metering", "stores"}
 ABOVE = {"cli", "testing", "integrations", "replay", "pytest_plugin"}
 GROUND = {
     "cacheable",
+    "display",
     "editable",
     "errors",
     "folders",
@@ -25,6 +26,7 @@ GROUND = {
 LEAVES = {
     "aside": set(),
     "cacheable": {"model"},
+    "display": {"explain", "model", "page", "told"},
     "editable": {"model"},
     "errors": set(),
     "folders": set(),
@@ -33,7 +35,7 @@ LEAVES = {
     "page": {"page", "errors", "money"},
     "revise": set(),
     "lazily": set(),
-    "model": {"errors", "explain", "cacheable", "editable"},  # Plan.explain() asks for its words when it is called
+    "model": {"errors", "explain", "display", "cacheable", "editable"},  # words and pictures, when they are asked for
     "explain": {"model", "told"},
     "told": {"model", "editable"},
     "faults": {"errors", "forks"},

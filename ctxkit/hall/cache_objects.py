@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit.aside import aside
 from ctxkit.caching.handles import Boundary, Choice, Handle, spent, verdict
+from ctxkit.display import html_of, panel_of
 from ctxkit.errors import CacheObjectError, ConfigurationError
 from ctxkit.hall.tending import PREFIX, Lease
 from ctxkit.money import EXACT, usd_of
+from ctxkit.page.values import Column, Section, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,6 +77,13 @@ class CacheObject:
         money = ("creation_paid", "storage_paid", "saved", "net")
         return {**asdict(self), **{name: _plain(getattr(self, name)) for name in money}}
 
+    def _repr_html_(self) -> str:
+        return html_of(lambda: [_section("Cache object", [self])], lambda: repr(self))
+
+    def __rich__(self) -> Any:
+        lines = [f"{name.replace('_', ' ')}: {value}" for name, value in self.to_dict().items()]
+        return panel_of("Cache object", lambda: "\n".join(lines))
+
 
 class CacheObjects:
     """The cache objects that a kit's store knows, and those of the accounts whose clients it wrapped.
@@ -88,6 +97,9 @@ class CacheObjects:
         self._kit = kit
         self._renting = renting
         self._tending = renting.tending
+
+    def _repr_html_(self) -> str:
+        return html_of(lambda: [_section("Cache objects", self.list())], lambda: repr(self))
 
     # ------------------------------------------------------------------ look
 
@@ -258,6 +270,29 @@ class CacheObjects:
             "pinned" if handle.pinned and says in ("keep", "let go") else says,
             PREFIX + handle.key,
         )
+
+
+def _section(title: str, objects: Sequence[CacheObject]) -> Section:
+    columns = (
+        Column("Name"),
+        Column("Model"),
+        Column("Tokens", "count"),
+        Column("Created", "time"),
+        Column("Ends", "time"),
+        Column("Reads", "count"),
+        Column("Creation", "usd"),
+        Column("Storage", "usd", "rent so far"),
+        Column("Saved", "saved", "all costs taken off; negative: it cost more than it saved so far"),
+        Column("Verdict"),
+    )
+    rows = tuple(
+        (
+            *(one.name, one.model, one.tokens, one.created, one.expires, sum(one.reads.values())),
+            *(one.creation_paid, one.storage_paid, one.net, one.verdict),
+        )
+        for one in objects
+    )
+    return Section(title, tables=(Table(title, columns, rows),))
 
 
 def _plain(amount: Decimal | None) -> str | None:

@@ -155,6 +155,16 @@ class Report:
     def __str__(self) -> str:
         return self.text()
 
+    def _repr_html_(self) -> str:
+        from ctxkit.display import html_of
+        from ctxkit.metering.report.pages import parts_of
+
+        return html_of(lambda: parts_of(self), self.text, self.currency)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        del cycle
+        printer.text(self.text())
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from ctxkit.metering.report.render import renderables_of
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ctxkit.metering.report.details import Details
     from ctxkit.metering.report.found import Report
 
-__all__ = ["headline", "page_of"]
+__all__ = ["page_of", "parts_of"]
 
 _MUCH = 0.1
 """Share of the money from which on a feature is worth a word at the top."""
@@ -37,10 +37,17 @@ def page_of(report: Report) -> Page:
     return Page(
         title="What was spent, and what was saved",
         lead=" ".join(_lead(told)),
-        sections=(headline(told), *found, _quality(told, fault), _definitions()),
+        sections=(_headline(told), *found, _quality(told, fault), _definitions()),
         made=_period(report),
         currency=report.currency,
     )
+
+
+def parts_of(report: Report) -> tuple[Section, ...]:
+    """What a notebook shows of it: all that needs no further look at the ledger."""
+    told = Told.of(report, None)
+    sections = (_headline(told), by_row(told), saved(told), coming(told))
+    return (*filter(_filled, sections), _quality(told, ""))
 
 
 def _filled(section: Section) -> bool:
@@ -89,7 +96,7 @@ def _lead(told: Told) -> Iterator[str]:
         yield f"Mode {found.mode} could save {percent(found.share)}, by simulation."
 
 
-def headline(told: Told) -> Section:
+def _headline(told: Told) -> Section:
     """Numbers that matter."""
     total = told.report.total
     return (
