@@ -81,6 +81,7 @@ class Posed(NamedTuple):
         tier: service tier.
         ttl: life of cache entries that is asked for.
         hidden: tokens of a placeholder for what the recording leaves out.
+        said: the answer, until it was weighed.
     """
 
     body: dict[str, Json]
@@ -97,6 +98,7 @@ class Posed(NamedTuple):
     tier: str | None = None
     ttl: str | None = None
     hidden: int = 0
+    said: Json | None = None
 
     def answered(self, prompt: Usage) -> Usage:
         """The usage of a prompt with what is known of the answer."""
@@ -114,17 +116,18 @@ def posed(recording: Recording, assumed: Assumed, counter: Counter) -> list[Pose
     """
     asked = [one for one in recording.requests if one.status is None or one.status < 400]
     moments = _moments(asked, assumed)
-    as_recorded = [
-        _as_recorded(one, recording, now, counter, answer_of(asked, number, recording.dialect))
-        for number, (one, now) in enumerate(zip(asked, moments, strict=True))
-    ]
-    found = [one for one in as_recorded if one is not None]
+    found = []
+    for number, (one, now) in enumerate(zip(asked, moments, strict=True)):
+        held = _as_recorded(one, recording, now, answer_of(asked, number, recording.dialect))
+        # A log of what was said leaves out the opening: what was reported says how long that was for the recorded model.
+        ready = _counted(held, counter) if recording.partial else _placed(held, assumed, counter)
+        if ready is not None:
+            found.append(ready)
     if recording.partial:
-        # A log of what was said shows no markers either: such clients set them well.
-        found = [one._replace(body=well_marked(one.body, one.dialect)) for one in with_opening(found, counter)]
-    if assumed == Assumed(begins=assumed.begins):
-        return found
-    return [_assumed(one, assumed, counter) for one in found]
+        # It shows no markers either: such clients set them well.
+        opened = [one._replace(body=well_marked(one.body, one.dialect)) for one in with_opening(found, counter)]
+        found = [one for one in (_placed(held, assumed, counter, again=False) for held in opened) if one is not None]
+    return found
 
 
 def _moments(asked: Sequence[Asked], assumed: Assumed) -> list[float]:
@@ -136,16 +139,9 @@ def _moments(asked: Sequence[Asked], assumed: Assumed) -> list[float]:
     return found
 
 
-def _as_recorded(asked: Asked, recording: Recording, now: float, counter: Counter, answer: Json | None) -> Posed | None:
-    """``None``: nobody understands it."""
+def _as_recorded(asked: Asked, recording: Recording, now: float, answer: Json | None) -> Posed:
+    """What was sent, not counted yet."""
     model = str(asked.body.get("model") or asked.body.get("modelId") or asked.model or "")
-    try:
-        counted = _counted(asked.body, recording.dialect, recording.platform, model, counter)
-    except Exception:  # noqa: BLE001 - whatever a recorded body is, the others are replayed
-        return None
-    output = asked.usage.output if asked.usage else None
-    if output is None and answer is not None:
-        output = _weighed(answer, recording.dialect, recording.platform, model, counter)
     reported = asked.usage.input_total if asked.usage else None
     tier = asked.body.get("service_tier")
     return Posed(
@@ -155,32 +151,45 @@ def _as_recorded(asked: Asked, recording: Recording, now: float, counter: Counte
         model,
         now,
         asked.source,
-        counted,
+        0,
         reported,
         asked.usage,
-        output,
+        asked.usage.output if asked.usage else None,
         now,
         tier if isinstance(tier, str) else None,
+        said=answer,
     )
 
 
-def _counted(body: Json, dialect: str, platform: str, model: str, counter: Counter) -> int:
-    named = dialects.get(dialect)
+def _counted(one: Posed, counter: Counter) -> Posed | None:
+    """The same with its tokens, and those of its answer where they were not reported; ``None``: nobody understands it."""
+    try:
+        counted = _count(one.body, one, counter)
+    except Exception:  # noqa: BLE001 - whatever a recorded body is, the others are replayed
+        return None
+    output = one.output
+    if output is None and one.said is not None:
+        output = _weighed(one, counter)
+    return one._replace(counted=counted, output=output, said=None)
+
+
+def _count(body: Json, one: Posed, counter: Counter) -> int:
+    named = dialects.get(one.dialect)
     if named is None:
-        raise ConfigurationError(f"no dialect {dialect!r}")
+        raise ConfigurationError(f"no dialect {one.dialect!r}")
     view = named.view(body)
     digests, _ = _HASHER.digests(view.messages, named.identity)
-    return counter.count(view, digests, platform=platform, model=model or view.model).tokens
+    return counter.count(view, digests, platform=one.platform, model=one.model or view.model).tokens
 
 
-def _weighed(answer: Json, dialect: str, platform: str, model: str, counter: Counter) -> int | None:
+def _weighed(one: Posed, counter: Counter) -> int | None:
     """Tokens of an answer, as it would weigh in a prompt."""
-    named = dialects.get(dialect)
+    named = dialects.get(one.dialect)
     try:
         assert named is not None
-        view = named.view(_holding(answer, dialect))
+        view = named.view(_holding(one.said, one.dialect))
         digests, _ = _HASHER.digests(view.messages, named.identity)
-        return round(sum(counter.weights(view, digests, platform=platform, model=model)[0]))
+        return round(sum(counter.weights(view, digests, platform=one.platform, model=one.model)[0]))
     except Exception:  # noqa: BLE001 - an answer of a shape that nobody knows weighs nobody knows what
         return None
 
@@ -255,21 +264,29 @@ def _wire(platform: str, model: str, dialect: str) -> str:
     return dialect if dialect.startswith("openai.") else "openai.chat"
 
 
-def _assumed(one: Posed, assumed: Assumed, counter: Counter) -> Posed:
+def _placed(one: Posed, assumed: Assumed, counter: Counter, *, again: bool = True) -> Posed | None:
+    """The request as it would be sent under these circumstances, counted; ``again=False``: it was, for the recorded place."""
     platform, dialect, model = place_of(assumed, one.platform, one.dialect, one.model)
-    body = reshaped(one.body, one.dialect, dialect, model)
+    if (platform, dialect, model) == (one.platform, one.dialect, one.model):
+        found = _counted(one, counter) if again else one
+    else:
+        try:
+            body, said = reshaped(one.body, one.dialect, dialect, model), _said_there(one, dialect, model)
+        except Exception:  # noqa: BLE001 - whatever a recorded body is, the others are replayed
+            return None
+        there = one._replace(body=body, dialect=dialect, platform=platform, model=model, reported=None, said=said)
+        found = _counted(there, counter)
+    if found is None:
+        return None
     if assumed.ttl:
-        body = living(body, dialect, assumed.ttl)
-    same = (platform, dialect, model) == (one.platform, one.dialect, one.model)
-    return one._replace(
-        body=body,
-        dialect=dialect,
-        platform=platform,
-        model=model,
-        counted=one.counted if same else _counted(body, dialect, platform, model, counter),
-        reported=one.reported if same else None,
-        output=one.output if one.usage is None or one.usage.output is None else one.usage.output,
-        priced_at=assumed.priced_at or one.now,
-        tier=assumed.tier or one.tier,
-        ttl=assumed.ttl,
-    )
+        found = found._replace(body=living(found.body, dialect, assumed.ttl), ttl=assumed.ttl)
+    return found._replace(priced_at=assumed.priced_at or one.now, tier=assumed.tier or one.tier)
+
+
+def _said_there(one: Posed, dialect: str, model: str) -> Json | None:
+    """The answer on another wire."""
+    if one.said is None or dialect == one.dialect:
+        return one.said
+    held = reshaped(_holding(one.said, one.dialect), one.dialect, dialect, model)
+    messages = held.get(_KEYS.get(dialect, "messages")) or [None]
+    return messages if dialect == "openai.responses" else messages[0]

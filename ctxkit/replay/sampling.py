@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["BUDGET", "Drawn", "Judged", "drawn", "judged"]
 
 BUDGET = 6_000
-"""Requests of usual length up to which everything is replayed; of more, a sample of a third as many."""
+"""Requests of usual length up to which everything is replayed; of more, a sample of a quarter as many."""
 
 _POINTS = 600
 _FEWEST = 16
@@ -65,7 +65,7 @@ def drawn(names: Sequence[str], sizes: Sequence[int], work: Sequence[int], *, ev
     while True:
         step = ends[-1] / points
         hits = Counter(order[min(bisect_right(ends, step * (point + 0.5)), len(order) - 1)] for point in range(points))
-        if points <= _FEWEST or sum(work[at] for at in hits) <= BUDGET // 3:
+        if points <= _FEWEST or sum(work[at] for at in hits) <= BUDGET // 4:
             return Drawn(dict(sorted(hits.items())), whole=False)
         points = max(points * 3 // 4, _FEWEST)
 
