@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ctxkit.errors import TranscriptError
-from ctxkit.replay.readers import cassettes, requests, trajectories
+from ctxkit.replay.readers import cassettes, ledger, requests, trajectories
 from ctxkit.replay.readers.bodies import Wanted
 from ctxkit.replay.readers.values import FAULTS, bytes_of, head_of, opened, short, tell, values
 
@@ -36,7 +36,7 @@ _UNFORESEEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticErr
 _LOOKED_AT = 50  # records of a file of which one says what it is
 
 
-_FORMATS = ("claude_code", "codex", "cassettes", "trajectories")
+_FORMATS = ("claude_code", "codex", "cassettes", "spans", "trajectories")
 """Modules that know their records by their looks; what none of them knows is a request or a transcript."""
 
 
@@ -90,7 +90,9 @@ def read_recordings(
 def _read(file: Bytes, wanted: Wanted) -> Iterator[Recording]:
     """By the looks of its first bytes: text of some kind, else JSON."""
     head = head_of(file)
-    if b"\0" in head:
+    if head.startswith(ledger.LOOKS):
+        yield from ledger.read_ledger(wanted.path, complain=wanted.complain)
+    elif b"\0" in head:
         tell(TranscriptError(f"{wanted.path}: no text, so no recording"), wanted.complain)
     elif not head.strip():
         tell(TranscriptError(f"{wanted.path}: empty"), wanted.complain)

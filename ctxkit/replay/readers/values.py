@@ -104,7 +104,7 @@ def opened(path: Path) -> Iterator[Bytes]:
     Raises:
         OSError: it cannot be opened.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=_HEAD) as file:
         packing = next((name for magic, name in _MAGIC if file.peek(8).startswith(magic)), None)
         if packing is None:
             yield file
