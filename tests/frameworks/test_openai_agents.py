@@ -22,8 +22,8 @@ from tests.frameworks.shared import (
 )
 
 agents = pytest.importorskip("agents", reason="the OpenAI Agents SDK is not installed")
-import openai
-from agents import (
+import openai  # noqa: E402
+from agents import (  # noqa: E402
     Agent,
     ModelSettings,
     OpenAIChatCompletionsModel,
@@ -33,7 +33,7 @@ from agents import (
     function_tool,
     set_default_openai_client,
 )
-from pydantic import BaseModel
+from pydantic import BaseModel  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
