@@ -17,7 +17,7 @@
     const body = table && table.tBodies[0];
     if (!body || body.rows.length < 2) return;
     let rows = [...body.rows];
-    const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+    const texts = new Map(rows.map((row) => [row, [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase()]));
     const status = made("span", { className: "told" });
     status.setAttribute("role", "status");
     const input = made("input", { type: "search", autocomplete: "off", spellcheck: false });

@@ -32,7 +32,7 @@ def render(page: Page) -> str:
     """The page as one self-contained HTML file."""
     sheet = Sheet(page.currency)
     sections = [section for section in page.sections if _filled(section)]
-    style = _file("theme.css") + _file("parts.css") + _file("page.css")
+    style = f"{_file('light.css')}{_when_dark(_file('dark.css'))}{_file('parts.css')}{_file('page.css')}"
     script = _file("page.js")
     names = [f"section-{place}" for place in range(1, len(sections) + 1)]
     body = "".join(_section(section, name, sheet) for section, name in zip(sections, names, strict=True))
@@ -60,11 +60,32 @@ def fragment(*parts: Section | Figure | Chart | Table, currency: str = "USD") ->
     sheet = Sheet(currency, f"ctxkit-{key}-", level=4)
     sections = [part for part in parts if isinstance(part, Section)] + ([section] if _filled(section) else [])
     inside = "".join(f"{_title(one, 3)}{_inside(one, sheet)}" for one in sections)
-    style = _file("theme.css") + _file("parts.css") + _file("fragment.css")
+    style = f"{_file('light.css')}{_in_notebooks(_file('dark.css'))}{_file('parts.css')}{_file('fragment.css')}"
     return f'<div class="ctxkit ctxkit-part"><style>{style}</style>{inside}</div>'
 
 
 _NOTHING: Final = '<p class="none">Nothing to show yet.</p>'
+
+
+_DARK_HOSTS: Final = (
+    '[data-jp-theme-light="false"]',  # JupyterLab, Notebook
+    ".vscode-dark",
+    ".vscode-high-contrast:not(.vscode-high-contrast-light)",
+    '[theme="dark"]',  # Colab
+    '[data-theme="dark"]',  # Sphinx
+)
+_HOSTS: Final = "[data-jp-theme-light], .vscode-light, .vscode-dark, .vscode-high-contrast, [theme], [data-theme]"
+
+
+def _when_dark(dark: str) -> str:
+    return f"@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n"
+
+
+def _in_notebooks(dark: str) -> str:
+    """A notebook may be dark on a desk that is light: what it says of itself goes first."""
+    ours = ", ".join(f"{host} .ctxkit" for host in _DARK_HOSTS)
+    others = f"html:not({_HOSTS}) > body:not({_HOSTS}) .ctxkit"
+    return f"{dark.replace('.ctxkit', ours, 1)}{_when_dark(dark.replace('.ctxkit', others, 1))}"
 
 
 def _file(name: str) -> str:
