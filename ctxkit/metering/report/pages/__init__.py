@@ -116,7 +116,7 @@ def _figures(told: Told) -> Iterator[Figure]:
     yield Figure("Saved", total.savings, "saved", _saved(told))
     yield Figure("Read from the cache", total.cached, "share", "of the input, where the provider tells")
     if total.misses:
-        note = f"{many(total.misses, 'answer')} that read less than they might have"
+        note = f"{many(total.misses, 'answer')} read less than {'it' if total.misses == 1 else 'they'} might have"
         unpriced = f"; {total.misses_unpriced:,} of unknown cost" if total.misses_unpriced else ""
         yield Figure("Cost of misses", total.miss_cost, "usd", note + unpriced)
     if (found := next_mode(told)) is not None:

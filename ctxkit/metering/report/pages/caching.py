@@ -67,7 +67,7 @@ def _sentences(told: Told, details: Details) -> Iterator[str]:
     costing = (
         "at a cost that is not known" if cost is None else f"which cost {told.money(cost)} more than reading would have"
     )
-    yield f"{many(requests, 'answer')} read less than they might have, {costing}."
+    yield f"{many(requests, 'answer')} read less than {'it' if requests == 1 else 'they'} might have, {costing}."
     if len(details.misses) > 1:
         reason = first.reason.replace("_", " ")
         yield f"The dearest reason is {reason}: {REASONS.get(first.reason, 'see the documentation')}."
