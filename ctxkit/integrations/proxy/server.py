@@ -35,7 +35,7 @@ __all__ = ["Proxy"]
 _HEAD = 1 << 20  # bytes of a request's head; providers take less
 _IDLE = 86_400  # seconds: a connection ends when the program ends it, as long as it would at the provider's
 _GRACE = 2  # seconds for answers that nobody waits for any more
-_QUIET = ("uvicorn.error", "uvicorn.access", "httpx2", "httpcore2")  # some write URLs, which may hold keys
+_QUIET = ("uvicorn", "httpx2", "httpcore2")  # they write URLs, which may hold keys
 
 
 def _nobody(_feature: str) -> AbstractContextManager[None]:
@@ -75,10 +75,12 @@ class Proxy:
         self._forwarder = Forwarder(self._clients, self.traffic, self.base, within, largest)
         self._server: Any = None
         self._thread: threading.Thread | None = None
+        self._levels: dict[str, int] = {}
 
     def __enter__(self) -> Self:
+        self._levels = {name: logging.getLogger(name).level for name in _QUIET}
         for name in _QUIET:
-            logging.getLogger(name).disabled = True
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         self._server = self._made()
         self._thread = threading.Thread(target=self._run, name="ctxkit-proxy", daemon=True)
         self._thread.start()
@@ -90,6 +92,8 @@ class Proxy:
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join()
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
 
     def _run(self) -> None:
         import asyncio
