@@ -31,6 +31,7 @@ _LEAST: Final = 1e-12  # a pico-dollar; what is smaller is drawn as nothing
 _MOST: Final = 1e15
 _FONT: Final = 13
 _LETTER: Final = 0.6 * _FONT  # width of a letter, as pygal reckons
+_THICK: Final = 64  # a column at most
 _SIDE: Final = 0.34  # of the width is for the names of bars
 _MARKS: Final = 5  # of an axis, or one less
 
@@ -177,6 +178,7 @@ class _Plot:
             "bars": pygal.HorizontalBar,
         }
         plot = kinds[self.chart.kind](style=style, **self._options())
+        plot._series_margin = self._aside()  # noqa: SLF001 - has no option: few columns would be as wide as the page
         bars = self.chart.kind == "bars"
         for values, told in zip(self.values, tips, strict=True):
             points = self._points(values, told)
@@ -209,6 +211,12 @@ class _Plot:
             "js": (),
             "css": (),
         }
+
+    def _aside(self) -> float:
+        """Share of a label's room that stays free on either side of its columns."""
+        each = (self._height() if self.chart.kind == "bars" else self.size.width) * 0.85 / max(1, len(self.labels))
+        wanted = _THICK * (1 if self.chart.kind == "stacked" else max(1, len(self.values)))
+        return max(0.06, (1 - wanted / each) / 2)
 
     def _height(self) -> int:
         if self.chart.kind != "bars":

@@ -81,7 +81,8 @@ def _legend(chart: Chart, slots: Sequence[int]) -> str:
         f"<bdi>{said(one.name, 60)}</bdi></li>"
         for one, slot in zip(series, slots, strict=True)
     )
-    return f'<ul class="legend">{keys}</ul>'
+    order = "<li>(from the bottom up)</li>" if chart.kind == "stacked" else ""
+    return f'<ul class="legend">{keys}{order}</ul>'
 
 
 def _left_out(chart: Chart) -> str:
