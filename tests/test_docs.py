@@ -106,6 +106,29 @@ def run_commands(code):
         assert result in (0, 1), f"ctxkit {command} -> {result}"
 
 
+def shown():
+    """Commands that pages tell readers to type into their own shell."""
+    for page in PAGES:
+        for _, code in blocks(page, "sh"):
+            for command in re.findall(r"^(?:\$ )?ctxkit (.*)$", code, re.M):
+                yield page, command
+
+
+def test_commands_for_the_reader_exist():
+    assert list(shown())
+    assert [(page, command) for page, command in shown() if not parsed(command)] == []
+
+
+def parsed(command):
+    from ctxkit.cli import _parser
+
+    try:
+        _parser().parse_args(shlex.split(command, comments=True))
+    except SystemExit:
+        return False
+    return True
+
+
 def test_links_between_pages_lead_somewhere():
     broken = []
     for page in PAGES:
