@@ -21,54 +21,12 @@ if TYPE_CHECKING:
 
     from ctxkit.caching.rules import Rule
     from ctxkit.metering.prices import Card, Prices, Window
+    from ctxkit.replay.rows import Row
 
-__all__ = ["Course", "Given", "Pricing", "Row", "Slot", "Sums"]
+__all__ = ["Course", "Given", "Pricing", "Slot", "Sums"]
 
 _LIFE = 300.0  # seconds of an entry, where nobody knows
 _THREADS = 100_000  # followed at once; the longest unused go first
-
-
-class Row(NamedTuple):
-    """One answered request of a ledger.
-
-    Attributes:
-        at: unix time in seconds.
-        thread: conversation, or ``None``.
-        platform: that served it.
-        model: that was asked.
-        answered: the model that answered, where it said so.
-        tier: service tier as reported.
-        dialect: wire format.
-        fresh: tokens by bucket, as reported.
-        read: likewise.
-        written: by time to live.
-        output: reasoning included.
-        reasoning: part of it.
-        media: as reported.
-        calls: of the provider's tools.
-        cost: pico-dollars that were recorded.
-    """
-
-    at: float
-    thread: str | None
-    platform: str
-    model: str
-    answered: str | None
-    tier: str | None
-    dialect: str
-    fresh: int
-    read: int
-    written: Mapping[str, int]
-    output: int
-    reasoning: int
-    media: Mapping[str, int]
-    calls: Mapping[str, int]
-    cost: int
-
-    @property
-    def total(self) -> int:
-        """Tokens of the prompt."""
-        return self.fresh + self.read + sum(self.written.values())
 
 
 @dataclass(slots=True)

@@ -10,7 +10,9 @@ from ctxkit.replay.billing import SECONDS
 from ctxkit.replay.crew import Failed, processors, worked
 from ctxkit.replay.posing import Assumed, place_of, posed
 from ctxkit.replay.resending import MODES, RAW, Bill, added, bill_of, billed, served
-from ctxkit.replay.whatif import Priced, WhatIf
+from ctxkit.replay.rows import rows_of, textless
+from ctxkit.replay.supposing import supposed
+from ctxkit.replay.whatif import GROWTH, Priced, WhatIf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +27,7 @@ __all__ = ["otherwise"]
 
 _TOLD = 3  # of a kind are named
 _RESENT = "sent once more: prompts counted anew, the provider's cache simulated at the recorded times, well marked"
-_IN_MODE = "sent once more in mode {}: prompts counted anew, the provider's cache simulated at the recorded times"
+_IN_MODE = "modes: sent once more as each would send it, the provider's cache simulated at the recorded times"
 
 
 class Bills(NamedTuple):
@@ -65,6 +67,9 @@ class Otherwise(NamedTuple):
             return Failed(recording.source, f"{recording.name}: cannot be sent once more: {type(error).__name__}")
 
     def _bills(self, recording: Recording, bench: Bench) -> Bills:
+        if textless(recording):
+            rows = rows_of(recording, bench.meter.prices, self.begins)
+            return _by_growth(supposed(rows, self.wanted, bench.meter.prices))
         as_was = posed(recording, Assumed(begins=self.begins), bench.meter.counter)
         resent = tuple(_differs(one, as_was) for one in self.wanted)
         others = tuple(
@@ -77,6 +82,27 @@ class Otherwise(NamedTuple):
         assumed = Assumed(wanted.platform, wanted.model, wanted.ttl, wanted.tier, wanted.at, self.begins)
         requests = posed(recording, assumed, bench.meter.counter)
         return billed(requests, wanted.mode or RAW, bench) if resent else _as_sent(requests, bench)
+
+
+def _by_growth(found: WhatIf) -> Bills:
+    """Of a recording that keeps no text: by lengths and times."""
+    simulated = None if found.simulated is None else _bill_of(found.simulated)
+    others = tuple(map(_bill_of, found.alternatives))
+    return Bills(_bill_of(found.present), simulated, others, tuple(GROWTH in one.notes for one in found.alternatives))
+
+
+def _bill_of(one: Priced) -> Bill:
+    read, written = one.read_tokens or 0, one.written_tokens or 0
+    return Bill(
+        requests=one.requests or 0,
+        tokens=one.input_tokens or 0,
+        fresh=(one.input_tokens or 0) - read - written,
+        read=read,
+        written={"": written},
+        output=one.output_tokens or 0,
+        input_pico=one.pico,
+        unpriced=() if one.pico is not None else one.notes[:1],
+    )
 
 
 def _differs(wanted: Alternative, requests: Sequence[Posed]) -> bool:
@@ -175,10 +201,10 @@ def _priced(wanted: Alternative | None, bill: Bill, mode: str | None) -> Priced:
 def _notes(bill: Bill, mode: str | None) -> Iterable[str]:
     if bill.unpriced:
         more = f" and {len(bill.unpriced) - _TOLD} more" if len(bill.unpriced) > _TOLD else ""
-        yield f"no price is known for all of {', '.join(bill.unpriced[:_TOLD])}{more}"
+        yield f"not known for all of it: {', '.join(bill.unpriced[:_TOLD])}{more}"
     if mode is not None:
-        yield _RESENT if mode == RAW else _IN_MODE.format(mode)
+        yield _RESENT if mode == RAW else _IN_MODE
     if bill.refused:
-        yield f"{bill.refused:,} requests would have been refused there"
+        yield f"would have been refused there: {bill.refused:,} requests"
     if bill.silent:
-        yield f"{bill.silent:,} answers are not known and cost nothing here"
+        yield f"nobody recorded how long they were, and so they cost nothing here: {bill.silent:,} answers"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -13,29 +12,22 @@ from ctxkit.metering.prices.names import tier_name
 from ctxkit.metering.ratios import ratio
 from ctxkit.model import Usage
 from ctxkit.replay.alternatives import Alternative
-from ctxkit.replay.growth import Course, Given, Pricing, Row, Sums
+from ctxkit.replay.growth import Course, Given, Pricing, Sums
 from ctxkit.replay.posing import Assumed, place_of
+from ctxkit.replay.rows import rows_of_ledger
 from ctxkit.replay.whatif import GROWTH, Priced, WhatIf
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.prices import Prices
     from ctxkit.metering.report.beside import Shadow
     from ctxkit.replay.growth import Slot
+    from ctxkit.replay.rows import Row
 
-__all__ = ["suppose"]
+__all__ = ["suppose", "supposed"]
 
-_COLUMNS: Final = (
-    *("created", "thread", "platform", "model", "response_model", "tier", "dialect"),
-    *("fresh", "read", "written", "output", "reasoning", "media", "calls", "cost_pico"),
-)
-_QUERY: Final = (
-    f"SELECT {', '.join(_COLUMNS)} FROM attempts "  # noqa: S608
-    "WHERE created >= ? AND created < ? AND status IN ('settled', 'partial', 'unverified') AND number > 0 ORDER BY created"
-)
 _TOLD: Final = 3  # of a kind are named
 
 
@@ -99,21 +91,34 @@ def suppose(
     Raises:
         StoreError: the ledger cannot be read.
     """
-    runs = _runs([one for one in wanted if one.mode is None])
-    present, left_out = Sums(), Counter[str]()
     bounds = (float("-inf") if since is None else since, float("inf") if until is None else until)
+    left_out = Counter[str]()
+    found = ledger.read(lambda db: supposed(rows_of_ledger(db, bounds, left_out), wanted, prices, shadow=shadow))
+    notes = tuple(f"left out, because {why}: {count:,} requests" for why, count in left_out.most_common())
+    return replace(found, notes=notes)
 
-    def read(db: sqlite3.Connection) -> None:
-        for row in _rows(db, bounds, left_out):
-            _count(present, row)
-            source = _Source(row.platform, row.model, row.answered, row.tier, row.dialect)
-            for run in runs:
-                course = run.courses.get(source)
-                if course is None:
-                    course = run.courses[source] = _course(run, source, prices)
-                course.take(row)
 
-    ledger.read(read)
+def supposed(
+    rows: Iterable[Row], wanted: Sequence[Alternative], prices: Prices, *, shadow: Shadow | None = None
+) -> WhatIf:
+    """Requests as they were and as they might have been.
+
+    Args:
+        rows: in the order of time.
+        wanted: what else might have been.
+        prices: the price lists.
+        shadow: what stronger modes would have saved, of the same requests.
+    """
+    runs = _runs([one for one in wanted if one.mode is None])
+    present = Sums()
+    for row in rows:
+        _count(present, row)
+        source = _Source(row.platform, row.model, row.answered, row.tier, row.dialect)
+        for run in runs:
+            course = run.courses.get(source)
+            if course is None:
+                course = run.courses[source] = _course(run, source, prices)
+            course.take(row)
     for run in runs:
         for course in run.courses.values():
             course.close()
@@ -123,47 +128,11 @@ def suppose(
         present=first,
         alternatives=tuple(_in_mode(one, first, shadow) if one.mode else _priced(one, runs) for one in wanted),
         simulated=_told(None, simulated, 0) if simulated and _simulates(runs) else None,
-        notes=tuple(f"{count:,} requests are left out: {why}" for why, count in left_out.most_common()),
     )
 
 
 def _tokens(sums: Sums) -> tuple[int, int, int, int]:
     return sums.input, sums.read, sum(sums.written.values()), sums.output
-
-
-# ---- reading -------------------------------------------------------------------------------------------------------------
-
-
-def _rows(db: sqlite3.Connection, bounds: tuple[float, float], left_out: Counter[str]) -> Iterator[Row]:
-    """Answered requests in the order of time."""
-    for at, thread, platform, model, answered, tier, dialect, *figures in db.execute(_QUERY, bounds):
-        fresh, read, written, output, reasoning, media, calls, cost = figures
-        if fresh is None or output is None:
-            left_out["they report no usage"] += 1
-        elif cost is None:
-            left_out["they have no known cost"] += 1
-        else:
-            yield Row(
-                at,
-                thread,
-                platform or "",
-                model or "",
-                answered,
-                tier,
-                dialect or "",
-                fresh,
-                read or 0,
-                _map(written),
-                output,
-                reasoning or 0,
-                _map(media),
-                _map(calls),
-                cost,
-            )
-
-
-def _map(text: str | bytes | None) -> dict[str, int]:
-    return json.loads(text) if text and text != "{}" else {}
 
 
 def _count(sums: Sums, row: Row) -> None:

@@ -9,7 +9,10 @@ from ctxkit.metering.ledger import Ledger
 from ctxkit.metering.prices import Prices
 from ctxkit.metering.report.beside import Foregone, Shadow
 from ctxkit.model import Record, Usage
+from ctxkit.policy import Policy
 from ctxkit.replay.alternatives import Alternative, alternatives
+from ctxkit.replay.otherwise import otherwise
+from ctxkit.replay.recording import Asked, Recording
 from ctxkit.replay.supposing import suppose
 
 NOW = 1_795_262_400.0  # 2026-11-21 12:00 UTC
@@ -205,8 +208,8 @@ def test_what_is_not_known_is_left_out_of_both_sides(thread, prices):
     found = suppose(thread, [Alternative(tier="batch")], prices)
     assert (found.present.requests, found.present.cost) == (3, Decimal("0.03"))
     assert set(found.notes) == {
-        "1 requests are left out: they have no known cost",
-        "1 requests are left out: they report no usage",
+        "left out, because they have no known cost: 1 requests",
+        "left out, because they report no usage: 1 requests",
     }
 
 
@@ -241,3 +244,86 @@ def test_names_for_json(thread, prices):
     assert {"output_tokens", "cost", "difference", "notes"} < set(one)
     assert (one["cost"], one["difference"]) == ("0.03255", "0.00255")
     assert (found["requests"], found["present"]["cost"]) == (3, "0.03")
+
+
+# ---- transcripts ---------------------------------------------------------------------------------------------------------
+
+
+def chat(turns=3, *, usage=None, model="gpt-5", words=300):
+    """A conversation as it was sent, request by request."""
+    messages = [{"role": "system", "content": "You are the assistant of a library. " * words}]
+    asked = []
+    for turn in range(turns):
+        messages.append({"role": "user", "content": f"Do you have book {turn}? " * words})
+        body = {"model": model, "messages": list(messages)}
+        answer = {"role": "assistant", "content": "Yes, I do."}
+        asked.append(Asked(body, f"chat#{turn}", NOW + 60 * turn, usage, model, answer, 200))
+        messages.append(answer)
+    return Recording("chat", "chat.jsonl", "requests", "openai.chat", "openai", tuple(asked))
+
+
+def sent_again(recordings, *wanted):
+    found, failed = otherwise(recordings, wanted, Policy(), now=NOW, processes=1)
+    assert failed == ()
+    return found
+
+
+def test_a_transcript_priced_as_it_was_reported():
+    found = sent_again(
+        [chat(2, usage=Usage(10_000, 90_000, {}, 1_000))], Alternative(tier="standard"), Alternative(tier="batch")
+    )
+    # Each: 10,000 at 1.25, 90,000 read at 0.125, 1,000 out at 10 dollars a million.
+    assert found.present.cost == 2 * (Decimal("0.0125") + Decimal("0.01125") + Decimal("0.01"))
+    same, batch = found.alternatives
+    assert (same.cost, same.less(found.present)) == (found.present.cost, 0)
+    assert (batch.cost, batch.read_tokens) == (found.present.cost / 2, 180_000)
+    assert found.simulated is None
+
+
+def test_where_nothing_changes_the_simulated_cost_of_a_transcript_stands_too():
+    found = sent_again([chat()], Alternative(model="gpt-5"), Alternative(platform="openai"))
+    assert {one.cost for one in found.alternatives} == {found.present.cost}
+    assert found.present.read_tokens > 0
+
+
+def test_a_transcript_on_another_model_is_counted_and_cached_as_there():
+    found = sent_again([chat()], Alternative(model=SONNET), Alternative(model="gpt-5-mini"))
+    sonnet, mini = found.alternatives
+    assert sonnet.input_tokens != found.present.input_tokens  # another tokenizer
+    assert mini.input_tokens == found.present.input_tokens
+    assert sonnet.written_tokens > 0 == mini.written_tokens
+    fresh = sonnet.input_tokens - sonnet.read_tokens - sonnet.written_tokens
+    rates = Prices().card("anthropic", SONNET, at=NOW).tiers[0].rates
+    assert sonnet.pico == (
+        fresh * rates["fresh"] + sonnet.read_tokens * rates["read"] + sonnet.written_tokens * rates["written.5m"]
+        + sonnet.output_tokens * rates["output"]
+    )  # fmt: skip
+    assert mini.cost == found.present.cost / 5  # at each bucket a fifth of the price
+
+
+def test_modes_of_a_transcript():
+    found = sent_again([chat(5)], *alternatives(models=(SONNET,), modes=("observe", "cache")))
+    observed, cached = found.alternatives
+    assert observed.read_tokens == 0 < cached.read_tokens  # it carries no markers
+    assert cached.cost < observed.cost
+
+
+def test_a_recording_without_text_goes_by_lengths_and_times():
+    asked = [
+        Asked({"model": HAIKU}, f"x#{number}", NOW + 60 * number, Usage(tokens, 0, {}, 100), HAIKU, status=200)
+        for number, tokens in enumerate(LENGTHS)
+    ]
+    recording = Recording("t", "x", "spans", "anthropic.messages", "anthropic", tuple(asked), partial=True)
+    found = sent_again([recording], Alternative(model=SONNET), Alternative(tier="batch"), Alternative(mode="prune"))
+    elsewhere, batch, mode = found.alternatives
+    assert found.present.cost == Decimal("0.037") + Decimal("0.0015")
+    assert (elsewhere.cost, elsewhere.read_tokens) == (Decimal("0.0651"), 22_000)
+    assert batch.cost == found.present.cost / 2
+    assert (mode.cost, "keeps no text" in mode.notes[0] or "shadow" in mode.notes[0]) == (None, True)
+
+
+def test_one_recording_that_fails_keeps_none_from_being_worked_on(monkeypatch):
+    bad = Recording("bad", "bad.jsonl", "requests", "no.such.wire", "openai", (Asked({"messages": 7}, "bad#1"),))
+    found, failed = otherwise([bad, chat(1)], [Alternative(tier="batch")], Policy(), now=NOW, processes=1)
+    assert found.present.requests == 1
+    assert all("bad" in line for line in failed)
