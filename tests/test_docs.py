@@ -28,6 +28,8 @@ NEEDS = {
     "google.genai": "google.genai",
     "boto3": "boto3",
     "litellm": "litellm",
+    "pandas": "pandas",
+    "polars": "polars",
     "langchain": "langchain",
     "langchain_openai": "langchain_openai",
     "headroom": "headroom",
