@@ -409,6 +409,68 @@ def test_a_header_names_the_feature_and_stays_behind(kit, records):
     assert "x-ctxkit-feature" not in provider.requests[0].headers
 
 
+UPGRADE = (b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Key: abc")
+
+
+def test_websockets_pass_unread(kit, records):
+    def answer(connection, _request):
+        connection.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-A: 1\r\n\r\nhello"
+        )
+        while data := connection.recv(65536):
+            connection.sendall(data.upper())
+            if data.endswith(b"bye"):
+                break
+
+    with upstream(answer) as there, proxied(kit, there.url) as (proxy, url):
+        host, port = url.split("/")[2].split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            head = [b"GET " + path_of(url) + b"/v1/realtime?model=x HTTP/1.1", b"Host: 127.0.0.1", *UPGRADE]
+            connection.sendall(b"\r\n".join(head) + b"\r\n\r\nearly ")
+            came = b""
+            while not came.endswith(b"helloEARLY "):
+                came += connection.recv(65536) or pytest.fail("closed")
+            for word in (b"x" * 300_000, b"bye"):
+                connection.sendall(word)
+            rest = b""
+            while piece := connection.recv(65536):
+                rest += piece
+    assert came.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"X-A: 1\r\n" in came
+    assert rest == b"X" * 300_000 + b"BYE"
+    asked_there = there.requests[0].lower()
+    assert asked_there.startswith(b"get /v1/realtime?model=x http/1.1")
+    assert b"upgrade: websocket" in asked_there
+    assert b"sec-websocket-key: abc" in asked_there
+    assert (only(records).status, only(records).model) == ("unmetered", "websocket")
+    assert proxy.traffic.unread == {"websockets pass unread": 1}
+
+
+def test_a_websocket_that_is_refused(kit):
+    refusal = b"HTTP/1.1 426 Upgrade Required\r\ncontent-length: 2\r\n\r\nno"
+    with upstream(told(refusal)) as there, proxied(kit, there.url) as (_, url), httpx2.Client() as client:
+        answer = client.get(f"{url}/v1/responses", headers=[tuple(line.split(b": ")) for line in UPGRADE])
+    assert (answer.status_code, answer.content) == (426, b"no")
+
+
+def test_the_program_ends_its_websocket(kit):
+    gone = threading.Event()
+
+    def answer(connection, _request):
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        if not connection.recv(1):
+            gone.set()
+
+    with upstream(answer) as there, proxied(kit, there.url) as (_, url):
+        host, port = url.split("/")[2].split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(
+                b"\r\n".join([b"GET " + path_of(url) + b"/x HTTP/1.1", b"Host: 127.0.0.1", *UPGRADE, b"", b""])
+            )
+            assert connection.recv(65536).startswith(b"HTTP/1.1 101")
+        assert gone.wait(10)
+
+
 def test_the_upstream_is_reached_through_the_users_proxy(kit, records, monkeypatch):
     with FakeProvider(tokens=TOKENS) as provider:
         monkeypatch.setenv("HTTP_PROXY", provider.proxy_url)

@@ -12,6 +12,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctxkit.dialects import platforms
 from ctxkit.integrations.httpx_hooks import attach
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ class Clients:
         url = httpx2.URL(origin + target.decode("ascii", "surrogateescape").replace("#", "%23"))
         # A URL is normalised when it is parsed ("/a/../b"): on the wire goes what came.
         return httpx2.Request(method, url, headers=headers, content=content, extensions={"target": target})
+
+    def unmetered(self, upstream: Upstream, kind: str) -> None:
+        """Write down that something passed which no hook sees."""
+        known = platforms.platform_of(upstream.host.partition(":")[0])
+        self._kit.unmetered(upstream.platform if known is platforms.UNKNOWN else known.name, kind)
 
     async def close(self) -> None:
         """Let go of all connections."""

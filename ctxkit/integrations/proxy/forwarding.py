@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ctxkit.dialects import routing
 from ctxkit.errors import BudgetExceeded
 from ctxkit.integrations.exchange import SIGNED, Exchange
-from ctxkit.integrations.proxy import headers
+from ctxkit.integrations.proxy import headers, tunnel
 from ctxkit.integrations.proxy.bodies import Body, GoneError
 from ctxkit.integrations.proxy.retries import Retries
 
@@ -105,11 +105,15 @@ class Forwarder:
                 self._traffic.note(self._traffic.unreachable, f"{upstream.host}: {_told(error)}")
             raise
         await _settle_redirect(request, response)
+        if response.status_code == 101:
+            await tunnel.join(scope["state"]["connection"], response)
+            return True
         await self._answer(upstream, response, send)
         return bool(response.status_code < 400)
 
     def _request(self, upstream: Upstream, target: bytes, scope: Scope, body: Body) -> Any:
-        passing = headers.asked(scope["headers"], upstream.host.encode())
+        upgrade = tunnel.is_upgrade(scope["headers"])
+        passing = headers.asked(scope["headers"], upstream.host.encode(), upgrade=upgrade)
         content = body.stream() if body.large else body.start or None
         return self._clients.request(scope["method"], upstream.origin, target, passing, content)
 
@@ -128,7 +132,10 @@ class Forwarder:
     def _count(self, upstream: Upstream, target: bytes, scope: Scope, body: Body) -> None:
         """Count what the hooks will leave alone; they meter all else."""
         path = target.partition(b"?")[0].decode("ascii", "replace")
-        if routing.route(path, upstream.host.partition(":")[0], scope["method"]) is None:
+        if tunnel.is_upgrade(scope["headers"]):
+            self._traffic.note(self._traffic.unread, "websockets pass unread")
+            self._clients.unmetered(upstream, "websocket")
+        elif routing.route(path, upstream.host.partition(":")[0], scope["method"]) is None:
             self._traffic.note(self._traffic.passed, f"{scope['method']} {upstream.host}{path}")
         elif body.large:
             self._traffic.note(self._traffic.unread, "the request is too large to be read")
