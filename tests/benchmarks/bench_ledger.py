@@ -18,37 +18,54 @@ import threading
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from ctxkit.metering.ledger import Ledger
 from ctxkit.metering.ledger.journal import encode, journals
 from ctxkit.metering.ledger.rows import row_of
+from ctxkit.metering.prices import Prices, charge
 from ctxkit.metering.report import report
 from ctxkit.model import CostRange, Estimate, Record, Timing, Usage
+from ctxkit.money import usd_of
 
 BEGIN = 1_763_000_000.0 // 86_400 * 86_400
 DAYS = 30
 FEATURES = [f"product/feature-{n}" for n in range(20)]
-MODELS = ["gpt-5.5", "gpt-5-mini", "claude-sonnet-4-6", "gemini-3-pro", "gpt-4o"]
+MODELS = ["gpt-5.5", "gpt-5-mini", "gpt-5.6", "claude-sonnet-4-6", "gpt-4o"]
+
+
+PRICES = Prices()
+
+
+def priced(model: str, at: float, usage: Usage) -> dict[str, Any]:
+    """Cost of a usage by the price list, so that a report can say what it was spent on."""
+    card = PRICES.card("openai", model, at=at)
+    pico = charge(card, usage) if card else None
+    if card is None or pico is None:
+        return {"cost": None, "card": None}
+    return {"cost": usd_of(pico), "card_cost": usd_of(pico), "card": card.id, "cost_source": "card"}
 
 
 def pair(number: int, at: float, rng: random.Random) -> tuple[Record, Record]:
-    """The two entries of one attempt."""
+    """The two entries of one attempt; ten attempts are a thread, and a fifth of them reads nothing from the cache."""
     name = f"{int(at * 1000):012x}{rng.getrandbits(80):020x}"
-    usage = Usage(rng.randrange(100, 5_000), rng.randrange(40_000), {"5m": 120}, rng.randrange(10, 2_000), 0)
+    read = rng.randrange(40_000) if number % 5 else 0
+    usage = Usage(rng.randrange(100, 5_000), read, {"5m": 120} if number % 5 == 2 else {}, rng.randrange(10, 2_000), 0)
     estimate = Estimate(
         int((usage.input_total or 0) * rng.gauss(1, 0.01)), 9_000, 50_000, Usage(usage.fresh, usage.read, None, 300),
         CostRange(Decimal("0.001"), Decimal("0.01"), Decimal("0.1")), "fitted", "o200k",
     )  # fmt: skip
     common = {
         "attempt": name, "operation": name, "number": 1, "created": at, "dialect": "openai.chat", "platform": "openai",
-        "model": MODELS[number % 5], "feature": rng.choice(FEATURES), "thread": name[:16], "estimate": estimate, "stream": True,
+        "model": MODELS[number % 5], "feature": rng.choice(FEATURES), "thread": f"{number // 10:016x}", "estimate": estimate, "stream": True,
     }  # fmt: skip
     first = rng.lognormvariate(-1, 0.6)
     timing = Timing(100.0, 100.0 + first / 2, 100.0 + first, 100.0 + first + rng.lognormvariate(1, 0.6))
     settled = Record(
-        status="settled", http_status=200, usage=usage, cost=Decimal(rng.randrange(10**10)).scaleb(-12),
-        cost_source="card", card="genai-prices:0.2.3/openai/gpt-5.5/standard", timing=timing, tier="default",
-        response_model="gpt-5.5-2026-01-01", response_id=f"chatcmpl-{name}", finish="stop", **common,
+        status="settled", http_status=200, usage=usage, timing=timing, tier="default",
+        response_model=MODELS[number % 5], response_id=f"chatcmpl-{name}", finish="stop",
+        miss_reason=None if read else "ttl_expired", miss_tokens=None if read else usage.fresh,
+        savings=Decimal(rng.randrange(-10**8, 10**9)).scaleb(-12), **priced(MODELS[number % 5], at, usage), **common,
     )  # fmt: skip
     return Record(status="open", http_status=None, **common), settled
 
@@ -133,6 +150,23 @@ def reports(ledger: Ledger) -> dict[str, float]:
     return taken
 
 
+def pages(ledger: Ledger) -> dict[str, float]:
+    """Seconds for what stands beside the rows of a report, and for the whole page with it."""
+    now = BEGIN + DAYS * 86_400
+    taken = {}
+    for name, since in (("all of it", None), ("last 7 days", "7d")):
+        found = report(ledger, ("feature",), since, None, "UTC", now=now, prices=PRICES)
+        begun = time.perf_counter()
+        told = found.details() if found.details else None
+        taken[f"details, {name}"] = time.perf_counter() - begun
+        assert told is not None
+        assert sum(part.cost for part in told.parts) == told.cost
+        html = found.to_html()
+        taken[f"page, {name}"] = time.perf_counter() - begun
+        assert len(html) < 2_000_000
+    return taken
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=100_000)
@@ -160,6 +194,7 @@ def main() -> None:
             assert not journals(ledger.folder) or ledger.state().backlog == 0
             found["reports_of"] = args.report
             found["report_seconds"] = {name: round(seconds, 3) for name, seconds in reports(ledger).items()}
+            found["page_seconds"] = {name: round(seconds, 2) for name, seconds in pages(ledger).items()}
             found["bytes_on_disk_per_record"] = round(ledger.path.stat().st_size / args.report)
             ledger.close()
     if args.json:
