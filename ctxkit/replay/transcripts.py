@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctxkit.errors import TranscriptError
 from ctxkit.replay.readers.bodies import body_of, dialect_of
-from ctxkit.replay.readers.values import FAULTS, opened, short, tell, values
+from ctxkit.replay.readers.values import FAULTS, opened, short, tell, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +73,6 @@ def read(
 def _values(path: Path, complain: Callable[[TranscriptError], None] | None) -> Iterator[Value]:
     try:
         with opened(path) as file:
-            yield from values(path, file, complain)
+            yield from values_of(path, file, complain)
     except FAULTS as error:
         tell(TranscriptError(f"{path}: cannot be read: {short(error)}"), complain)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from ctxkit.errors import TranscriptError
 from ctxkit.replay.readers import cassettes, ledger, requests, trajectories
 from ctxkit.replay.readers.bodies import Wanted
-from ctxkit.replay.readers.values import FAULTS, bytes_of, head_of, opened, short, tell, values
+from ctxkit.replay.readers.values import FAULTS, bytes_of, head_of, opened, short, tell, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,8 +36,8 @@ _UNFORESEEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticErr
 _LOOKED_AT = 50  # records of a file of which one says what it is
 
 
-_FORMATS = ("claude_code", "codex", "cassettes", "spans", "trajectories")
-"""Modules that know their records by their looks; what none of them knows is a request or a transcript."""
+_FORMATS = ("claude_code", "codex", "cassettes", "spans", "trajectories", "requests")
+"""Modules that know their records by their looks, in the order in which they are asked."""
 
 
 class _Reader(Protocol):
@@ -102,17 +102,28 @@ def _read(file: Bytes, wanted: Wanted) -> Iterator[Recording]:
     elif _CASSETTE.search(head):
         yield from cassettes.read_yaml(file, wanted)
     else:
-        yield from _of_json(values(wanted.path, file, wanted.complain), wanted)
+        yield from _of_json(values_of(wanted.path, file, wanted.complain), wanted)
 
 
 def _of_json(found: Iterator[Value], wanted: Wanted) -> Iterator[Recording]:
-    first = list(islice(found, _LOOKED_AT))
+    """By the first record that says what it is."""
+    first: list[Value] = []
+    reader: _Reader = requests
+    for value in islice(found, _LOOKED_AT):
+        first.append(value)
+        known = _reader_of(value.json)
+        if known is not None:
+            reader = known
+            break
+    yield from reader.read(chain(first, found), wanted)
+
+
+def _reader_of(value: Json) -> _Reader | None:
     for name in _FORMATS:
         reader = cast("_Reader", import_module(f"ctxkit.replay.readers.{name}"))
-        if any(reader.looks(value) for _, value in first):
-            yield from reader.read(chain(first, found), wanted)
-            return
-    yield from requests.read(chain(first, found), wanted)
+        if reader.looks(value):
+            return reader
+    return None
 
 
 def files_of(paths: Iterable[Path | str], complain: Complain | None = None) -> Iterator[Path]:

@@ -8,12 +8,13 @@ A body stands by itself or is wrapped: ``{"request": {...}}``, ``{"body": {...}}
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ctxkit.dialects import wire
 from ctxkit.dialects.platforms import platform_named
-from ctxkit.dialects.routing import route
+from ctxkit.dialects.routing import route, unmetered_kind
 from ctxkit.replay.readers.figures import answer_of, message_of, moment, usage_of
 from ctxkit.replay.readers.values import is_messages
 
@@ -40,6 +41,8 @@ _PLATFORMS = {
     "bedrock.invoke": "bedrock",
 }
 _CLAUDE_BLOCKS = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking", "document"})
+_COUNTS = re.compile(r"[:/]count[_-]?tokens\b|/input_tokens\b|/cachedContents\b", re.IGNORECASE)
+"""Addresses of what generates nothing."""
 _TEXT = 64 * 1024 * 1024  # characters of a body that is given as text
 
 
@@ -107,12 +110,14 @@ def body_of(
     if not isinstance(found, dict):
         raise ValueError(f"a request is an object, this is a {type(found).__name__}")  # noqa: TRY004 - told to people
     url = _said(beside, "url") or _said(beside, "endpoint_url") or ""
-    if "count_tokens" in url or ":countTokens" in url or _said(beside, "endpoint") == "count_tokens":
+    if _COUNTS.search(url):
         return None
     way = _way(url)
     named = dialect or _said(beside, "dialect") or (way.dialect if way else None) or dialect_of(found)
     if named is None:
-        raise ValueError("no wire format is known that looks like this; name one with --dialect")
+        kind = unmetered_kind(urlsplit(url).path) if way is None and url else None
+        unread = f"calls of this kind ({kind}) are not read" if kind else "no wire format is known that looks like this"
+        raise ValueError(f"{unread}; name one with --dialect")
     served = platform or _served(beside, way) or _hosted(found) or _PLATFORMS.get(named, "")
     asked = _said(found, "model") or _said(found, "modelId")
     return _with_figures(Body(found, named, served, wrapped=wrapped), beside if wrapped else {}, asked, model, way)

@@ -97,8 +97,8 @@ def read(values: Iterator[Value], wanted: Wanted) -> Iterator[Recording]:
     chains: dict[str, _Chain] = {}
     members: dict[str, str] = {}  # of side chains without a name: their lines
     for source, line in values:
-        if not isinstance(line, dict):
-            tell(TranscriptError(f"{source}: a line of a session is an object"), wanted.complain)
+        if not isinstance(line, dict) or not isinstance(line.get("type"), str):
+            tell(TranscriptError(f"{source}: no line of a session"), wanted.complain)
             continue
         key = _chain_of(line, members)
         if key not in chains:

@@ -43,6 +43,7 @@ __all__ = ["looks", "read"]
 
 _DIALECT = "openai.responses"
 _ENVELOPES = frozenset({"session_meta", "turn_context", "response_item", "event_msg", "compacted"})
+_LINES = frozenset({"type", "payload", "record_type", "instructions"})
 _FIGURES = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens", "output_tokens")
 _COUNTED = (*_FIGURES, "reasoning_output_tokens", "total_tokens")
 _UNSENT = ("ghost_snapshot", "other")
@@ -101,10 +102,10 @@ def read(values: Iterator[Value], wanted: Wanted) -> Iterator[Recording]:
     """The conversation of a rollout."""
     session = _Session(wanted.path.stem)
     for source, line in values:
-        if isinstance(line, dict):
+        if isinstance(line, dict) and not _LINES.isdisjoint(line):
             _take(session, line, source)
         else:
-            tell(TranscriptError(f"{source}: a line of a session is an object"), wanted.complain)
+            tell(TranscriptError(f"{source}: no line of a session"), wanted.complain)
     if found := _recording(session, wanted):
         yield found
 

@@ -2,8 +2,8 @@
 
 A request continues the conversation whose last answer it holds (by the ids of its calls, else by its words), for that
 stays the same where a prompt drifts, is shortened or is edited; one that holds no answer known here continues the
-conversation whose messages it begins with. Of several it is the one with which it shares the most. Every other request
-begins a conversation.
+conversation whose last prompt it begins with, cache markers apart. Of several it is the newest, of the same model if it can
+be. Every other request begins a conversation, the same prompt once more (unless it was refused before) too.
 
 Equal messages are held once, whichever requests they stand in. Beyond a bound, conversations that were not continued for the
 longest time are given out and forgotten.
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from ctxkit import dialects
 from ctxkit.replay.recording import Asked, Recording
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ _OVERHEAD = 2048  # bytes that a request costs beside its messages
 _MODEL = ("assistant", "model")
 _MADE = ("function_call", "reasoning", "custom_tool_call", "local_shell_call", "web_search_call")
 _CALLS = ("tool_calls", "function_call")
-_WORDS = 40  # characters from which an answer is nobody else's
+_WORDS, _ID = 40, 16  # characters from which an answer, or the id of a call, is nobody else's
+_REFUSED = 400
+_WAITING = 64  # conversations of one prompt that may still be continued by it
 
 
 def messages_key(dialect: str) -> str:
@@ -47,6 +50,7 @@ class _Open:
 
     number: int
     first: bytes
+    model: str
     dialect: str
     platform: str
     feature: str
@@ -72,20 +76,21 @@ class Groups:
         self._open: OrderedDict[int, _Open] = OrderedDict()
         self._messages: dict[bytes, tuple[Json, int]] = {}  # by digest: the message, in how many conversations
         self._tips: dict[tuple[str, ...], int] = {}  # conversation by its last answer
-        self._ends: dict[bytes, int] = {}  # by the messages of its last request
+        self._ends: dict[bytes, list[int]] = {}  # by the messages of its last request
 
     def add(self, body: Body, source: str) -> Iterator[Recording]:
         """Take one more request; what had to be given out to make room."""
-        key = messages_key(body.dialect)
-        said = body.json.get(key)
-        messages = said if isinstance(said, list) else []
-        digests = [_digest(one) for one in messages]
-        links = _links(digests, f"{body.dialect}\0{body.platform}")
+        messages = _messages(body)
+        known = dialects.get(body.dialect)
+        read = [known.identity(one) for one in messages] if known else messages
+        links = _links([_digest(one) for one in read], f"{body.dialect}\0{body.platform}")
+        first = next((_digest(one) for one in read if not _opening(one)), b"")
         answers = [found for one in messages if (found := answer_key(one))]
-        thread = self._found(links, answers)
+        model = str(body.json.get("model") or body.model)
+        thread = self._by_answer(answers, first, body) or self._by_prompt(links, model)
         if thread is None:
-            thread = self._begun(body, links)
-        self._extended(thread, body, source, list(zip(digests, messages, strict=True)))
+            thread = self._begun(body, first, model)
+        self._extended(thread, body, source)
         self._turned(thread, links, answer_key(body.answer) or (answers[-1] if answers else ()))
         yield from self._room(thread)
 
@@ -94,26 +99,33 @@ class Groups:
         for thread in sorted(self._open.values(), key=lambda one: one.number):
             yield self._closed(thread)
 
-    def _found(self, links: list[bytes], answers: list[tuple[str, ...]]) -> _Open | None:
+    def _by_answer(self, answers: list[tuple[str, ...]], first: bytes, body: Body) -> _Open | None:
         for answer in reversed(answers):
-            thread = self._open.get(self._tips.get(answer, -1))
-            if thread is not None and links and (links[0] == thread.first or sum(map(len, answer)) >= _WORDS):
+            thread = self._open.get(self._tips.get((body.dialect, body.platform, *answer), -1))
+            if thread is not None and (thread.first == first or _telling(answer)):
                 return thread
-        number = next((found for link in reversed(links) if (found := self._ends.get(link)) is not None), None)
-        return None if number is None else self._open.get(number)
+        return None
 
-    def _begun(self, body: Body, links: list[bytes]) -> _Open:
+    def _by_prompt(self, links: list[bytes], model: str) -> _Open | None:
+        for link in reversed(links):
+            found = [self._open[number] for number in self._ends.get(link, ())]
+            if link == links[-1]:  # the same once more
+                found = [one for one in found if (one.asked[-1].status or 0) >= _REFUSED]
+            if found:
+                return next((one for one in reversed(found) if one.model == model), found[-1])
+        return None
+
+    def _begun(self, body: Body, first: bytes, model: str) -> _Open:
         self._count += 1
-        first = links[0] if links else b""
-        thread = _Open(self._count, first, body.dialect, body.platform, body.feature)
+        thread = _Open(self._count, first, model, body.dialect, body.platform, body.feature)
         self._open[thread.number] = thread
         return thread
 
-    def _extended(self, thread: _Open, body: Body, source: str, messages: list[tuple[bytes, Json]]) -> None:
+    def _extended(self, thread: _Open, body: Body, source: str) -> None:
         """Add the request, every message of it as the object that is held already."""
-        held = [self._held_of(thread, digest, message) for digest, message in messages]
-        key = messages_key(body.dialect)
-        json_ = {**body.json, key: held} if isinstance(body.json.get(key), list) else body.json
+        key, json_ = messages_key(body.dialect), body.json
+        if isinstance(said := json_.get(key), list):
+            json_ = {**json_, key: [self._held_of(thread, _digest(message), message) for message in said]}
         thread.asked.append(Asked(json_, source, body.at, body.usage, body.model, body.answer, body.status))
         thread.size += _OVERHEAD
         self._held += _OVERHEAD
@@ -133,17 +145,23 @@ class Groups:
         self._forgotten(thread)
         thread.tip, thread.links = tip, links[-1:]
         if tip:
-            self._tips[tip] = thread.number
+            self._tips[thread.dialect, thread.platform, *tip] = thread.number
         for link in thread.links:
-            self._ends[link] = thread.number
+            waiting = self._ends.setdefault(link, [])
+            waiting.append(thread.number)
+            del waiting[:-_WAITING]
         self._open.move_to_end(thread.number)
 
     def _forgotten(self, thread: _Open) -> None:
-        if self._tips.get(thread.tip) == thread.number:
-            del self._tips[thread.tip]
+        known = (thread.dialect, thread.platform, *thread.tip)
+        if self._tips.get(known) == thread.number:
+            del self._tips[known]
         for link in thread.links:
-            if self._ends.get(link) == thread.number:
-                del self._ends[link]
+            waiting = self._ends.get(link, [])
+            if thread.number in waiting:
+                waiting.remove(thread.number)
+                if not waiting:
+                    del self._ends[link]
 
     def _room(self, newest: _Open) -> Iterator[Recording]:
         while self._held > self._most and len(self._open) > 1:
@@ -167,19 +185,34 @@ class Groups:
         return Recording(name, self._source, self._format, thread.dialect, thread.platform, asked, thread.feature)
 
 
+def _messages(body: Body) -> list[Json]:
+    said = body.json.get(messages_key(body.dialect))
+    if isinstance(said, str):
+        return [{"role": "user", "content": said}]
+    return said if isinstance(said, list) else []
+
+
+def _opening(message: Json) -> bool:
+    return isinstance(message, dict) and message.get("role") in ("system", "developer")
+
+
 def answer_key(message: Json) -> tuple[str, ...]:
-    """What tells a model's message from others, wherever it stands: ids of its calls, else its words."""
+    """What tells a model's message from others, wherever it stands: ids of its calls, else ``"said"`` and its words."""
     if not isinstance(message, dict):
         return answer_key(message[-1]) if isinstance(message, list) and message else ()
     if message.get("role") not in _MODEL and message.get("type") not in _MADE:
         return ()
     blocks = [one for name in ("content", "parts", *_CALLS) for one in _listed(message.get(name))]
-    ids = [found for one in (message, *blocks) if (found := _call_id(one))]
-    if ids:
+    if ids := [found for one in (message, *blocks) if (found := _call_id(one))]:
         return tuple(ids)
     content = message.get("content")
-    words = content if isinstance(content, str) else "".join(filter(None, map(_words, blocks)))
-    return (words.strip(),) if words.strip() else ()
+    words = (content if isinstance(content, str) else "".join(filter(None, map(_words, blocks)))).strip()
+    return ("said", words) if words else ()
+
+
+def _telling(answer: tuple[str, ...]) -> bool:
+    """It is nobody else's."""
+    return len(answer[-1]) >= (_WORDS if answer[0] == "said" else _ID)
 
 
 def _listed(value: Json) -> list[dict[str, Json]]:

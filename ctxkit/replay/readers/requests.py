@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ctxkit.replay.readers.bodies import Body, Wanted
     from ctxkit.replay.readers.values import Value
 
-__all__ = ["calls_of", "made", "read", "transcript"]
+__all__ = ["calls_of", "looks", "made", "read", "transcript"]
 
 _OPENING = ("system", "developer")
 _OF_TRANSCRIPTS = frozenset(
@@ -47,6 +47,14 @@ _OF_REQUESTS = frozenset(
     | {"reasoning_effort", "metadata", "stop_sequences", "seed", "store", "user", "anthropic_version", "cache_control"}
     | {"stream_options", "parallel_tool_calls", "service_tier", "prompt_cache_key", "safetySettings", "cachedContent"}
 )
+
+
+def looks(value: Json) -> bool:
+    """It is a request, or a transcript, in one of the wire formats."""
+    try:
+        return body_of(value) is not None
+    except ValueError:
+        return False
 
 
 def read(values: Iterator[Value], wanted: Wanted) -> Iterator[Recording]:

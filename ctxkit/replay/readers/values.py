@@ -38,7 +38,7 @@ __all__ = [
     "opened",
     "short",
     "tell",
-    "values",
+    "values_of",
 ]
 
 _LARGEST = 512 * 1024 * 1024  # bytes of a file that is no JSONL
@@ -104,7 +104,7 @@ def opened(path: Path) -> Iterator[Bytes]:
     Raises:
         OSError: it cannot be opened.
     """
-    with path.open("rb", buffering=_HEAD) as file:
+    with io.BufferedReader(path.open("rb", buffering=0), _HEAD) as file:
         packing = next((name for magic, name in _MAGIC if file.peek(8).startswith(magic)), None)
         if packing is None:
             yield file
@@ -137,7 +137,7 @@ def short(error: Exception) -> str:
 # ---- JSON ----------------------------------------------------------------------------------------------------------------
 
 
-def values(path: Path, file: Bytes, complain: Complain | None) -> Iterator[Value]:
+def values_of(path: Path, file: Bytes, complain: Complain | None) -> Iterator[Value]:
     """The JSON values of a file: one per line, or those of its document (a list counts as its items)."""
     first = _next_line(file, _LONGEST)
     if ".jsonl" in path.suffixes or _whole(first):
