@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ctxkit.metering.ledger.journal import decode
 from ctxkit.metering.prices import charge
 from ctxkit.replay.posing import GAP
 
@@ -48,6 +48,7 @@ class Row(NamedTuple):
         media: as reported.
         calls: of the provider's tools.
         cost: pico-dollars that were recorded.
+        total: tokens of the whole prompt.
     """
 
     at: float
@@ -65,11 +66,7 @@ class Row(NamedTuple):
     media: Mapping[str, int]
     calls: Mapping[str, int]
     cost: int
-
-    @property
-    def total(self) -> int:
-        """Tokens of the prompt."""
-        return self.fresh + self.read + sum(self.written.values())
+    total: int
 
 
 def rows_of_ledger(db: sqlite3.Connection, bounds: tuple[float, float], left_out: Counter[str]) -> Iterator[Row]:
@@ -87,6 +84,7 @@ def rows_of_ledger(db: sqlite3.Connection, bounds: tuple[float, float], left_out
         elif cost is None:
             left_out["they have no known cost"] += 1
         else:
+            whole = _map(written)
             yield Row(
                 at,
                 thread,
@@ -97,12 +95,13 @@ def rows_of_ledger(db: sqlite3.Connection, bounds: tuple[float, float], left_out
                 dialect or "",
                 fresh,
                 read or 0,
-                _map(written),
+                whole,
                 output,
                 reasoning or 0,
                 _map(media),
                 _map(calls),
                 cost,
+                fresh + (read or 0) + sum(whole.values()),
             )
 
 
@@ -145,8 +144,9 @@ def rows_of(recording: Recording, prices: Prices, begins: float) -> Iterator[Row
             usage.media,
             usage.calls,
             cost,
+            usage.input_total or 0,
         )
 
 
-def _map(text: str | bytes | None) -> dict[str, int]:
-    return json.loads(text) if text and text != "{}" else {}
+def _map(text: str | None) -> dict[str, int]:
+    return decode(text.encode()) if text and text != "{}" else {}

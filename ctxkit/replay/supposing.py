@@ -63,7 +63,7 @@ class _Run:
     simulation: _Simulation
     pricings: list[Pricing]
     forced: bool
-    courses: dict[_Source, Course]
+    courses: dict[tuple[Any, ...], Course]
 
 
 def suppose(
@@ -113,11 +113,12 @@ def supposed(
     present = Sums()
     for row in rows:
         _count(present, row)
-        source = _Source(row.platform, row.model, row.answered, row.tier, row.dialect)
+        source = (row.platform, row.model, row.answered, row.tier, row.dialect)
         for run in runs:
             course = run.courses.get(source)
             if course is None:
-                course = run.courses[source] = _course(run, source, prices)
+                named = _Source(*source)
+                course = run.courses[named] = _course(run, named, prices)
             course.take(row)
     for run in runs:
         for course in run.courses.values():
@@ -269,10 +270,10 @@ def _notes(run: _Run) -> Iterator[str]:
     if not simulated:
         return
     yield GROWTH
-    for source, course in list(run.courses.items())[:_TOLD]:
-        if course.given.same:
+    for key, course in list(run.courses.items())[:_TOLD]:
+        source, given = _Source(*key), course.given
+        if given.same:
             continue
-        given = course.given
         known = ratio(source.platform, source.model, given.platform, given.model)
         if known is None:
             yield f"nobody measured well how {given.model} counts beside {source.model}: tokens stay as they were"
