@@ -19,7 +19,7 @@ with warnings.catch_warnings():  # pydantic's, over names of its own classes
     from google.genai.errors import ClientError
     from llama_index.core.agent.workflow import AgentStream, FunctionAgent, ToolCallResult
     from llama_index.core.llms import ChatMessage
-    from llama_index.core.workflow import Context
+    from llama_index.core.memory import ChatMemoryBuffer
     from llama_index.llms.anthropic import Anthropic
     from llama_index.llms.google_genai import GoogleGenAI
     from llama_index.llms.openai import OpenAI, OpenAIResponses
@@ -140,9 +140,9 @@ async def test_the_loop_works_with_what_is_tidied(model, mode, provider, made):
 
 async def test_a_conversation_goes_on_in_its_thread(provider, kit, records):
     agent = FunctionAgent(tools=[], llm=claude(provider, kit), streaming=False)
-    context = Context(agent)
+    memory = ChatMemoryBuffer.from_defaults()
     for question in ("Where is it raining?", "And tomorrow?"):
-        await agent.run(question, ctx=context)
+        await agent.run(question, memory=memory)
     metered(provider, kit, records, feature=None, threads=1)
 
 
