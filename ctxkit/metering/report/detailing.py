@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ctxkit.metering.ledger.rollup import CAUSES, HOUR
 from ctxkit.metering.report.conversations import standing_out
-from ctxkit.metering.report.details import Accuracy, Cause, Course, Details, Missed, Part, Step
+from ctxkit.metering.report.details import REMOVALS, Accuracy, Cause, Course, Details, Missed, Part, Step
 from ctxkit.metering.report.period import day_of, hour_of, next_day
 from ctxkit.metering.report.reading import Group, groups_of, one_state
 from ctxkit.metering.report.row import Row
@@ -31,7 +31,6 @@ __all__ = ["details_of"]
 _TOLD: Final = 8  # features whose course is told one by one
 _FEW_HOURS: Final = 2 * 86_400
 _MANY_DAYS: Final = 92
-_REMOVALS: Final = ("stale", "spent", "episodes", "fit")
 
 
 def details_of(ledger: Ledger, question: Question, rate: Decimal, cards: Cards) -> Callable[[], Details]:
@@ -202,7 +201,7 @@ def _causes(total: Row) -> Iterator[Cause]:
 
 
 def _removed(group: Group) -> int:
-    return sum(group.counters[f"saved_{name}_pico"] for name in _REMOVALS)
+    return sum(group.counters[f"saved_{name}_pico"] for name in REMOVALS)
 
 
 def _accuracy(told: Groups) -> Iterator[Accuracy]:

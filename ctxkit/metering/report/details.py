@@ -7,7 +7,7 @@ All money is in the report's currency, exact; ``None`` is not known and never 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ctxkit.metering.report.row import plain, rounded
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from decimal import Decimal
 
-__all__ = ["Accuracy", "Cause", "Course", "Details", "Missed", "Part", "Spans", "Speed", "Step", "Thread"]
+__all__ = ["REMOVALS", "Accuracy", "Cause", "Course", "Details", "Missed", "Part", "Spans", "Speed", "Step", "Thread"]
+
+REMOVALS: Final = ("stale", "spent", "episodes", "fit")
+"""Passes that remove what was sent before, and are decided by what that is expected to save."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,11 +108,12 @@ def _headline(told: Told) -> Section:
 
 def _figures(told: Told) -> Iterator[Figure]:
     total = told.report.total
-    notes = [f"{many(total.unpriced, 'attempt')} without a known price: a lower bound"] if total.unpriced else []
+    notes = [_tries(told)]
+    if total.unpriced:
+        notes.append(f"a lower bound: {many(total.unpriced, 'attempt')} without a known price")
     if total.estimated:
         notes.append(f"{told.money(total.estimated)} of it estimated")
     yield Figure("Spent", total.cost, "usd", "; ".join(notes))
-    yield Figure("Requests", total.requests, "count", _tries(told))
     yield Figure("Saved", total.savings, "saved", _saved(told))
     yield Figure("Read from the cache", total.cached, "share", "of the input, where the provider tells")
     if total.misses:
@@ -127,9 +128,9 @@ def _figures(told: Told) -> Iterator[Figure]:
 
 def _tries(told: Told) -> str:
     total = told.report.total
-    retried = f"{many(total.attempts, 'attempt')}" if total.attempts != total.requests else ""
-    errors = f"{total.errors:,} failed" if total.errors else ""
-    return ", ".join(note for note in (retried, errors) if note)
+    retried = f", {many(total.attempts, 'attempt')}" if total.attempts != total.requests else ""
+    errors = f", {total.errors:,} failed" if total.errors else ""
+    return f"in {many(total.requests, 'request')}{retried}{errors}"
 
 
 def _saved(told: Told) -> str:

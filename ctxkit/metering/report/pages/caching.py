@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cached", "estimated", "fast"]
 
+_CHARTED = 6  # features and models
 _SPEEDS = {"ttft": "First token", "tpot": "Per output token", "e2e": "Whole answer"}
 
 
@@ -166,7 +167,17 @@ def estimated(told: Told) -> Section:
         (named("feature", one.feature), named("model", one.model), one.requests, one.median, one.p90, one.p99, one.bias)
         for one in details.accuracy
     )
-    return Section(title, text=tuple(_within(told)), tables=(Table("By feature and model", columns, rows),))
+    few = [one for one in details.accuracy if one.median is not None][:_CHARTED]
+    chart = Chart(
+        "Size of the error",
+        "columns",
+        tuple(f"{named('feature', one.feature)}, {named('model', one.model)}" for one in few),
+        (Series("Median", tuple(one.median for one in few)), Series("p90", tuple(one.p90 for one in few))),
+        "share",
+        "Those with most requests." if len(few) < len(details.accuracy) else "",
+    )
+    table = Table("By feature and model", columns, rows)
+    return Section(title, text=tuple(_within(told)), charts=(chart,), tables=(table,))
 
 
 def _within(told: Told) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ctxkit.metering.report.details import REMOVALS
 from ctxkit.metering.report.pages.words import many, named, percent, ratio
 from ctxkit.money import EXACT
 from ctxkit.page.values import Chart, Column, Figure, Section, Series, Table
@@ -57,19 +58,19 @@ def next_mode(told: Told) -> Next | None:
 
 def saved(told: Told) -> Section:
     """Savings by cause with their sign, predicted beside realised, and the next mode."""
-    details = told.details
-    causes = details.causes if details is not None else ()
+    total = told.report.total
+    causes = sorted(total.savings_by.items(), key=lambda one: -abs(one[1]))
     charts = []
     if causes:
-        values = tuple(cause.saved for cause in causes)
-        names = tuple(cause.name for cause in causes)
+        values = tuple(amount for _, amount in causes)
+        names = tuple(name for name, _ in causes)
         note = "Against the same requests as they were written. Negative: it cost."
         charts.append(Chart("Saved by cause", "bars", names, (Series("Saved", values),), "saved", note))
     figures = []
-    if details is not None and details.predicted:
-        figures.append(Figure("Removals, predicted", details.predicted, "saved", "over the rest of their threads"))
-    if details is not None and details.realised:
-        figures.append(Figure("Removals, realised", details.realised, "saved", "in this period; threads may go on"))
+    if total.predicted:
+        figures.append(Figure("Removals, predicted", total.predicted, "saved", "over the rest of their threads"))
+    if realised := told.of_usd(sum(total.group.counters[f"saved_{name}_pico"] for name in REMOVALS)):
+        figures.append(Figure("Removals, realised", realised, "saved", "in this period; threads may go on"))
     tables = [table for table in (_shadow(told), _tidied(told)) if table is not None]
     return Section(
         "What was saved, and what could be",

@@ -19,8 +19,7 @@ _COLUMNS = (
     Column("Feature"),
     Column("Requests", "count"),
     Column("Input", "count", "tokens of all its prompts"),
-    Column("Read", "count", "of these, from the cache"),
-    Column("Output", "count"),
+    Column("Cached", "share", "of the input, read from the provider's cache"),
     Column("Cost", "usd"),
     Column("Per request", "usd"),
     Column("Saved", "saved", "by edits and markers; negative: it cost"),
@@ -49,15 +48,7 @@ def _table(title: str, threads: tuple[Thread, ...]) -> Table:
 
 
 def _row(one: Thread) -> tuple[Cell, ...]:
-    figures = (
-        one.requests,
-        one.input_tokens,
-        one.read,
-        one.output,
-        one.cost,
-        one.per_request,
-        one.savings,
-        one.predicted,
-    )
+    cached = one.read / one.input_tokens if one.input_tokens else None
+    figures = (one.requests, one.input_tokens, cached, one.cost, one.per_request, one.savings, one.predicted)
     told = (counted(one.edits, "markers"), counted(one.misses, "unknown"))
     return (one.thread, named("feature", one.feature), *figures, *told)
