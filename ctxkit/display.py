@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit.explain import explain_record
 from ctxkit.page import Column, Figure, Section, Table, fragment
+from ctxkit.page.formats import format_of
 from ctxkit.told import tidied_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from decimal import Decimal
 
     from ctxkit.model import Edit, Plan, Record
     from ctxkit.page.values import Cell
@@ -92,19 +94,20 @@ def _plan_figures(plan: Plan) -> Iterator[Figure]:
         note = f"95 %: {estimate.input_low:,} to {estimate.input_high:,}; {estimate.method}"
         yield Figure("Input tokens", estimate.input_tokens, "count", note)
         cost = estimate.cost
-        if cost.low is cost.expected is cost.max is None:
-            yield Figure("Cost, expected", None, "usd", "no price for this model")
-        else:
-            yield Figure("Cost, at least", cost.low, "usd", "all that may be cached is read, nothing is answered")
-            yield Figure("Cost, expected", cost.expected, "usd")
-            yield Figure("Cost, at most", cost.max, "usd", "nothing is read, the longest answer allowed")
+        priced = cost.expected if cost.expected is not None else cost.max
+        between = f"{_usd(cost.low)} at least, {_usd(cost.max)} at most"
+        yield Figure("Cost, expected", cost.expected, "usd", "no price for this model" if priced is None else between)
     if (forecast := plan.forecast) is not None:
         chance = forecast.hit_probability
         known = forecast.unsupported or (f"{chance:.0%} of such reads came so far" if chance is not None else "")
-        yield Figure("Read from the cache, forecast", forecast.cached_tokens, "count", known.replace("%", " %"))
+        yield Figure("Read from the cache", forecast.cached_tokens, "count", known.replace("%", " %"))
         if forecast.written:
             lives = ", ".join(f"{tokens:,} for {ttl}" for ttl, tokens in forecast.written.items())
-            yield Figure("Written to the cache", sum(forecast.written.values()), "count", lives)
+            yield Figure("Written to it", sum(forecast.written.values()), "count", lives)
+
+
+def _usd(amount: Decimal | None) -> str:
+    return format_of("usd", "USD", (amount,))(amount) if amount is not None else "unknown"
 
 
 def _edits(plan: Plan) -> Table | None:

@@ -111,7 +111,7 @@ def test_parts_shares_and_rows(kept):
     page = ask(kept).page()
     parts = table(page, "Parts of the cost")
     assert parts.total[2] == sum(row[2] for row in parts.rows) == 1
-    rows = table(page, "By feature").rows
+    rows = table(page, "Requests, tokens and cost").rows
     assert [(row[0], row[1], row[6], row[7]) for row in rows] == [
         ("chat", 2, Decimal("0.75"), 0.75),
         ("search", 1, Decimal("0.25"), 0.25),
@@ -123,7 +123,7 @@ def test_an_unknown_price_is_a_lower_bound_and_no_zero(kept, record):
     page = ask(kept).page()
     assert "at least $1.00" in page.lead
     assert "a lower bound" in figures(page)["Spent"].note
-    new = next(row for row in table(page, "By feature").rows if row[0] == "new")
+    new = next(row for row in table(page, "Requests, tokens and cost").rows if row[0] == "new")
     assert (new[6], new[7], new[8]) == (None, None, 1)
 
 

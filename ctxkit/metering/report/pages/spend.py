@@ -146,7 +146,7 @@ def by_row(told: Told) -> Section:
     )
     rows = tuple((*map(named, report.by, row.key), *_figures(row, whole)) for row in report.rows)
     total = ("All", *[""] * (len(report.by) - 1), *_figures(report.total, whole))
-    table = Table(f"By {', '.join(headed(name).lower() for name in report.by)}", columns, rows, total)
+    table = Table("Requests, tokens and cost", columns, rows, total)
     return Section(f"By {', '.join(headed(name).lower() for name in report.by)}", tables=(table,) if rows else ())
 
 
