@@ -184,7 +184,8 @@ def _measured(foreseen: Foreseen, usage: Usage, total: int) -> Callable[[float],
     if matched.writes and usage.written_total:
         told.append((positions[matched.writes[-1].at].tokens, read + usage.written_total))
     points = [(0.0, 0)]
-    for at, tokens in (*told, (positions[-1].tokens, total)):
+    ends = [(one.tokens, total) for one in positions[-1:]]  # of a request with nothing in it there is none
+    for at, tokens in (*told, *ends):
         if at > points[-1][0] and tokens >= points[-1][1]:
             points.append((at, tokens))
 

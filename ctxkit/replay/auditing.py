@@ -235,17 +235,22 @@ def _replays(
 def _totals(
     threads: Sequence[Measured], replays: Mapping[int, Replayed], sample: Drawn, sizes: Sequence[int]
 ) -> dict[str, Judged]:
-    """Of all recordings, by mode; over those whose price as sent is known, where any is."""
+    """Of all recordings, by mode; over those whose price as sent is known, where any is.
+
+    A recording that cannot be priced in some mode counts in all of them as it was sent.
+    """
     priced = any(one.as_sent.pico is not None for one in threads)
-    counted = {at: one for at, one in replays.items() if not priced or threads[at].as_sent.pico is not None}
+    counted = [at for at in sample.times if not priced or threads[at].as_sent.pico is not None]
     found = {}
     for mode in (RAW, *MODES, OPTIMUM):
-        costs = {
-            at: cost
-            for at, one in counted.items()
-            if (cost := one.optimum if mode == OPTIMUM else one.bills[mode].pico) is not None
-        }
+        costs = {at: cost for at in counted if (cost := _cost(threads[at], replays.get(at), mode)) is not None}
         total = judged(sample, sizes, costs)
         if total is not None and len(costs) == len(counted):
             found[mode] = total
     return found
+
+
+def _cost(thread: Measured, again: Replayed | None, mode: str) -> int | None:
+    if again is None or again.bills[RAW].pico is None or any(one.pico is None for one in again.bills.values()):
+        return thread.as_sent.pico
+    return again.optimum if mode == OPTIMUM else again.bills[mode].pico

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from ctxkit.errors import CtxkitError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Failed", "Order", "Replayed", "Task", "Worked", "processors", "worked"]
 
 _BATCH = 64  # requests that are worth being sent to another process at once
+_FEW = 4  # batches that are worth starting a process for
 _AHEAD = 3  # batches that wait for each process
 
 
@@ -113,15 +115,17 @@ def worked(
     Raises:
         CtxkitError: a process ended before its time.
     """
-    if processes <= 1:
-        bench = Bench(order.policy)
-        for one in recordings:
-            found = order(one, bench)
-            if told is not None:
-                told(len(one.requests))
-            yield found
+    batches = _batches(recordings)
+    first = list(islice(batches, _FEW)) if processes > 1 else []
+    if len(first) == _FEW:
+        yield from _shared(chain(first, batches), order, processes, told)
         return
-    yield from _shared(_batches(recordings), order, processes, told)
+    bench = Bench(order.policy)
+    for one in chain(chain.from_iterable(first), chain.from_iterable(batches)):
+        found = order(one, bench)
+        if told is not None:
+            told(len(one.requests))
+        yield found
 
 
 def _batches(recordings: Iterable[Recording]) -> Iterator[list[Recording]]:

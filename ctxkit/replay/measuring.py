@@ -219,8 +219,8 @@ class _Seeing:
 
     def _compare(self, one: Posed, usage: Usage, simulated: Usage) -> None:
         held, card, reported = self._compared, self._bench.card(one), usage.input_total or 0
-        paid = charge(card, replace(usage, output=0)) if card else None
-        guessed = charge(card, replace(simulated, output=0)) if card else None
+        paid = charge(card, _prompt(usage)) if card else None
+        guessed = charge(card, _prompt(simulated)) if card else None
         share = reported / max(simulated.input_total or 0, 1)
         if reported:
             self._errors.append(one.counted / reported - 1)
@@ -271,6 +271,10 @@ class _Seeing:
                 for one in requests
             ),
         )
+
+
+def _prompt(usage: Usage) -> Usage:
+    return replace(usage, output=0, reasoning=None, calls={}, media={})
 
 
 def _linted(findings: Sequence[Finding]) -> dict[str, Linted]:

@@ -249,13 +249,13 @@ def _least(found: Possible, account: Account, rates: Mapping[str, int], moments:
     rule = account.rule()
     lives = dict(rule.lives) if rule is not None and rule.lives else {"": 300.0}
     minimum = (rule.minimum or 0) if rule is not None else 0
+    sold = {ttl: one for ttl, one in lives.items() if f"written.{ttl}" in rates or "written" not in rates}
     ways = [
         Optimum(
             least(_timeline(found, moments, rates, ttl, seconds, minimum, real=True)),
             least(_timeline(found, moments, rates, ttl, seconds, 0, real=False)),
         )
-        for ttl, seconds in lives.items()
-        if f"written.{ttl}" in rates or "written" not in rates
+        for ttl, seconds in (sold or dict([min(lives.items(), key=lambda one: one[1])])).items()
     ]
     return Optimum(min(one.real for one in ways), min(one.ideal for one in ways))
 
@@ -277,7 +277,7 @@ def _timeline(
     firsts = sorted({first for _, first, _ in found.offers})
     number = {first: at for at, first in enumerate(firsts)}
     bounds = [_bound(found, found.reached[first], minimum, real=real) for first in firsts]
-    fresh, write = rates["fresh"], rates.get(f"written.{ttl}", rates["fresh"])
+    fresh, write = rates["fresh"], rates.get(f"written.{ttl}", rates.get("written", rates["fresh"]))
     offers = [Offer(since, number[first], tokens) for since, first, tokens in found.offers]
     return Timeline(found.sizes, bounds, offers, kept, rates.get("read", fresh), max(write, fresh), fresh)
 
