@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
@@ -78,13 +79,26 @@ def read_recordings(
     wanted = Wanted(Path(path), dialect, platform, model, complain, set() if seen is None else seen)
     try:
         with opened(wanted.path) as file:
-            yield from _read(file, wanted)
+            yield from _named(_read(file, wanted))
     except TranscriptError as error:
         tell(error, complain)
     except FAULTS as error:
         tell(TranscriptError(f"{path}: cannot be read: {short(error)}"), complain)
     except _UNFORESEEN as error:  # a file that nobody thought of must not keep the others from being read
         tell(TranscriptError(f"{path}: cannot be read: {type(error).__name__} that was not foreseen"), complain)
+
+
+def _named(found: Iterator[Recording]) -> Iterator[Recording]:
+    """Names that no two of them share."""
+    counts: dict[str, int] = {}
+    for one in found:
+        name = one.name or "unnamed"
+        counts[name] = count = counts.get(name, 0) + 1
+        while count > 1 and f"{name} ({count})" in counts:
+            count += 1
+        own = name if count == 1 else f"{name} ({count})"
+        counts[name], counts[own] = count, counts.get(own, 1)
+        yield one if own == one.name else replace(one, name=own)
 
 
 def _read(file: Bytes, wanted: Wanted) -> Iterator[Recording]:
