@@ -6,14 +6,18 @@ from decimal import Decimal
 from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctxkit.errors import StoreError
+from ctxkit.metering.ledger import Ledger
 from ctxkit.metering.prices.card import Card, Tier, charge
 from ctxkit.metering.report import report
 from ctxkit.metering.report.details import Spans
 from ctxkit.metering.settling import charge_record
 from ctxkit.model import Timing, Usage
 from ctxkit.money import usd_of
+from tests.metering.conftest import record as a_record
 
 NOON = 1_763_640_000.0  # 2025-11-20 12:00 UTC
 NOW = NOON + 86_400
@@ -163,6 +167,36 @@ def test_unknown_prices_are_no_part_and_are_not_nothing(ledger, record):
     assert (told.cost, told.unpriced, told.parts) == (None, 1, ())
     assert told.courses[0].costs == (None,)
     assert told.to_dict()["cost"] is None
+
+
+counts = st.integers(0, 3000)
+usages = st.builds(
+    Usage,
+    fresh=counts,
+    read=st.none() | counts,
+    written=st.none() | st.dictionaries(st.sampled_from(["5m", "1h"]), counts),
+    output=st.integers(100, 3000),
+    reasoning=st.none() | st.integers(0, 100),
+    calls=st.just({}),
+)
+
+
+@given(st.lists(st.tuples(usages, st.sampled_from(["plain", "steps", "thinking"]), st.none() | counts), max_size=12))
+def test_whatever_was_billed_by_a_card_is_split_exactly(asked):
+    with Ledger(None) as ledger:
+        for number, (usage, model, missed) in enumerate(asked):
+            found = Lists.CARDS[model]
+            cost = usd_of(charge(found, usage))
+            why = {"miss_reason": "raced", "miss_tokens": missed} if missed is not None else {}
+            known = {"model": model, "usage": usage, "cost": cost, "card_cost": cost, "card": found.id}
+            ledger.append(a_record(number, **known, **why))
+        told = details(ledger)
+    assert all(part.cost >= 0 for part in told.parts)
+    assert "unsplit" not in costs(told)
+    tokens = {part.name: part.tokens for part in told.parts}
+    assert tokens.get("fresh", 0) == sum(usage.fresh for usage, _, _ in asked)
+    assert tokens.get("output", 0) == sum(usage.output - (usage.reasoning or 0) for usage, _, _ in asked)
+    assert tokens.get("waste", 0) <= sum(missed or 0 for _, _, missed in asked)
 
 
 def test_storage_is_a_part(ledger, priced):
