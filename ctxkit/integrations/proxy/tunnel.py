@@ -39,10 +39,9 @@ async def join(connection: Any, response: Any) -> None:
     ways = [asyncio.create_task(_up(here, there)), asyncio.create_task(_down(there, here))]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
+    finally:  # also when the program went away, of which the server tells us at the same time
         for way in ways:
             way.cancel()
-        await asyncio.wait(ways)
         await there.aclose()
         await response.aclose()
         await here.close()
