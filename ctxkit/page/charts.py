@@ -221,14 +221,17 @@ class _Plot:
     def _height(self) -> int:
         if self.chart.kind != "bars":
             return self.size.height
-        return max(44 + len(self.labels) * (14 + 14 * len(self.values)), self.size.height * 2 // 3)
+        count = len(self.labels)
+        return max(44 + count * (14 + 14 * len(self.values)), min(44 + count * 52, self.size.height * 2 // 3))
 
     def _foot_labels(self) -> list[str]:
         """Labels below the marks: shortened, then thinned out until they do not touch."""
         width = self.size.width - 16 - _LETTER * max(len(self.axis(mark)) for mark in self.marks)
         each = width / max(1, len(self.labels))
-        room = max(10, int(each / _LETTER) - 1)
-        texts = [shortened(label, room) for label in brief([visible(label) for label in self.labels])]
+        names = [visible(label) for label in self.labels]
+        texts = brief(names)
+        if texts == names:  # no days, which are thinned out rather than shortened
+            texts = [shortened(name, max(6, int(each / _LETTER - 1.5))) for name in names]
         need = (max(map(len, texts), default=0) + 1.5) * _LETTER
         every = max(1, math.ceil(need / each))
         return [text if not place % every else "" for place, text in enumerate(texts)]

@@ -112,7 +112,10 @@ def _count(amount: Decimal) -> str:
 
 def _share(amount: Decimal) -> str:
     percent = EXACT.multiply(EXACT.abs(amount), Decimal(100))
-    return _signed(amount, "<0.1%" if 0 < percent < Decimal("0.05") else f"{_fixed(percent, 1)}%")
+    return _signed(
+        amount,
+        "<0.1\N{NO-BREAK SPACE}%" if 0 < percent < Decimal("0.05") else f"{_fixed(percent, 1)}\N{NO-BREAK SPACE}%",
+    )
 
 
 def _seconds(amount: Decimal) -> str:
@@ -161,7 +164,7 @@ def _apart(step: float) -> int:
 
 def _scale(unit: Unit, top: float) -> tuple[float, str]:
     if unit == "share":
-        return 100, "%"
+        return 100, "\N{NO-BREAK SPACE}%"
     if unit == "seconds":
         return (1000, "\N{NO-BREAK SPACE}ms") if top < 1 else (1, "\N{NO-BREAK SPACE}s")
     if top < 1e4:

@@ -64,7 +64,7 @@ def _chart(chart: Chart, sheet: Sheet, *, large: bool) -> str:
     shown = "".join(one for one in drawings if one) or '<p class="none">No figures in this period.</p>'
     kind = "large" if large else "half"
     return (
-        f'<figure class="{kind}" aria-labelledby="{name}"><figcaption id="{name}">{sheet.heading(chart.title)}'
+        f'<figure class="{kind}" aria-labelledby="{name}"><figcaption id="{name}">{sheet.heading(chart.title, "Chart")}'
         f"</figcaption>{_legend(chart, slots)}{shown}{notes_html((chart.note, _left_out(chart)))}"
         f"{_figures_of(chart, sheet)}</figure>"
     )
@@ -97,7 +97,7 @@ def _left_out(chart: Chart) -> str:
 
 def _figures_of(chart: Chart, sheet: Sheet) -> str:
     """The same as a table, for those who cannot see it or want to know it exactly."""
-    columns = (Column(""), *(Column(one.name or chart.title, chart.unit) for one in chart.series))
+    columns = (Column("Label"), *(Column(one.name or chart.title, chart.unit) for one in chart.series))
     count = max((len(chart.labels), *(len(one.values) for one in chart.series)), default=0)
     labels = (*chart.labels, *[""] * (count - len(chart.labels)))
     values = [(*one.values, *[None] * (count - len(one.values))) for one in chart.series]
@@ -112,7 +112,7 @@ def table_html(table: Table, sheet: Sheet) -> str:
     """A table with its caption; the script finds it by its class."""
     name = sheet.id()
     inside = _table(table, sheet, name)
-    head = f'<div class="bar" id="{name}">{sheet.heading(table.title)}</div>'
+    head = f'<div class="bar" id="{name}">{sheet.heading(table.title, "Table")}</div>'
     return f'<div class="table">{head}{inside}{_meanings(table.columns)}{notes_html((table.note,))}</div>'
 
 
@@ -126,9 +126,9 @@ def _table(table: Table, sheet: Sheet, name: str) -> str:
     cut_off = f"The first {count:,} of {len(table.rows):,} rows." if count < len(table.rows) else ""
     empty = "" if table.rows else "Nothing in this period."
     caption = f'<caption class="vh">{said(table.title, 200)}</caption>'
-    named = f' role="region" tabindex="0" aria-labelledby="{name}"' if name else ""
+    named = f'aria-labelledby="{name}"' if name else f'aria-label="Figures: {said(table.title, 200)}"'
     return (
-        f'<div class="scroll"{named}><table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>{total}'
+        f'<div class="scroll" role="region" tabindex="0" {named}><table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>{total}'
         f"</table></div>{notes_html((cut_off, empty))}"
     )
 
@@ -141,7 +141,8 @@ def _form(table: Table, place: int, currency: str) -> Callable[[Cell], str]:
 def _head(column: Column) -> str:
     kind = "" if column.unit == "text" else ' class="n"'
     note = f' title="{said(column.note, 300)}"' if column.note else ""
-    return f'<th scope="col"{kind}{note}>{said(column.title)}</th>'
+    title = said(column.title) if column.title.strip() else '<span class="vh">no name</span>'
+    return f'<th scope="col"{kind}{note}>{title}</th>'
 
 
 def _rows(table: Table, forms: Sequence[Callable[[Cell], str]], sheet: Sheet) -> tuple[str, int]:
@@ -163,8 +164,8 @@ def _row(row: Sequence[Cell], columns: Sequence[Column], forms: Sequence[Callabl
 def _cells(row: Sequence[Cell], columns: Sequence[Column], forms: Sequence[Callable[[Cell], str]]) -> Iterator[str]:
     for place, (value, column, form) in enumerate(zip(row, columns, forms, strict=True)):
         text = form(value)
-        shown = _UNKNOWN if text == DASH and not isinstance(value, str) else said(text)
-        if place == 0:
+        shown = _UNKNOWN if text == DASH and not isinstance(value, str) else said(text, 600 if place else 120)
+        if place == 0 and text.strip():
             yield f'<th scope="row"{_sortable(value, column)}>{shown}</th>'
         else:
             yield f"<td{_sortable(value, column)}>{shown}</td>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +16,13 @@ __all__ = ["SLOTS", "Sheet", "said"]
 SLOTS: Final = 12
 """Looks that a series can have; the stylesheet knows them by number."""
 
+_PERCENT: Final = re.compile(r"(?<=\d) %")  # never at the head of a line
 _ROOM: Final = 1_400_000  # bytes for rows: the whole file stays below two megabytes
 
 
 def said(text: str, size: int = 120) -> str:
     """A text for the inside of HTML: nothing hidden in it, not too long, escaped."""
-    return escape(shortened(visible(text), size))
+    return escape(_PERCENT.sub("\N{NO-BREAK SPACE}%", shortened(visible(text), size)))
 
 
 class Sheet:
@@ -39,9 +41,10 @@ class Sheet:
         self._ids += 1
         return f"{self._prefix}{self._ids}"
 
-    def heading(self, text: str) -> str:
-        """A heading of a chart or a table."""
-        return f"<h{self.level}>{said(text, 200)}</h{self.level}>"
+    def heading(self, text: str, otherwise: str) -> str:
+        """A heading of a chart or a table; one that has no name is called by its kind where it is read aloud."""
+        name = said(text, 200)
+        return f"<h{self.level}>{name}</h{self.level}>" if text.strip() else f'<p class="vh">{otherwise}</p>'
 
     def room_for(self, row: str) -> bool:
         """Whether a row still has room; if so it is taken."""

@@ -1,6 +1,7 @@
 """What a page does in a browser: it is seen, sorted, filtered, printed, read by machines, and asks nobody for anything."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -268,6 +269,34 @@ def test_machines_that_read_aloud_find_their_way(opened, whole):
             .filter(one => !(one.textContent.trim() || (one.labels && one.labels.length))).map(one => one.outerHTML)"""
     )
     assert nameless == []
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The rules of axe-core, as they come with axe-playwright-python."""
+    package = pytest.importorskip("axe_playwright_python", reason="no axe: scripts/browser installs it")
+    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def broken(page, axe):
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_rule_of_axe_is_broken(opened, whole, axe, width, scheme):
+    page = opened(whole, width, scheme=scheme)
+    for summary in page.locator("summary").all():
+        summary.click()
+    page.get_by_role("searchbox").first.fill("search")
+    head(page, "Cost").get_by_role("button").click()
+    assert broken(page, axe) == []
+
+
+def test_hostile_names_break_no_rule_of_axe(opened, axe):
+    assert broken(opened(render(example.hostile())), axe) == []
 
 
 def test_it_moves_only_for_those_who_like_it(opened, whole):

@@ -29,10 +29,10 @@ def shown(unit, value, *others, currency="USD"):
         ("saved", Decimal("61.17"), "+$61.17"),
         ("saved", Decimal("-61.17"), "−$61.17"),
         ("saved", Decimal(0), "$0.00"),
-        ("share", 0.571, "57.1%"),
-        ("share", 0, "0.0%"),
-        ("share", 0.0001, "<0.1%"),
-        ("share", -0.25, "−25.0%"),
+        ("share", 0.571, f"57.1{NBSP}%"),
+        ("share", 0, f"0.0{NBSP}%"),
+        ("share", 0.0001, f"<0.1{NBSP}%"),
+        ("share", -0.25, f"−25.0{NBSP}%"),
         ("seconds", 0.34, f"340{NBSP}ms"),
         ("seconds", 1.2, f"1.20{NBSP}s"),
         ("seconds", 1234.5, f"1,234{NBSP}s"),
@@ -70,7 +70,7 @@ def test_the_rounding_of_the_application_does_not_reach_money():
     with localcontext() as context:
         context.prec = 3
         assert shown("usd", Decimal("1234567.891")) == "$1,234,567.89"
-        assert shown("share", Decimal("0.123456")) == "12.3%"
+        assert shown("share", Decimal("0.123456")) == f"12.3{NBSP}%"
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_the_rounding_of_the_application_does_not_reach_money():
         ("usd", 10, 20, ["$0", "$10", "$20"]),
         ("usd", 0.002, 0.004, ["$0", "$0.002", "$0.004"]),
         ("saved", 10, 10, ["−$10", "$0", "$10"]),
-        ("share", 0.2, 1, ["0%", "20%", "40%"]),
-        ("share", 0.005, 0.01, ["0%", "0.5%", "1.0%"]),
+        ("share", 0.2, 1, [f"0{NBSP}%", f"20{NBSP}%", f"40{NBSP}%"]),
+        ("share", 0.005, 0.01, [f"0{NBSP}%", f"0.5{NBSP}%", f"1.0{NBSP}%"]),
         ("seconds", 0.2, 0.8, [f"0{NBSP}ms", f"200{NBSP}ms"]),
         ("seconds", 1, 4, [f"0{NBSP}s", f"1{NBSP}s"]),
         ("count", 500_000, 1_200_000, ["0", "0.5M", "1.0M"]),

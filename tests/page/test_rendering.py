@@ -154,7 +154,7 @@ def test_numbers_stand_beside_their_texts_for_sorting(whole):
     assert values[1] == ("53", "53")
     assert values[2] == ("–unknown", "")
     assert values[3] == ("+$0.70", "0.7")
-    assert values[4] == ("60.0%", "0.6")
+    assert values[4] == ("60.0\xa0%", "0.6")
     assert values[7] == ("gemini-3-pro", None)
 
 
@@ -166,7 +166,7 @@ def test_a_chart_has_a_name_and_its_figures_as_a_table(whole):
         assert caption.text
     first = next(iter(root.all("figure")))
     table = first.one("details").one("table")
-    assert [one.text for one in table.one("thead").all("th")] == ["", *example.FEATURES]
+    assert [one.text for one in table.one("thead").all("th")] == ["Label", *example.FEATURES]
     assert len(list(table.one("tbody").all("tr"))) == len(example.DAYS)
 
 
