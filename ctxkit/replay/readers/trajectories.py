@@ -42,11 +42,12 @@ def looks(value: Json) -> bool:
     """It is such a record."""
     if isinstance(value, list):
         return any(isinstance(one, dict) and _event(one) for one in value[:20])
-    return isinstance(value, dict) and _kind(value) is not None
+    return isinstance(value, dict) and (_kind(value) is not None or _event(value))
 
 
 def _event(value: dict[str, Json]) -> bool:
-    return ("action" in value or "observation" in value) and "role" not in value
+    named = isinstance(value.get("action"), str) or isinstance(value.get("observation"), str)
+    return named and "role" not in value and ("source" in value or "args" in value)
 
 
 def _kind(value: dict[str, Json]) -> str | None:
