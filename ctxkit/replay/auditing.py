@@ -242,6 +242,11 @@ def _totals(
     priced = any(one.as_sent.pico is not None for one in threads)
     counted = [at for at in sample.times if not priced or threads[at].as_sent.pico is not None]
     found = {}
+    if not any(map(_replayed, replays.values())):  # no text, as in a ledger, or no price: of modes nothing is known
+        again = {at: one.bills[RAW].pico for at, one in replays.items() if one.bills[RAW].pico is not None}
+        costs = {at: cost for at in counted if (cost := again.get(at, threads[at].as_sent.pico)) is not None}
+        total = judged(sample, sizes, costs) if again else None
+        return {RAW: total} if total is not None and len(costs) == len(counted) else {}
     for mode in (RAW, *MODES, OPTIMUM):
         costs = {at: cost for at in counted if (cost := _cost(threads[at], replays.get(at), mode)) is not None}
         total = judged(sample, sizes, costs)
@@ -250,7 +255,12 @@ def _totals(
     return found
 
 
+def _replayed(again: Replayed) -> bool:
+    """Its cost is known in every mode."""
+    return all(one.pico is not None for one in again.bills.values())
+
+
 def _cost(thread: Measured, again: Replayed | None, mode: str) -> int | None:
-    if again is None or again.bills[RAW].pico is None or any(one.pico is None for one in again.bills.values()):
+    if again is None or not _replayed(again):
         return thread.as_sent.pico
     return again.optimum if mode == OPTIMUM else again.bills[mode].pico

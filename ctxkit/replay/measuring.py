@@ -18,6 +18,8 @@ from ctxkit.replay.billing import SECONDS
 from ctxkit.replay.leasts import least_of
 from ctxkit.replay.posing import Assumed, posed
 from ctxkit.replay.resending import MODES, RAW, Bill, added, bill_of, billed, served, share_of
+from ctxkit.replay.rows import textless
+from ctxkit.replay.unspoken import bills_by_growth, paid
 from ctxkit.replay.waste import Paid, Wasting
 
 if TYPE_CHECKING:
@@ -153,12 +155,34 @@ def measured(recording: Recording, bench: Bench, assumed: Assumed) -> Measured:
     named = any(one.model or one.body.get("model") or one.body.get("modelId") for one in recording.requests)
     if named or assumed.model is None:
         assumed = Assumed(begins=assumed.begins)
+    if textless(recording):
+        return _of_usage(recording, bench, assumed)
     requests = posed(recording, replace(assumed, ttl=None, tier=None, priced_at=None), bench.meter.counter)
     seeing = _Seeing(bench)
     for number, one in enumerate(requests):
         after = requests[number + 1].now if number + 1 < len(requests) else one.now + SECONDS
         seeing.request(one, min(one.now + SECONDS, max(after, one.now)))
     return seeing.told(recording, requests)
+
+
+def _of_usage(recording: Recording, bench: Bench, assumed: Assumed) -> Measured:
+    """Of a recording that keeps no text: what it cost, and nothing of what it holds."""
+    bill, models, unread = paid(recording, bench, assumed.begins)
+    times = [one.at for one in recording.requests if one.at is not None]
+    return Measured(
+        recording.name,
+        recording.source,
+        recording.format,
+        recording.feature,
+        requests=bill.requests,
+        failed=sum(one.status is not None and one.status >= 400 for one in recording.requests),
+        unread=unread,
+        as_sent=bill,
+        models=models,
+        first=min(times, default=None),
+        last=max(times, default=None),
+        work=0,
+    )
 
 
 class _Seeing:
@@ -306,6 +330,8 @@ def _lost(recording: Recording, requests: Sequence[Posed]) -> list[str]:
 
 def replayed_too(recording: Recording, bench: Bench, assumed: Assumed) -> tuple[dict[str, Bill], int | None]:
     """What a recording would have come to in each mode, and at the least, answers included."""
+    if textless(recording):
+        return bills_by_growth(recording, bench, assumed), None
     requests = posed(recording, assumed, bench.meter.counter)
     bills = {mode: billed(requests, mode, bench) for mode in (RAW, *MODES)}
     answers, paid = bills[RAW].output_pico, [one.input_pico for one in bills.values() if one.input_pico is not None]

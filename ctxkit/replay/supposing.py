@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ctxkit.replay.growth import Slot
     from ctxkit.replay.rows import Row
 
-__all__ = ["suppose", "supposed"]
+__all__ = ["suppose", "supposed", "well_cached"]
 
 _TOLD: Final = 3  # of a kind are named
 
@@ -120,9 +120,7 @@ def supposed(
                 named = _Source(*source)
                 course = run.courses[named] = _course(run, named, prices)
             course.take(row)
-    for run in runs:
-        for course in run.courses.values():
-            course.close()
+    _close(runs)
     first = Priced(None, present.requests, *_tokens(present), present.cost, ())
     simulated = next((run for run in runs if run.forced), None)
     return WhatIf(
@@ -130,6 +128,31 @@ def supposed(
         alternatives=tuple(_in_mode(one, first, shadow) if one.mode else _priced(one, runs) for one in wanted),
         simulated=_told(None, simulated, 0) if simulated and _simulates(runs) else None,
     )
+
+
+def well_cached(rows: Iterable[Row], wanted: Alternative, prices: Prices) -> Priced:
+    """Requests with well-placed markers, on the model, platform, day, tier and life that are wanted; see :func:`supposed`."""
+    simulation, pricing = _Simulation(wanted.model, wanted.platform, wanted.ttl), Pricing(wanted.at, wanted.tier)
+    run = _Run(simulation, [pricing], forced=True, courses={})
+    for row in rows:
+        _take(run, row, prices)
+    _close([run])
+    return _told(wanted, run, 0)
+
+
+def _take(run: _Run, row: Row, prices: Prices) -> None:
+    source = (row.platform, row.model, row.answered, row.tier, row.dialect)
+    course = run.courses.get(source)
+    if course is None:
+        named = _Source(*source)
+        course = run.courses[named] = _course(run, named, prices)
+    course.take(row)
+
+
+def _close(runs: Iterable[_Run]) -> None:
+    for run in runs:
+        for course in run.courses.values():
+            course.close()
 
 
 def _tokens(sums: Sums) -> tuple[int, int, int, int]:
