@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TypedDict
 
 import pytest
 
 from ctxkit import UnsupportedClientError, feature
-from ctxkit.testing import capture
-from tests.frameworks.shared import CITIES, FOUND, LOOKED_UP, QUESTION, asked, look_up, metered, retried, tidied
+from ctxkit.labels import current
+from ctxkit.testing import Behaviour, FakeProvider, ToolCall, capture
+from tests.frameworks.shared import (
+    CITIES,
+    FOUND,
+    LOOKED_UP,
+    QUESTION,
+    TOKENS,
+    asked,
+    look_up,
+    metered,
+    results,
+    retried,
+    tidied,
+)
 
 pytest.importorskip("langchain_openai", reason="LangChain is not installed")
 import anthropic
@@ -17,6 +31,7 @@ import openai
 from google import genai
 from google.genai.errors import ClientError
 from langchain.agents import create_agent
+from langchain.chat_models import init_chat_model
 from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import AIMessageChunk, ToolMessage
 from langchain_core.runnables import RunnableLambda, RunnableParallel
@@ -231,6 +246,39 @@ def test_a_tool_that_runs_in_a_thread_asks_for_the_same_feature(provider, kit, r
     assert [r.labels["city"] for r in records if r.feature == "trip/summary"] == list(CITIES)
 
 
+def file_of(number):
+    return "\n".join(f"{line}: words of file {number}, {line * number}" for line in range(400))
+
+
+def test_the_model_asks_for_what_was_removed(made):
+    """By the recipe of docs/how-to/frameworks.md: the thread is found by a label of the run."""
+    kit, threads, got = made("prune"), {}, []
+    kit.listeners.append(lambda record: threads.update({record.labels["run"]: record.thread}))
+
+    def read_file(number: int) -> str:
+        """A file."""
+        return file_of(number)
+
+    def ctxkit_recall(ref: str) -> str:
+        """The text that the reference stands for."""
+        got.append(kit.recall(ref, thread=threads[current().labels["run"]]))
+        return got[-1]
+
+    def reader(request):
+        refs = re.findall(r'ctxkit_recall\(\\*"(r_\w+)', request.body.decode())
+        done = len(results(request.json))
+        if got or done > 60:
+            return Behaviour(text=FOUND, tokens=TOKENS)
+        call = ToolCall("ctxkit_recall", {"ref": refs[0]}) if refs else ToolCall("read_file", {"number": done})
+        return Behaviour(text="", calls=(call,), tokens=TOKENS)
+
+    with FakeProvider(answer=reader) as provider, feature("files", run="42"):
+        agent = create_agent(claude(provider, kit), tools=[read_file, ctxkit_recall])
+        result = agent.invoke(ASK, {"recursion_limit": 200})
+    assert result["messages"][-1].text == FOUND
+    assert got == [file_of(0)]
+
+
 class Sum(BaseModel):
     """A sum."""
 
@@ -250,6 +298,24 @@ def test_bound_and_copied_models_are_metered(provider, kit, records):
     assert kit.wrap(model) is model, "twice counts once"
     model.invoke("2 + 2?")
     assert len(records) == len(asked(provider)) == 3
+
+
+def test_a_model_by_its_name(provider, kit, records):
+    model = init_chat_model(
+        "openai:gpt-4o",
+        base_url=provider.openai_url,
+        api_key="none",
+        http_client=kit.attach(openai.DefaultHttpxClient()),
+    )
+    model.invoke("2 + 2?")
+    metered(provider, kit, records, feature=None)
+
+
+def test_models_of_the_same_settings_share_their_client(provider, kit, records):
+    """A fact of LangChain's that the page on frameworks tells."""
+    kit.wrap(ChatOpenAI(model="gpt-4o", base_url=provider.openai_url, api_key="none"))
+    ChatOpenAI(model="gpt-4o-mini", base_url=provider.openai_url, api_key="none").invoke("2 + 2?")
+    metered(provider, kit, records, feature=None)
 
 
 def test_embeddings(provider, kit, records):
