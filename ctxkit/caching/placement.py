@@ -64,7 +64,7 @@ class Placement:
         choice: the same in short, to be remembered.
         note: what was found, in one sentence.
         expected: cost of this request and of those after it, with what was chosen and with nothing said.
-        priced: it is in the unit of the rates that were given (else in thousandths of an input token).
+        priced: it is known, in the unit of the rates that were given (else in thousandths of an input token).
     """
 
     rule: Rule
@@ -151,7 +151,7 @@ def place(
     if plan is not plain:  # chosen against marking later; told against never
         cost, nothing = (_cost(case, one, later=False) for one in (plan, plain))
     note = _note(case, plan, cost, nothing)
-    by_card = rates is not None and known[rule.id].items() >= rates.items()
+    by_card = rates is not None and known[rule.id].items() >= rates.items() and nothing < math.inf
     return Placement(plan.rule, plan.points, plan.mode, plan.ttl, plan.choice, note, (cost, nothing), by_card)
 
 
@@ -383,7 +383,10 @@ def _why(case: _Case, at: int, ttl: str) -> str:
 def _note(case: _Case, plan: _Plan, cost: float, nothing: float) -> str:
     if plan.choice == Choice():
         return f"nothing marked: nothing else is expected to cost less ({case.outlook.goes_on:.0%} are continued)"
-    saved = f"this request and what follows are expected to cost {1 - cost / nothing:.0%} less than unmarked"
+    if nothing == math.inf:  # no price of what its user's own markers write
+        saved = "what it would cost unmarked is not known"
+    else:
+        saved = f"this request and what follows are expected to cost {1 - cost / nothing:.0%} less than unmarked"
     if plan.mode == "explicit" and not plan.points:
         return f"asks the provider to write nothing: nobody is expected to read it; {saved}"
     return saved

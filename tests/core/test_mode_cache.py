@@ -146,3 +146,11 @@ def test_a_history_that_the_provider_holds_is_left_alone(kit, dialect):
     }[dialect]
     plan = kit.plan(request, dialect=dialect, platform="openai", model="gpt-6-sol")
     assert plan.body is request
+
+
+def test_a_marker_of_the_users_own_whose_writes_have_no_price(kit):
+    text = {"type": "text", "text": WORDS * 3, "cache_control": {"type": "ephemeral"}}
+    talk = [{"role": "system", "content": [text]}, {"role": "user", "content": "hello"}]
+    request = {"model": "google/gemini-2.5-flash", "messages": talk}
+    plan = planned(kit, request, dialect="openai.chat", platform="openrouter")
+    assert [(edit.path, edit.predicted_saving) for edit in plan.edits] == [(("session_id",), None)]
