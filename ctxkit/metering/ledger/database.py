@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ctxkit.errors import StoreError
 from ctxkit.folders import private_folder
@@ -23,9 +23,9 @@ from ctxkit.metering.ledger.schema import APPLICATION, check, migrate, version
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Database"]
+__all__ = ["Database", "streamed"]
 
 T = TypeVar("T")
 
@@ -33,6 +33,21 @@ _LOG: Final = logging.getLogger("ctxkit")
 _CORRUPT, _NOT_A_DATABASE, _BUSY, _LOCKED = 11, 26, 5, 6  # sqlite.org/rescode.html
 _SIDES: Final = ("", "-wal", "-shm")
 _INHERITED: Final[list[object]] = []  # connections of a parent process: never used, never closed, in the child
+
+
+def streamed(path: Path, query: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+    """Rows of a database that is up to date, as they are asked for, by a connection of their own that only reads.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    import sqlite3
+
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            yield from db.execute(query, values)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"the ledger cannot be read: {error}") from error
 
 
 class Database:

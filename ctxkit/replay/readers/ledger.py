@@ -6,9 +6,7 @@ No text is known: bodies hold the model alone, and the service tier where one wa
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.errors import StoreError, TranscriptError
@@ -17,6 +15,7 @@ from ctxkit.replay.recording import Asked, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from ctxkit.metering.ledger import Ledger
     from ctxkit.replay.readers.values import Complain
@@ -56,17 +55,15 @@ def read_ledger(
     Raises:
         TranscriptError: it is no ledger, or cannot be read.
     """
-    import sqlite3
-
     from ctxkit.metering.ledger import Ledger
+    from ctxkit.metering.ledger.database import streamed
 
     bounds = (float("-inf") if since is None else since, float("inf") if until is None else until)
     ledger = Ledger(path)
     try:
         _up_to_date(ledger)
-        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as db:
-            yield from _threads(str(path), db.execute(_QUERY, bounds))
-    except (StoreError, sqlite3.Error, OSError) as error:
+        yield from _threads(str(path), streamed(ledger.path, _QUERY, bounds))
+    except (StoreError, OSError) as error:
         fault = TranscriptError(f"{path}: cannot be read: {error}")
         if complain is None:
             raise fault from error
