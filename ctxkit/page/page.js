@@ -30,13 +30,16 @@
       for (const row of rows) {
         const fits = wanted.every((word) => texts.get(row).includes(word));
         found += fits ? 1 : 0;
-        row.hidden = !fits || (!all && found > SHOWN);
+        row.hidden = !fits;
+        row.classList.toggle("later", fits && !all && found > SHOWN); // on paper they are all there
       }
       more.hidden = all || found <= SHOWN;
       more.textContent = `Show all ${found.toLocaleString("en")}`;
-      const seen = all ? found : Math.min(found, SHOWN);
+      status.classList.toggle("few", found < rows.length);
+      const [some, whole] = [found, rows.length].map((count) => count.toLocaleString("en"));
+      const first = more.hidden ? "" : `, the first ${SHOWN} shown`;
       const total = table.tFoot && wanted.length ? "; the total is of all rows" : "";
-      if (tell || !all) status.textContent = `${seen.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows${total}`;
+      if (tell || !all) status.textContent = `${wanted.length ? `${some} of ${whole}` : whole} rows${first}${total}`;
     };
 
     const sort = (head, place) => {
