@@ -200,11 +200,20 @@ def _priced(wanted: Alternative | None, bill: Bill, mode: str | None) -> Priced:
 
 def _notes(bill: Bill, mode: str | None) -> Iterable[str]:
     if bill.unpriced:
+        names = [_readable(name) for name in bill.unpriced[:_TOLD]]
         more = f" and {len(bill.unpriced) - _TOLD} more" if len(bill.unpriced) > _TOLD else ""
-        yield f"not known for all of it: {', '.join(bill.unpriced[:_TOLD])}{more}"
+        yield f"not known for all of it: {', '.join(names)}{more}"
     if mode is not None:
         yield _RESENT if mode == RAW else _IN_MODE
     if bill.refused:
         yield f"would have been refused there: {bill.refused:,} requests"
     if bill.silent:
         yield f"nobody recorded how long they were, and so they cost nothing here: {bill.silent:,} answers"
+
+
+def _readable(name: str) -> str:
+    """What has no price: a platform and a model, or the reason."""
+    platform, _, model = name.partition(" ")
+    if model == "?":
+        return "requests whose recording names no model"
+    return f"no price for {model} on {platform}" if " " not in model else name
