@@ -36,20 +36,16 @@ def with_opening(requests: Sequence[Posed], counter: Counter) -> list[Posed]:
     first = requests[0]
     text = _placeholder(hidden, first, counter)
     return [
-        one._replace(body=instructed(one.body, one.dialect, text), counted=one.counted + hidden) for one in requests
+        one._replace(body=instructed(one.body, one.dialect, text), counted=one.counted + hidden, hidden=hidden)
+        for one in requests
     ]
 
 
 def _placeholder(tokens: int, one: Posed, counter: Counter) -> str:
     """Words of so many tokens, by the measure of the model: counted once, and corrected."""
-    count = len(_WORDS.split())
-    text = _WORDS * max(tokens // count, 1)
+    text = _WORDS * max(tokens // len(_WORDS.split()), 1)
     weighed = _weight(text, one, counter)
-    return (
-        text[: max(round(len(text) * tokens / weighed), 1)]
-        if weighed > tokens
-        else text + text[: round(len(text) * (tokens / weighed - 1) if weighed else 0)]
-    )
+    return (text * 2)[: max(round(len(text) * min(tokens / weighed, 2.0)), 1)] if weighed else text
 
 
 def _weight(text: str, one: Posed, counter: Counter) -> float:

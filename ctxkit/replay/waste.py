@@ -213,8 +213,8 @@ class _Looked:
     def _stubs(self, candidates: Sequence[Candidate]) -> None:
         since: dict[Place, dict[str, int]] = defaultdict(dict)
         for one in candidates:
-            assert isinstance(one.action, Stub)
-            since[one.action.place].setdefault(one.by, self._since(one))
+            if isinstance(one.action, Stub):
+                since[one.action.place].setdefault(one.by, self._since(one))
         count = len(self._run.sizes)
         for place, found in since.items():
             piece, saved = self._history.by_place[place], self._saved(place)
@@ -239,7 +239,8 @@ class _Looked:
         since = {one.action: self._since(one) for one in reversed(candidates)}
         count = len(self._run.sizes)
         for action, _ in standing([Decided(one.action, one.by) for one in candidates]):
-            assert isinstance(action, Fold)
+            if not isinstance(action, Fold):
+                continue
             rewrites, drops = stubbed(self._history, action, ref=None, recallable=False)
             removed = self._request.removed(Said({one.place: one for one in rewrites}, dict.fromkeys(drops, "")))
             inside = [place for place in (*self._smaller, *self._going) if action.start <= place[0] < action.end]
