@@ -254,6 +254,17 @@ def test_courses_by_day_hour_and_month(ledger, priced):
     assert {course.feature: course.costs[0] for course in months.courses} == {"a": 2, "b": 1, "": 1}
 
 
+def test_what_lies_outside_of_the_period_is_in_no_course(ledger, priced):
+    """The day is read as a whole, and the hours outside of the period are taken away again."""
+    one = Usage(fresh=500_000, output=0)
+    ledger.append(priced(1, one, at=NOON - 11.5 * 3_600, feature="early", miss_reason="raced", miss_tokens=1))
+    for number in range(2, 14):
+        ledger.append(priced(number, one, at=NOON + number * 1_800))
+    told = details(ledger, since=NOON - 9 * 3_600, until=NOON + 86_400)
+    assert [course.feature for course in told.courses] == ["chat"]
+    assert (told.cost, told.misses, len(told.accuracy)) == (12, (), 1)
+
+
 def test_the_dearest_eight_features_and_the_rest(ledger, priced):
     for number in range(12):
         ledger.append(priced(number, Usage(fresh=1000 * (number + 1), output=0), feature=f"f{number}"))
@@ -338,6 +349,17 @@ def test_details_are_read_once_and_only_when_asked(ledger, priced, monkeypatch):
     first = found.details()
     monkeypatch.setattr(ledger, "read", None)
     assert found.details() is first
+
+
+def test_a_temporary_ledger_that_was_closed(record):
+    ledger = Ledger(None)
+    ledger.append(record(1))
+    found = ask(ledger)
+    ledger.close()
+    with pytest.raises(StoreError, match="not there any more"):
+        found.details()
+    assert any("rows alone are shown" in text for section in found.page().sections for text in section.text)
+    assert not ledger.path.parent.exists()
 
 
 def test_a_ledger_that_cannot_be_read_any_more(ledger, priced, monkeypatch):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from ctxkit.errors import StoreError
 from ctxkit.metering.ledger.rollup import CAUSES, HOUR
 from ctxkit.metering.report.conversations import standing_out
 from ctxkit.metering.report.details import REMOVALS, Accuracy, Cause, Course, Details, Missed, Part, Step
 from ctxkit.metering.report.period import day_of, hour_of, next_day
-from ctxkit.metering.report.reading import Group, groups_of, one_state
+from ctxkit.metering.report.reading import OTHERS, Group, groups_of, one_state
 from ctxkit.metering.report.row import Row
 from ctxkit.metering.report.speeds import MOST, speeds
 from ctxkit.metering.report.spending import PARTS, Split, split
@@ -36,6 +37,8 @@ _MANY_DAYS: Final = 92
 def details_of(ledger: Ledger, question: Question, rate: Decimal, cards: Cards) -> Callable[[], Details]:
     """Reads the details of what a question is about when it is called, and remembers them.
 
+    That raises ``StoreError`` when the ledger cannot be read, or was a temporary one that is closed.
+
     Args:
         ledger: to read from.
         question: of the report; what it groups by does not matter here.
@@ -50,6 +53,8 @@ def _details(ledger: Ledger, question: Question, rate: Decimal, cards: Cards) ->
         with one_state(db):
             return _Reader(db, question, rate, cards).read()
 
+    if not ledger.exists():  # a temporary one that was closed: reading would make a new one
+        raise StoreError("the ledger is not there any more")
     return ledger.read(read)
 
 
@@ -70,19 +75,19 @@ class _Reader:
     def read(self) -> Details:
         """All of it."""
         unit, steps = self._steps()
-        over_time, _ = groups_of(
-            self._db, replace(self._question, by=("hour" if unit == "hour" else "day", "feature"), plain=True)
-        )
+        told = self._groups(by=("feature", "model", "miss_reason"))
+        apart = _dearest(told)
+        by = "hour" if unit == "hour" else "day", "feature"
+        over_time = self._groups(by=by, plain=True, apart=frozenset(apart))
         if unit == "month":
             over_time = _by_month(over_time)
-        told, _ = groups_of(self._db, replace(self._question, by=("feature", "model", "miss_reason")))
         total = Row((), _merged(told.values()), self._rate)
         found, limited = speeds(self._db, *self._bounds)
         threads, count = standing_out(self._db, *self._bounds, self._money)
         return Details(
             unit=unit,
             steps=steps,
-            courses=tuple(self._courses(over_time, steps)),
+            courses=tuple(self._courses(over_time, steps, apart)),
             caching=tuple(_caching(over_time, steps)),
             cost=total.cost,
             unpriced=total.unpriced,
@@ -97,6 +102,11 @@ class _Reader:
             threads=count,
             limits=(f"speed is that of the latest {MOST:,} answers",) if limited else (),
         )
+
+    def _groups(self, **asked: Any) -> Groups:
+        """Groups of the period in which there is anything."""
+        groups, _ = groups_of(self._db, replace(self._question, **asked))
+        return {key: group for key, group in groups.items() if group.used}
 
     # ------------------------------------------------------------------ over time
 
@@ -127,25 +137,18 @@ class _Reader:
         )
         return None if first is None else (first, last)
 
-    def _courses(self, groups: Groups, steps: tuple[str, ...]) -> Iterator[Course]:
-        costs: dict[str, int] = {}
-        for (_, feature), group in groups.items():
-            costs[feature] = costs.get(feature, 0) + group.counters["cost_pico"]
-        dearest = sorted(costs, key=lambda feature: (-costs[feature], feature))
-        shown = dearest if len(dearest) == _TOLD + 1 else dearest[:_TOLD]
-        for feature in shown:
-            yield Course(feature, tuple(self._spent([groups.get((step, feature))]) for step in steps))
-        rest = dearest[len(shown) :]
-        if rest:
-            yield Course(None, tuple(self._spent(groups.get((step, name)) for name in rest) for step in steps))
+    def _courses(self, groups: Groups, steps: tuple[str, ...], apart: list[str]) -> Iterator[Course]:
+        for feature in apart:
+            yield Course(feature, tuple(self._spent(groups.get((step, feature))) for step in steps))
+        if any(feature == OTHERS for _, feature in groups):
+            yield Course(None, tuple(self._spent(groups.get((step, OTHERS))) for step in steps))
 
-    def _spent(self, groups: Iterable[Group | None]) -> Decimal | None:
-        """What groups cost together: ``None`` where something was answered and nothing of it has a price."""
-        there = [group for group in groups if group is not None]
-        unpriced = any(count for group in there for count in group.unpriced.values())
-        if unpriced and not any(group.counters["priced"] for group in there):
-            return None
-        return self._money(sum(group.counters["cost_pico"] for group in there))
+    def _spent(self, group: Group | None) -> Decimal | None:
+        """What a group cost: ``None`` where something was answered and nothing of it has a price."""
+        if group is None:
+            return self._money(0)
+        unknown = any(group.unpriced.values()) and not group.counters["priced"]
+        return None if unknown else self._money(group.counters["cost_pico"])
 
     # ------------------------------------------------------------------ sums
 
@@ -167,6 +170,15 @@ class _Reader:
         rows = [Row((reason,), group, self._rate) for reason, group in reasons.items()]
         for row in sorted(rows, key=lambda row: (-row.group.counters["miss_pico"], row.key)):
             yield Missed(row.key[0], row.misses, row.missed, row.miss_cost, row.misses_unpriced)
+
+
+def _dearest(told: Groups) -> list[str]:
+    """The features whose course is told one by one; a rest of a single one has its own name, too."""
+    costs: dict[str, int] = {}
+    for (feature, *_), group in told.items():
+        costs[feature] = costs.get(feature, 0) + group.counters["cost_pico"]
+    dearest = sorted(costs, key=lambda feature: (-costs[feature], feature))
+    return dearest if len(dearest) == _TOLD + 1 else dearest[:_TOLD]
 
 
 def _by_month(groups: Groups) -> Groups:

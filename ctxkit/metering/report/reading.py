@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import tzinfo
 
-__all__ = ["TIMES", "Group", "Groups", "Question", "groups_of", "one_state", "read_groups"]
+__all__ = ["OTHERS", "TIMES", "Group", "Groups", "Question", "groups_of", "one_state", "read_groups"]
 
 TIMES: Final = ("day", "hour")
+OTHERS: Final = "\0others"
+"""Features that are not told apart; no feature has such a name."""
+
 _ABANDONED_AFTER: Final = 3_600.0
 """Seconds after which an attempt that is still open counts as unverified: longer than any answer takes."""
 
@@ -34,7 +37,10 @@ _SUMS: Final = ", ".join(f"sum({name})" for name in COUNTERS)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: grouped by what, of which time, seen from where and when; ``plain``: no histograms."""
+    """What is asked: grouped by what, of which time, seen from where and when.
+
+    ``plain``: no histograms; ``apart``: the features that are told apart, all others are :data:`OTHERS`.
+    """
 
     by: tuple[str, ...]
     since: float | None
@@ -42,6 +48,7 @@ class Question:
     zone: tzinfo | None
     now: float
     plain: bool = False
+    apart: frozenset[str] | None = None
 
 
 @dataclass(slots=True)
@@ -163,7 +170,7 @@ class _Reader:
         slot = self._slot(at)
         known = self._keys.get((cell, slot))
         if known is None:
-            key = tuple(_value(self._cells[cell], name, slot) for name in self._question.by)
+            key = tuple(_value(self._cells[cell], name, slot, self._question.apart) for name in self._question.by)
             known = self._keys[cell, slot] = self.groups[key]
         return known
 
@@ -230,7 +237,9 @@ def _slot_of(question: Question) -> Callable[[float], str]:
     return lambda _: ""
 
 
-def _value(cell: dict[str, str], name: str, slot: str) -> str:
+def _value(cell: dict[str, str], name: str, slot: str, apart: frozenset[str] | None) -> str:
+    if name == "feature" and apart is not None and cell[name] not in apart:
+        return OTHERS
     if name in TIMES:
         return slot[:10] if name == "day" else slot
     if name.startswith("label:"):
