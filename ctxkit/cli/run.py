@@ -198,7 +198,9 @@ def _report(ledger: Ledger, kit: Kit) -> Report:
 
 def _show(told: _Told, args: argparse.Namespace) -> None:
     if args.html:
-        args.html.write_text(told.report.to_html(), encoding="utf-8")
+        from ctxkit.page import save
+
+        save(told.report.to_html(), args.html)
     if args.quiet:
         return
     if args.json:
