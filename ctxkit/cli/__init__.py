@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `ctxkit report | head`
         sys.stderr.close()
         return 0
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # rich ends the program by itself then
+            return 0
+        raise
     except OSError as error:  # a full disk behind `> report.csv`
         print(f"ctxkit {args.command}: {error}", file=sys.stderr)
         return 2

@@ -36,7 +36,8 @@ Without PATH the ledger is read. All combinations of what is given are worked ou
 
 exit code: 0, 1 when the price of an alternative is not known or something could not be read, 2 when used wrongly"""
 _PARTS = ("model", "platform", "date", "tier", "ttl", "mode")
-_NARROW = 90
+_HEADS = ("Input", "Cached", "Cost (USD)", "Difference", "Per 1,000")
+_WIDE, _NARROW = 90, 72  # columns of a terminal: all figures, and a column for each part
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -233,23 +234,17 @@ def _table(found: WhatIf, width: int) -> Table:
     from rich.text import Text
 
     given = [name for name in _PARTS if any(getattr(one.alternative, name, None) for one in found.alternatives)]
+    heads = _HEADS if width >= _WIDE else _HEADS[1:-1] if width >= _NARROW else _HEADS[2:-1]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in given:
+    for name in given if width >= _NARROW else ["alternative"]:
         table.add_column(name.upper() if name == "ttl" else name.capitalize(), overflow="fold")
-    heads = ["Input", "Cached", "Cost (USD)", "Difference", "Per 1,000"]
-    heads = heads[1:-1] if width < _NARROW else heads
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
 
     def add(one: Priced, parts: Sequence[str], style: str) -> None:
-        figures = {
-            "Input": "-" if one.input_tokens is None else f"{one.input_tokens:,}",
-            "Cached": "-" if one.cached is None else f"{one.cached:.1%}",
-            "Cost (USD)": _money(one.cost),
-            "Difference": "" if one is found.present else _signed(one.less(found.present)),
-            "Per 1,000": _money(one.per_thousand),
-        }
-        table.add_row(*map(Text, (*parts, *(figures[head] for head in heads))), style=style)
+        cells = _figures(one, found.present)
+        parts = parts if width >= _NARROW else [" ".join(filter(None, parts))]
+        table.add_row(*map(Text, (*parts, *(cells[head] for head in heads))), style=style)
 
     blanks = [""] * (len(given) - 1)
     add(found.present, ["as it was sent", *blanks], "bold")
@@ -259,6 +254,17 @@ def _table(found: WhatIf, width: int) -> Table:
     for one in found.alternatives:
         add(one, [str(getattr(one.alternative, name) or "") for name in given], "")
     return table
+
+
+def _figures(one: Priced, present: Priced) -> dict[str, str]:
+    figures = (
+        "-" if one.input_tokens is None else f"{one.input_tokens:,}",
+        "-" if one.cached is None else f"{one.cached:.1%}",
+        _money(one.cost),
+        "" if one is present else _signed(one.less(present)),
+        _money(one.per_thousand),
+    )
+    return dict(zip(_HEADS, figures, strict=True))
 
 
 def _money(amount: Decimal | None) -> str:

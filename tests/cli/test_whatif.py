@@ -83,11 +83,14 @@ def test_what_has_no_price_is_a_finding(ctxkit, kept):
     assert "no price is known for no-such-model" in out
 
 
-def test_narrow_terminals(ctxkit, kept, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
-    _, out, _ = ctxkit("--model", "claude-sonnet-4-5")
-    assert max(map(len, out.splitlines())) <= 60
-    assert "$0.0651" in out
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_narrow_terminals(ctxkit, kept, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, out, _ = ctxkit("--model", "claude-sonnet-4-5", "--tier", "batch", "--ttl", "1h")
+    assert max(map(len, out.splitlines())) <= width
+    # 12,000 written at 3, 22,000 read at 0.15, 3,000 at 1.50 and 300 out at 7.50 dollars a million: 0.04605.
+    for word in ("claude", "batch", "1h", "$0.0460", "+$0.0160"):
+        assert word in out
 
 
 @pytest.mark.parametrize(
@@ -143,8 +146,9 @@ def test_help_has_an_example(capsys):
     assert "ctxkit whatif --date 2026-12-01" in capsys.readouterr().out
 
 
-def test_a_closed_pipe(kept, home):
-    command = [sys.executable, "-m", "ctxkit", "whatif", "--tier", "batch", "--json"]
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
+def test_a_closed_pipe(kept, home, form):
+    command = [sys.executable, "-m", "ctxkit", "whatif", "--tier", "batch", *form]
     environment = {**os.environ, "CTXKIT_HOME": str(home)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         process.stdout.close()
