@@ -6,6 +6,7 @@ by line; a document over many lines is read whole, up to a bound. What cannot be
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
@@ -20,7 +21,7 @@ from ctxkit.errors import TranscriptError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import Any, TypeAlias
+    from typing import IO, Any, TypeAlias
 
     from ctxkit.model import Json
 
@@ -32,7 +33,6 @@ __all__ = [
     "Packed",
     "Value",
     "bytes_of",
-    "documents",
     "head_of",
     "lines",
     "opened",
@@ -45,6 +45,9 @@ _LARGEST = 512 * 1024 * 1024  # bytes of a file that is no JSONL
 _LONGEST = 128 * 1024 * 1024  # bytes of one line
 _CHUNK = 1 << 20
 _HEAD = 1 << 16
+_BOM = b"\xef\xbb\xbf"
+_BLANK = b" \t\r\n" + _BOM
+_SCAN = json.JSONDecoder().raw_decode
 _DEEPEST = 200  # levels of nesting: what reads on from here walks values by calling itself
 # Recorded histories repeat themselves and pack well: what unpacks to more than this is no recording.
 _UNPACKED, _RATIO = 1 << 30, 300
@@ -117,7 +120,7 @@ def opened(path: Path) -> Iterator[Bytes]:
 
 def head_of(file: Bytes) -> bytes:
     """The first bytes, which stay where they are; with no byte order mark."""
-    return file.peek(_HEAD)[:_HEAD].removeprefix(b"\xef\xbb\xbf")
+    return file.peek(_HEAD)[:_HEAD].removeprefix(_BOM)
 
 
 def tell(error: TranscriptError, complain: Complain | None) -> None:
@@ -138,41 +141,44 @@ def short(error: Exception) -> str:
 
 
 def values_of(path: Path, file: Bytes, complain: Complain | None) -> Iterator[Value]:
-    """The JSON values of a file: one per line, or those of its document (a list counts as its items)."""
+    """The JSON values of a file: one per line, or those of its document (a list counts as its items).
+
+    A list is read item by item: only one of them is held. A list of messages is one value.
+    """
     first = _next_line(file, _LONGEST)
-    if ".jsonl" in path.suffixes or _whole(first):
+    while first is not None and first.strip() == b"" != first:
+        first = _next_line(file, _LONGEST)
+    alone = first is None or _parses(first)
+    if alone and (first is None or not first.lstrip(_BLANK).startswith(b"[") or file.peek(1).strip()):
         yield from lines(path, file, complain, first)
         return
     try:
-        data = _all(path, file, first or b"")
+        if first is not None and first.lstrip(_BLANK).startswith(b"["):
+            yield from _messages_as_one(path, _items(path, file, first))
+        else:
+            yield from _documents(path, file, first or b"", complain)
     except TranscriptError as error:
         tell(error, complain)
-        return
-    rest = data[len(first or b"") :].lstrip()
-    try:
-        yield from documents(path, data)
-    except TranscriptError as error:
-        if not _whole(rest.partition(b"\n")[0]):
-            tell(error, complain)
-            return
-        yield from lines(path, io.BytesIO(data), complain)  # type: ignore[arg-type]
 
 
-def lines(path: Path, file: Bytes, complain: Complain | None, first: bytes | None = b"") -> Iterator[Value]:
-    """One value per line; ``first`` was read before, ``None``: it was too long to be kept."""
+def lines(path: Path, file: IO[bytes], complain: Complain | None, first: bytes | None = b"") -> Iterator[Value]:
+    """One value per line, or a list of them; ``first`` was read before, ``None``: it was too long to be kept."""
     number, line = 1, _next_line(file, _LONGEST) if first == b"" else first
     while line != b"":
         if line is None:
             tell(TranscriptError(f"{path}:{number}: longer than {_LONGEST >> 20} MB"), complain)
-        elif stripped := line.strip().removeprefix(b"\xef\xbb\xbf"):
+        elif stripped := line.strip().removeprefix(_BOM):
             try:
-                yield Value(f"{path}:{number}", _loads(stripped))
+                found = _loads(stripped)
             except ValueError as error:
                 tell(TranscriptError(f"{path}:{number}: no JSON: {short(error)}"), complain)
+            else:
+                many = isinstance(found, list) and not is_messages(found)
+                yield from (Value(f"{path}:{number}", one) for one in (found if many else (found,)))
         number, line = number + 1, _next_line(file, _LONGEST)
 
 
-def _next_line(file: Bytes, most: int) -> bytes | None:
+def _next_line(file: IO[bytes], most: int) -> bytes | None:
     """The next line; ``b""`` at the end, ``None`` when it is too long (it was passed over)."""
     line = file.readline(most)
     if len(line) < most or line.endswith(b"\n"):
@@ -182,53 +188,104 @@ def _next_line(file: Bytes, most: int) -> bytes | None:
     return None
 
 
-def _whole(line: bytes | None) -> bool:
-    """The line is a value by itself, and no list: there is one per line."""
-    if line is None:
-        return True
+def _parses(line: bytes) -> bool:
     try:
-        return not isinstance(_loads(line.removeprefix(b"\xef\xbb\xbf")), list)
+        _loads(line.removeprefix(_BOM))
     except ValueError:
         return False
+    return True
 
 
-def _all(path: Path, file: Bytes, first: bytes) -> bytes:
+# ---- documents -----------------------------------------------------------------------------------------------------------
+
+
+def _items(path: Path, file: Bytes, first: bytes) -> Iterator[Value]:
+    """The items of a list, each read when it is asked for.
+
+    Raises:
+        TranscriptError: it is no JSON from there on.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    text = decoder.decode(first.lstrip(_BLANK))
+    at, number, line, ended = 1, 0, 1, False
+    while True:
+        at = _skipped(text, at, "," if number else "")
+        if text[at : at + 1] == "]":
+            if text[at + 1 :].strip() or file.read(_CHUNK).strip():
+                where = line + text.count("\n", 0, at)
+                raise TranscriptError(f"{path}:{where}: what follows the end of the list is not read")
+            return
+        try:
+            value, at = _scanned(text, at)
+        except (ValueError, RecursionError) as error:
+            if ended or len(text) - at > _LARGEST or not isinstance(error, json.JSONDecodeError):
+                where = line + text.count("\n", 0, getattr(error, "pos", at))
+                raise TranscriptError(f"{path}:{where}: no JSON: {short(error)}") from None
+            more = file.read(max(_CHUNK, len(text) - at))
+            ended = not more
+            line += text.count("\n", 0, at)
+            text, at = text[at:] + decoder.decode(more, ended), 0
+            continue
+        number += 1
+        yield Value(f"{path}#{number}", value)
+
+
+def _skipped(text: str, at: int, comma: str) -> int:
+    """Behind blanks, and behind one comma where there has to be one."""
+    while text[at : at + 1] in ("\n", " ", "\r", "\t"):
+        at += 1
+    if comma and text[at : at + 1] == comma:
+        return _skipped(text, at + 1, "")
+    return at
+
+
+def _scanned(text: str, at: int) -> tuple[Json, int]:
+    _, end = _SCAN(text, at)
+    return _loads(text[at:end].encode("utf-8", "surrogatepass")), end
+
+
+def _messages_as_one(path: Path, items: Iterator[Value]) -> Iterator[Value]:
+    first = next(items, None)
+    if first is None:
+        return
+    if not is_messages([first.json]):
+        yield first
+        yield from items
+        return
+    found = [first, *items]
+    messages = [one.json for one in found]
+    if is_messages(messages):
+        yield Value(f"{path}#1", messages)
+    else:
+        yield from found
+
+
+def _documents(path: Path, file: Bytes, first: bytes, complain: Complain | None) -> Iterator[Value]:
+    """An object over many lines, or several that follow one another, as exporters print them.
+
+    Where that is none, and what follows the first line are values, one per line: a file of lines whose first is broken.
+
+    Raises:
+        TranscriptError: it is no JSON, or too large.
+    """
     data = first + file.read(_LARGEST + 1 - len(first))
     if len(data) > _LARGEST:
         raise TranscriptError(f"{path}: larger than {_LARGEST >> 20} MB; write one request per line (.jsonl)")
-    return data
-
-
-def documents(path: Path, data: bytes) -> Iterator[Value]:
-    """The values of a document, or of several that follow one another; a list of messages is one value.
-
-    Raises:
-        TranscriptError: it is no JSON.
-    """
-    try:
-        found = _loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except ValueError as error:
-        yield from _following(path, data, error)
-        return
-    if isinstance(found, list) and not is_messages(found):
-        yield from (Value(f"{path}#{number}", value) for number, value in enumerate(found, 1))
-    else:
-        yield Value(f"{path}#1", found)
-
-
-def _following(path: Path, data: bytes, error: Exception) -> Iterator[Value]:
-    """Objects one after another, each over many lines, as exporters print them."""
     text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff").strip()
-    at, number, scan = 0, 0, json.JSONDecoder().raw_decode
+    at, number = 0, 0
     try:
         while at < len(text):
-            _, end = scan(text, at)
+            value, at = _scanned(text, at)
             number += 1
-            yield Value(f"{path}#{number}", _loads(text[at:end].encode("utf-8", "surrogatepass")))
-            at = end + len(text[end : end + _HEAD]) - len(text[end : end + _HEAD].lstrip())
-    except (ValueError, RecursionError) as later:
-        error = later if number else error
-        raise TranscriptError(f"{path}:{getattr(error, 'lineno', 1)}: no JSON: {short(error)}") from None
+            yield Value(f"{path}#{number}", value)
+            at = _skipped(text, at, "")
+    except (ValueError, RecursionError) as error:
+        second = data[len(first) :].lstrip().partition(b"\n")[0]
+        if number == 0 and (".jsonl" in path.suffixes or (second and _parses(second))):
+            yield from lines(path, io.BytesIO(data), complain)
+            return
+        where = getattr(error, "lineno", text.count("\n", 0, at) + 1)
+        raise TranscriptError(f"{path}:{where}: no JSON: {short(error)}") from None
 
 
 def is_messages(value: list[Json]) -> bool:

@@ -242,6 +242,39 @@ def test_what_cannot_be_read_is_named(tmp_path, content, told):
         list(read_recordings(path))
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_long_list_is_read_item_by_item(tmp_path, monkeypatch, indent):
+    from ctxkit.replay.readers import values
+
+    monkeypatch.setattr(values, "_CHUNK", 7)
+    path = tmp_path / "a.json"
+    listed = [body({"role": "user", "content": f"Où est-il, {number}?"}) for number in range(30)]
+    path.write_text("\n" + json.dumps(listed, indent=indent, ensure_ascii=False) + "\n")
+    found = list(read_recordings(path))
+    assert [one.requests[0].body for one in found] == listed
+    assert found[29].requests[0].source.endswith("#30")
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "where"),
+    [
+        ('[\n{0},\n{0},\n{"a\n]', 2, ":4:"),
+        ("[\n{0},\n{0}\n]\n{0}", 2, ":4:"),
+        ("[{0},\n{0}", 2, ":2:"),
+        ("[{0}]\n[{0}]", 2, ""),
+        ('{"a": \n{0}\n{0}', 2, ":1:"),
+        ('{"a":\n1}\n{0}x\n', 1, ":3:"),
+    ],
+)
+def test_documents_that_are_broken_are_read_as_far_as_they_go(tmp_path, text, read, where):
+    path = tmp_path / "a.json"
+    path.write_text(text.replace("{0}", json.dumps(body(HELLO))))
+    complaints = []
+    found = list(read_recordings(path, complain=complaints.append))
+    assert sum(len(one.requests) for one in found) == read
+    assert any(f"a.json{where}" in str(one) for one in complaints) or not where
+
+
 def test_the_rest_is_read(read):
     complaints = []
     found = read(body(HELLO), "{nonsense", "[1]", "", body(HELLO, model="x"), complain=complaints.append)
