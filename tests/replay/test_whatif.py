@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctxkit.errors import ConfigurationError
 from ctxkit.metering.ledger import Ledger
@@ -13,10 +15,12 @@ from ctxkit.policy import Policy
 from ctxkit.replay.alternatives import Alternative, alternatives
 from ctxkit.replay.otherwise import otherwise
 from ctxkit.replay.recording import Asked, Recording
-from ctxkit.replay.supposing import suppose
+from ctxkit.replay.rows import Row
+from ctxkit.replay.supposing import suppose, well_cached
 
 NOW = 1_795_262_400.0  # 2026-11-21 12:00 UTC
 HAIKU, SONNET = "claude-haiku-4-5", "claude-sonnet-4-5"  # one family: a token of one is a token of the other
+PRICES = Prices()
 LENGTHS = (10_000, 12_000, 15_000)
 
 
@@ -327,3 +331,43 @@ def test_one_recording_that_fails_keeps_none_from_being_worked_on(monkeypatch):
     found, failed = otherwise([bad, chat(1)], [Alternative(tier="batch")], Policy(), now=NOW, processes=1)
     assert found.present.requests == 1
     assert all("bad" in line for line in failed)
+
+
+# ---- what holds for any ledger -------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(1, 20_000), st.floats(0.0, 900.0), st.integers(0, 500)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.sampled_from([None, "5m"]),
+)
+def test_no_token_is_lost_and_well_placed_markers_never_cost_more_than_none(asked, ttl):
+    rows, now = [], NOW
+    for thread, tokens, gap, output in asked:
+        now += gap
+        figures = (tokens, 0, {}, output, 0, {}, {}, 1, tokens)
+        rows.append(Row(now, f"t{thread}", "anthropic", HAIKU, None, None, "anthropic.messages", *figures))
+    found = well_cached(rows, Alternative(model=SONNET, ttl=ttl), PRICES)
+    whole = sum(one[1] for one in asked)
+    assert (found.requests, found.input_tokens, found.output_tokens) == (
+        len(asked),
+        whole,
+        sum(one[3] for one in asked),
+    )
+    assert 0 <= found.read_tokens <= whole - found.written_tokens
+    uncached = whole * 3 + found.output_tokens * 15
+    assert found.pico <= uncached * 10**6
+    assert well_cached(rows, Alternative(model=SONNET, ttl=ttl), PRICES) == found
+
+
+def test_very_many_threads_are_followed_within_bounds(ledger, prices, monkeypatch):
+    monkeypatch.setattr("ctxkit.replay.growth._THREADS", 10)
+    for number in range(40):
+        ledger.append(record(number, Usage(5_000, 0, {}, 0), thread=f"t{number % 20}", at=NOW + number))
+    found = only(suppose(ledger, [Alternative(model=SONNET)], prices))
+    assert (found.input_tokens, found.read_tokens) == (200_000, 0)  # each was let go of before it came again
+    monkeypatch.setattr("ctxkit.replay.growth._THREADS", 20)
+    assert only(suppose(ledger, [Alternative(model=SONNET)], prices)).read_tokens == 20 * 5_000
