@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from ctxkit.errors import TranscriptError
 from ctxkit.replay.readers import cassettes, ledger, requests, trajectories
 from ctxkit.replay.readers.bodies import Wanted
-from ctxkit.replay.readers.values import FAULTS, bytes_of, head_of, opened, short, tell, values_of
+from ctxkit.replay.readers.values import FAULTS, bytes_of, head_of, opened, parses, short, tell, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,11 +28,16 @@ if TYPE_CHECKING:
 __all__ = ["files_of", "read_recordings"]
 
 _ENDINGS = frozenset({".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".traj", ".md", ".har"})
-_MOSTLY_FOREIGN = frozenset({".yaml", ".yml", ".md"})
+_MOSTLY_FOREIGN = frozenset({".yaml", ".yml", ".md", ".json"})
 _PACKED = frozenset({".gz", ".xz"})
 _FOREIGN = frozenset({"node_modules", "__pycache__", "site-packages", "venv"})
 _AIDER = re.compile(rb"^# aider chat started at ", re.MULTILINE)
 _CASSETTE = re.compile(rb"^(?:http_)?interactions:", re.MULTILINE)
+_TELLING = re.compile(
+    rb'"(?:messages|contents|input|request|body|kwargs|params|role|payload|(?:http_)?interactions|log|traj|history'
+    rb'|action|observation|format|attributes|resourceSpans)"'
+)
+"""Names of which every recording in JSON has one."""
 _UNFORESEEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 _LOOKED_AT = 50  # records of a file of which one says what it is
 
@@ -175,14 +180,18 @@ def _walked(folder: Path, complain: Complain | None) -> Iterator[Path]:
 
 
 def _likely(file: Path) -> bool:
-    """Not some other YAML or markdown, of which there is much in folders."""
-    if _ending(file) not in _MOSTLY_FOREIGN:
+    """Not some other YAML, markdown or small JSON, of which there is much in folders."""
+    ending = _ending(file)
+    if ending not in _MOSTLY_FOREIGN:
         return True
     try:
         with opened(file) as found:
             head = head_of(found)
+            whole = not found.read(len(head) + 8)[len(head) + 3 :]
     except FAULTS:
         return True  # whoever reads it will say why it cannot be read
+    if ending == ".json":
+        return not whole or bool(_TELLING.search(head)) or not parses(head)
     return bool(_CASSETTE.search(head) or _AIDER.search(head))
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "head_of",
     "lines",
     "opened",
+    "parses",
     "short",
     "tell",
     "values_of",
@@ -148,7 +149,7 @@ def values_of(path: Path, file: Bytes, complain: Complain | None) -> Iterator[Va
     first = _next_line(file, _LONGEST)
     while first is not None and first.strip() == b"" != first:
         first = _next_line(file, _LONGEST)
-    alone = first is None or _parses(first)
+    alone = first is None or parses(first)
     if alone and (first is None or not first.lstrip(_BLANK).startswith(b"[") or file.peek(1).strip()):
         yield from lines(path, file, complain, first)
         return
@@ -188,7 +189,8 @@ def _next_line(file: IO[bytes], most: int) -> bytes | None:
     return None
 
 
-def _parses(line: bytes) -> bool:
+def parses(line: bytes) -> bool:
+    """It is JSON by itself."""
     try:
         _loads(line.removeprefix(_BOM))
     except ValueError:
@@ -281,7 +283,7 @@ def _documents(path: Path, file: Bytes, first: bytes, complain: Complain | None)
             at = _skipped(text, at, "")
     except (ValueError, RecursionError) as error:
         second = data[len(first) :].lstrip().partition(b"\n")[0]
-        if number == 0 and (".jsonl" in path.suffixes or (second and _parses(second))):
+        if number == 0 and (".jsonl" in path.suffixes or (second and parses(second))):
             yield from lines(path, io.BytesIO(data), complain)
             return
         where = getattr(error, "lineno", text.count("\n", 0, at) + 1)

@@ -338,12 +338,15 @@ def test_folders_are_walked(tmp_path):
     ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text("{}")
+        path.write_text(json.dumps(body(HELLO)))
     (tmp_path / "empty.json").touch()
+    (tmp_path / "package.json").write_text('{"name": "x"}')
     (tmp_path / "sub" / "loop").symlink_to(tmp_path)
     found = [
         one.relative_to(tmp_path).as_posix() for one in files_of([tmp_path, tmp_path / "b.jsonl", tmp_path / "c.txt"])
     ]
+    (tmp_path / "broken.json").write_text('{"name": "x')
+    assert "broken.json" in [one.name for one in files_of([tmp_path])]  # who reads it names it
     assert found == ["a.json.gz", "b.jsonl", "g.json.xz", "sub/d.traj", "c.txt"]
 
 
