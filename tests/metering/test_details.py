@@ -341,6 +341,15 @@ def test_estimates_by_feature_and_model(ledger, priced):
     assert (one.median, one.bias) == (pytest.approx(0.01, rel=0.02), pytest.approx(0.01))
 
 
+def test_estimates_of_the_busiest_are_told(ledger, priced, monkeypatch):
+    monkeypatch.setattr("ctxkit.metering.report.detailing.SCORED", 2)
+    for number in range(10):
+        ledger.append(priced(number, Usage(fresh=1000, read=0, written={}, output=1), feature=f"f{number % 4 % 3}"))
+    told = details(ledger)
+    assert [(one.feature, one.requests) for one in told.accuracy] == [("f0", 5), ("f1", 3)]
+    assert told.limits == ("estimates are told for 2 of 3 features and models, those with most answers",)
+
+
 def test_details_are_read_once_and_only_when_asked(ledger, priced, monkeypatch):
     ledger.append(priced(1, Usage(fresh=100, output=0)))
     found = ask(ledger)

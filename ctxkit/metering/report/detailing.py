@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from ctxkit.metering.report.reading import Groups, Question
     from ctxkit.metering.report.spending import Cards
 
-__all__ = ["details_of"]
+__all__ = ["SCORED", "details_of"]
 
 _TOLD: Final = 8  # features whose course is told one by one
+SCORED: Final = 100
+"""Features and models whose estimates are told."""
+
 _FEW_HOURS: Final = 2 * 86_400
 _MANY_DAYS: Final = 92
 
@@ -100,7 +103,7 @@ class _Reader:
             speeds=found,
             **threads,
             threads=count,
-            limits=(f"speed is that of the latest {MOST:,} answers",) if limited else (),
+            limits=tuple(_limits(speed=limited, scored=len(_scored(told)))),
         )
 
     def _groups(self, **asked: Any) -> Groups:
@@ -172,6 +175,14 @@ class _Reader:
             yield Missed(row.key[0], row.misses, row.missed, row.miss_cost, row.misses_unpriced)
 
 
+def _limits(*, speed: bool, scored: int) -> Iterator[str]:
+    """What was left out."""
+    if speed:
+        yield f"speed is that of the latest {MOST:,} answers"
+    if scored > SCORED:
+        yield f"estimates are told for {SCORED} of {scored:,} features and models, those with most answers"
+
+
 def _dearest(told: Groups) -> list[str]:
     """The features whose course is told one by one; a rest of a single one has its own name, too."""
     costs: dict[str, int] = {}
@@ -217,11 +228,20 @@ def _removed(group: Group) -> int:
 
 
 def _accuracy(told: Groups) -> Iterator[Accuracy]:
-    pairs: dict[tuple[str, str], Group] = {}
+    wanted: dict[tuple[str, str], list[Group]] = {pair: [] for pair in _scored(told)[:SCORED]}
     for (feature, model, _), group in told.items():
-        pairs.setdefault((feature, model), Group()).merge(group)
-    known = [(Row(pair, group), group.sketches["error"].sketch().count()) for pair, group in pairs.items()]
-    for row, count in sorted(known, key=lambda one: (-one[1], one[0].key)):
-        if count:
-            feature, model = row.key
+        if (known := wanted.get((feature, model))) is not None:
+            known.append(group)
+    for (feature, model), groups in wanted.items():
+        row = Row((feature, model), _merged(groups))
+        if count := row.group.sketches["error"].sketch().count():
             yield Accuracy(feature, model, count, row.error(0.5), row.error(0.9), row.error(0.99), row.bias)
+
+
+def _scored(told: Groups) -> list[tuple[str, str]]:
+    """Features and models of which an estimate can be scored, those with most answers first."""
+    answers: dict[tuple[str, str], int] = {}
+    for (feature, model, _), group in told.items():
+        if group.counters["act_input"]:
+            answers[feature, model] = answers.get((feature, model), 0) + group.counters["metered"]
+    return sorted(answers, key=lambda pair: (-answers[pair], pair))

@@ -109,15 +109,13 @@ def fast(told: Told) -> Section:
         for said, spans in (("read something", one.cached), ("read nothing", one.cold))
         if spans.count
     )
-    note = "Only answers that tell what they read. " + "".join(
-        f"{limit[0].upper()}{limit[1:]}. " for limit in details.limits
-    )
+    note = "Only answers that tell what they read."
     charts = [_with_and_without(one) for one in both if one.name in ("ttft", "e2e")]
     return Section(
         title,
         text=tuple(_compared(both)),
         charts=tuple(charts),
-        tables=(Table("With and without the cache", columns, rows, note=note.strip()),),
+        tables=(Table("With and without the cache", columns, rows, note=note),),
     )
 
 
