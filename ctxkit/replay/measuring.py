@@ -127,6 +127,7 @@ class Measured:
         linted: what the checks of ``ctxkit lint`` found, by their ids.
         compared: reported usage beside what was counted.
         work: how much a replay takes, in requests and their length.
+        bare: nothing is known of its requests but figures: what was waste in them cannot be told, nor what modes save.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Measured:
     linted: Mapping[str, Linted] = field(default_factory=dict)
     compared: Compared = Compared()
     work: int = 0
+    bare: bool = False
 
 
 def measured(recording: Recording, bench: Bench, assumed: Assumed) -> Measured:
@@ -181,7 +183,7 @@ def _of_usage(recording: Recording, bench: Bench, assumed: Assumed) -> Measured:
         models=models,
         first=min(times, default=None),
         last=max(times, default=None),
-        work=0,
+        bare=True,
     )
 
 

@@ -209,6 +209,12 @@ def notes(audit: Audit) -> Iterator[str]:
             f"{hidden:,} input tokens are instructions and tools that the recordings leave out: words of as many tokens "
             "stand for them in every replay."
         )
+    bare = sum(one.requests for one in threads if one.bare)
+    if bare:
+        yield (
+            f"Of {_many(bare, 'request')} figures alone are known (a ledger keeps no text): "
+            "what was waste in them, and what modes would save, cannot be told."
+        )
     if not audit.sample.whole:
         requests = sum(threads[at].requests for at in audit.replays)
         yield (

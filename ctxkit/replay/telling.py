@@ -11,7 +11,7 @@ from ctxkit.replay.resending import MODES, RAW
 from ctxkit.replay.waste import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ctxkit.replay.advising import Advised
     from ctxkit.replay.auditing import Audit
@@ -34,9 +34,10 @@ def told(audit: Audit) -> dict[str, Any]:
         "output_tokens": sum(one.as_sent.output for one in threads),
         "answers_unknown": sum(one.as_sent.silent for one in threads),
         "hidden_tokens": sum(one.hidden * one.requests for one in threads),
-        "waste": {kind: sum(one.waste.get(kind, 0) for one in threads) for kind in KINDS},
+        "waste": {kind: None if _bare(threads) else sum(one.waste.get(kind, 0) for one in threads) for kind in KINDS},
         "waste_cost": {
-            kind: _usd(sum(one.waste_pico.get(kind, 0) for one in threads) if priced else None) for kind in KINDS
+            kind: _usd(sum(one.waste_pico.get(kind, 0) for one in threads) if priced and not _bare(threads) else None)
+            for kind in KINDS
         },
         "drift": None,
         "cost": _costs(audit),
@@ -58,6 +59,10 @@ def told(audit: Audit) -> dict[str, Any]:
         "unread": list(audit.unread),
         "currency": "USD",
     }
+
+
+def _bare(threads: Sequence[Measured]) -> bool:
+    return bool(threads) and all(one.bare for one in threads)
 
 
 def _usd(pico: int | None) -> str | None:
@@ -144,9 +149,9 @@ def _thread(audit: Audit, number: int) -> dict[str, Any]:
     }
 
 
-def wasted(one: Measured) -> dict[str, int]:
-    """Wasted tokens of one recording, by kind."""
-    return {kind: one.waste.get(kind, 0) for kind in KINDS}
+def wasted(one: Measured) -> dict[str, int | None]:
+    """Wasted tokens of one recording, by kind; ``None``: its texts are not known."""
+    return {kind: None if one.bare else one.waste.get(kind, 0) for kind in KINDS}
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

@@ -304,3 +304,25 @@ def test_recorded_tool_chats_cost_what_the_benchmarks_say(recorded):
     assert whole / raw == pytest.approx(0.886, abs=0.01)
     wasted = sum(sum(one.waste.values()) for one in found.threads) / sum(one.as_sent.tokens for one in found.threads)
     assert 0.05 < wasted < 0.2
+
+
+def test_a_ledger_tells_what_was_paid_and_nothing_of_waste():
+    asked = tuple(
+        Asked(
+            {"model": "gpt-5.1"}, f"ledger.db#{number}", 1_780_000_000.0 + number, Usage(1000, 500, {}, 100), "gpt-5.1"
+        )
+        for number in range(3)
+    )
+    ledger = Recording("t", "ledger.db", "ledger", "openai.chat", "openai", asked, partial=True)
+    told = audit([ledger], processes=1).to_dict()
+    assert told["requests"] == 3
+    assert told["input_tokens"] == 4_500
+    assert money(told["cost"]["as_sent"]) > 0
+    assert told["cost"]["raw_cached"] is not None  # lengths and times say what markers bring
+    assert told["cost"]["ctxkit"] is told["cost"]["optimum"] is None
+    assert set(told["waste"].values()) == {None}
+    assert told["unread"] == []
+    both = audit([ledger, recording()], processes=1).to_dict()
+    assert money(both["cost"]["as_sent"]) > money(told["cost"]["as_sent"])
+    assert both["waste"]["bloat"] > 0
+    assert both["cost"]["ctxkit"] is not None
