@@ -232,8 +232,6 @@ def _lines(told: _Told) -> Iterator[str]:
             yield f"{count:,} {why}: {name}"
         if len(kind) > _SHOWN:
             yield f"... and {len(kind) - _SHOWN} more kinds; --json has them all"
-    if traffic.abandoned:
-        yield f"{traffic.abandoned:,} answers were given up by the program before they had ended"
     yield from told.notes
 
 

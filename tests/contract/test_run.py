@@ -6,10 +6,11 @@ import importlib.util
 import json
 import shutil
 import sys
+from hashlib import sha256
 
 import pytest
 
-from ctxkit.testing import Behaviour, FakeProvider
+from ctxkit.testing import Behaviour, FakeProvider, Reply, Request
 from tests.contract.failures import fail_alike
 from tests.contract.running import PROGRAMS, alone, metered, reported, surroundings, wire
 from tests.contract.shared import TOKENS
@@ -73,3 +74,24 @@ def test_calls_fail_as_they_fail_without_it():
     for sdk in CALLS:
         program(sdk)
     fail_alike([sys.executable, str(PROGRAMS / "failing_calls.py")])
+
+
+def test_many_streams_at_once_keep_their_bytes_and_their_order():
+    """As many at once as one program may have; each has words of its own, in pieces."""
+    many, events = 80, 60
+
+    def body(text: str) -> list[bytes]:
+        said = [{"choices": [{"index": 0, "delta": {"content": f"{text}: {turn}"}}]} for turn in range(events)]
+        usage = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": events, "total_tokens": 5 + events}}
+        return [*(f"data: {json.dumps(one)}\n\n".encode() for one in [*said, usage]), b"data: [DONE]\n\n"]
+
+    def answer(request: Request) -> Reply:
+        pieces = body(request.json["messages"][0]["content"])
+        return Reply(b"".join(pieces), 200, "text/event-stream", chunks=tuple(map(len, pieces)))
+
+    words = [sys.executable, str(PROGRAMS / "parallel_streams.py"), str(many)]
+    with FakeProvider(answer=answer, piece=37) as provider:
+        out, report = reported(metered(words, surroundings(provider.base_url), "--json"))
+    assert json.loads(out) == [sha256(b"".join(body(f"stream {number}"))).hexdigest() for number in range(many)]
+    assert report["total"]["statuses"] == {"settled": many}
+    assert report["total"]["output_tokens"] == many * events

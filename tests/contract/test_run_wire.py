@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import zlib
+from functools import partial
 
 import pytest
 
@@ -21,6 +22,7 @@ httpx2 = pytest.importorskip("httpx2")
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
+get, post = partial(httpx2.get, timeout=60), partial(httpx2.post, timeout=60)
 BODY = json.dumps({"model": "gpt-4o", "messages": MESSAGES}).encode()
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}"
 
@@ -103,7 +105,7 @@ def test_a_connection_is_used_again_on_both_sides(kit):
             connection.sendall(OK)
             received(connection)
 
-    with upstream(answer) as there, proxied(kit, there.url) as (_, url), httpx2.Client() as client:
+    with upstream(answer) as there, proxied(kit, there.url) as (_, url), httpx2.Client(timeout=60) as client:
         for _ in range(3):
             assert client.get(f"{url}/x").status_code == 200
     assert len(there.requests) == 1  # of the others the second thread knows
@@ -130,7 +132,7 @@ def test_a_large_request_streams_through_unmetered():
     kit = Kit()
     with FakeProvider(tokens=TOKENS) as provider, capture(kit) as records:
         with proxied(kit, provider.openai_url, largest=10_000) as (proxy, url):
-            answer = httpx2.post(f"{url}/v1/chat/completions", content=body)
+            answer = post(f"{url}/v1/chat/completions", content=body)
     assert answer.status_code == 200
     assert hashlib.sha256(provider.requests[0].body).digest() == hashlib.sha256(body).digest()
     assert only(records).status == "unmetered"
@@ -175,7 +177,7 @@ def test_not_a_byte_differs_in_observe(kit, records, name, gzip, stream):
 
 def _raw(url, body):
     """Status, headers and the bytes as they come."""
-    with httpx2.Client(headers={"accept-encoding": "gzip"}) as client:
+    with httpx2.Client(timeout=60, headers={"accept-encoding": "gzip"}) as client:
         with client.stream("POST", url, content=body, headers={"content-type": "application/json"}) as response:
             content = b"".join(response.iter_raw())
     of_a_hop = (b"transfer-encoding", b"date")
@@ -192,7 +194,7 @@ def test_every_piece_comes_at_once(kit):
         assert read.wait(30)
         connection.sendall(b'f\r\ndata: {"a":2}\n\n\r\n0\r\n\r\n')
 
-    with upstream(answer) as there, proxied(kit, there.url) as (_, url), httpx2.Client() as client:
+    with upstream(answer) as there, proxied(kit, there.url) as (_, url), httpx2.Client(timeout=60) as client:
         with client.stream("POST", f"{url}/v1/chat/completions", content=BODY, timeout=30) as response:
             pieces = response.iter_raw()
             assert next(pieces) == b'data: {"a":1}\n\n'
@@ -228,7 +230,7 @@ def test_an_answer_that_is_cut_is_cut(kit, records, end):
         time.sleep(0.1)
         end(connection)
 
-    with upstream(answer) as there, proxied(kit, there.url) as (_, url), httpx2.Client() as client:
+    with upstream(answer) as there, proxied(kit, there.url) as (_, url), httpx2.Client(timeout=60) as client:
         with pytest.raises(httpx2.RemoteProtocolError):
             client.post(f"{url}/v1/chat/completions", content=BODY)
     assert only(records).status == "partial"
@@ -244,7 +246,7 @@ def test_who_goes_away_ends_the_request_upstream(kit, records):
         if not connection.recv(1):
             gone.set()
 
-    with upstream(answer) as there, proxied(kit, there.url) as (proxy, url), httpx2.Client() as client:
+    with upstream(answer) as there, proxied(kit, there.url) as (proxy, url), httpx2.Client(timeout=60) as client:
         with client.stream("POST", f"{url}/v1/chat/completions", content=BODY) as response:
             next(response.iter_raw())
         assert gone.wait(10)
@@ -259,9 +261,9 @@ def test_who_goes_away_before_the_answer_ends_the_request_upstream(kit, records)
         if not connection.recv(1):
             gone.set()
 
-    with upstream(answer) as there, proxied(kit, there.url) as (proxy, url), httpx2.Client() as client:
+    with upstream(answer) as there, proxied(kit, there.url) as (proxy, url), httpx2.Client(timeout=60) as client:
         with pytest.raises(httpx2.ReadTimeout):
-            client.post(f"{url}/v1/chat/completions", content=BODY, timeout=0.3)
+            client.post(f"{url}/v1/chat/completions", content=BODY, timeout=1)
         assert gone.wait(10)
     assert (only(records).status, only(records).http_status) == ("failed", None)
     assert proxy.traffic.abandoned == 1
@@ -269,11 +271,11 @@ def test_who_goes_away_before_the_answer_ends_the_request_upstream(kit, records)
 
 def test_redirects_are_the_programs(kit, records):
     with FakeProvider(Behaviour(redirects=1, tokens=TOKENS)) as provider, proxied(kit, provider.base_url) as (_, url):
-        with httpx2.Client(follow_redirects=False) as client:
+        with httpx2.Client(timeout=60, follow_redirects=False) as client:
             first = client.post(f"{url}/v1/chat/completions", content=BODY)
         assert first.status_code == 307
         assert first.headers["location"] == f"{url}/v1/chat/completions?redirected=1"
-        assert httpx2.post(first.headers["location"], content=BODY).status_code == 200
+        assert post(first.headers["location"], content=BODY).status_code == 200
     assert [(record.status, record.http_status) for record in records][1] == ("settled", 200)
 
 
@@ -298,14 +300,14 @@ def test_redirects_to_the_same_host_come_by_again(kit, location, becomes):
 
     with upstream(answer) as there, proxied(kit, there.url) as (_, url):
         places["upstream"] = there.url
-        came = httpx2.get(f"{url}/v1/x", follow_redirects=False)
+        came = get(f"{url}/v1/x", follow_redirects=False)
     assert came.headers["location"] == becomes.format(url=url, upstream=there.url)
 
 
 def test_what_an_sdk_sends_again_is_one_request(kit, records):
     with FakeProvider(Behaviour(failures=2, tokens=TOKENS)) as provider, proxied(kit, provider.base_url) as (_, url):
         for status in (503, 503, 200, 200):
-            assert httpx2.post(f"{url}/v1/chat/completions", content=BODY).status_code == status
+            assert post(f"{url}/v1/chat/completions", content=BODY).status_code == status
     assert [(record.status, record.number) for record in records] == [
         ("failed", 1), ("failed", 2), ("settled", 3), ("settled", 1),
     ]  # fmt: skip
@@ -321,8 +323,8 @@ def test_without_the_secret_there_is_nothing(kit, records):
         secret = proxy.base.rpartition("/")[2]
         for path in ("", "/", "/openai/v1/models", f"/{secret}", f"/{secret}/", f"/{secret[:-1]}/openai/v1/models",
                      f"/{secret}x/openai/v1/models", f"/{secret}/nobody/v1/models", f"//{secret}/openai/v1/models"):  # fmt: skip
-            assert httpx2.get(f"http://{port}{path}").status_code == 404, path
-        assert httpx2.get(f"{url}/v1/models").status_code == 200
+            assert get(f"http://{port}{path}").status_code == 404, path
+        assert get(f"{url}/v1/models").status_code == 200
     assert len(provider.requests) == 1
     assert len(secret) >= 32
 
@@ -331,13 +333,14 @@ def test_another_host_is_refused(kit):
     """A web page that makes its own name mean 127.0.0.1 still says its name."""
     with FakeProvider() as provider, proxied(kit, provider.base_url) as (_, url):
         for host, status in (("evil.example", 400), ("127.0.0.1.evil.example:80", 400), ("localhost", 200)):
-            assert httpx2.get(f"{url}/v1/models", headers={"host": host}).status_code == status
+            assert get(f"{url}/v1/models", headers={"host": host}).status_code == status
     assert len(provider.requests) == 1
 
 
 def test_it_listens_on_the_loopback_only(kit):
     with FakeProvider() as provider, proxied(kit, provider.base_url) as (proxy, _):
         assert proxy._socket.getsockname()[0] == "127.0.0.1"
+        assert proxy._socket.proto == socket.IPPROTO_TCP  # else answers would wait for 40 ms
         other = {here[4][0] for here in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)} - {"127.0.0.1"}
         for address in other:
             if not address.startswith("127."):
@@ -353,11 +356,11 @@ def test_no_key_and_no_content_is_written_anywhere(home, caplog, capfd):
     with FakeProvider(text="said by the model", tokens=TOKENS) as provider:
         with proxied(kit, provider.base_url) as (_, url):
             headers = {"authorization": "Bearer sk-very-secret"}
-            httpx2.post(f"{url}/v1/chat/completions?key=AIza-key-in-the-query", content=body, headers=headers)
-            httpx2.post(f"{url}/v1/else?key=AIza-key-in-the-query", content=body, headers=headers)
+            post(f"{url}/v1/chat/completions?key=AIza-key-in-the-query", content=body, headers=headers)
+            post(f"{url}/v1/else?key=AIza-key-in-the-query", content=body, headers=headers)
         provider.close()
         with proxied(kit, "http://127.0.0.1:1") as (proxy, url), pytest.raises(httpx2.RemoteProtocolError):
-            httpx2.post(f"{url}/v1/chat/completions?key=AIza-key-in-the-query", content=body, headers=headers)
+            post(f"{url}/v1/chat/completions?key=AIza-key-in-the-query", content=body, headers=headers)
     kit.close()
     out, err = capfd.readouterr()
     ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith(("ctxkit", "uvicorn")))
@@ -375,7 +378,7 @@ def test_a_mode_that_changes_requests_changes_them():
     body = {"model": "gpt-4o", "messages": MESSAGES, "stream": True}
     with FakeProvider(Behaviour(tokens=TOKENS, gzip=True)) as provider, capture(kit) as records:
         with proxied(kit, provider.base_url) as (_, url):
-            answer = httpx2.post(f"{url}/v1/chat/completions", json=body)
+            answer = post(f"{url}/v1/chat/completions", json=body)
     assert provider.requests[0].json["stream_options"] == {"include_usage": True}
     assert b'"choices":[]' not in answer.content
     assert answer.content.endswith(b"data: [DONE]\n\n")
@@ -389,7 +392,7 @@ def test_a_signed_request_is_forwarded_as_it_came(kit):
     with FakeProvider(tokens=TOKENS) as provider, proxied(kit, provider.base_url) as (proxy, url):
         provider.reply(Reply(b'{"message":"The request signature does not match"}', 403))
         body = json.dumps({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}).encode()
-        answer = httpx2.post(
+        answer = post(
             f"{url}/model/anthropic.claude-sonnet-4-6/converse", content=body, headers={"authorization": authorization}
         )
     assert answer.status_code == 403
@@ -403,8 +406,8 @@ def test_a_header_names_the_feature_and_stays_behind(kit, records):
 
     with FakeProvider(tokens=TOKENS) as provider, feature("tool"):
         with proxied(kit, provider.base_url, within=feature) as (_, url):
-            httpx2.post(f"{url}/v1/chat/completions", content=BODY, headers={"x-ctxkit-feature": "search"})
-            httpx2.post(f"{url}/v1/chat/completions", content=BODY)
+            post(f"{url}/v1/chat/completions", content=BODY, headers={"x-ctxkit-feature": "search"})
+            post(f"{url}/v1/chat/completions", content=BODY)
     assert [record.feature for record in records] == ["tool/search", "tool"]
     assert "x-ctxkit-feature" not in provider.requests[0].headers
 
@@ -448,7 +451,7 @@ def test_websockets_pass_unread(kit, records):
 
 def test_a_websocket_that_is_refused(kit):
     refusal = b"HTTP/1.1 426 Upgrade Required\r\ncontent-length: 2\r\n\r\nno"
-    with upstream(told(refusal)) as there, proxied(kit, there.url) as (_, url), httpx2.Client() as client:
+    with upstream(told(refusal)) as there, proxied(kit, there.url) as (_, url), httpx2.Client(timeout=60) as client:
         answer = client.get(f"{url}/v1/responses", headers=[tuple(line.split(b": ")) for line in UPGRADE])
     assert (answer.status_code, answer.content) == (426, b"no")
 
@@ -475,7 +478,7 @@ def test_the_upstream_is_reached_through_the_users_proxy(kit, records, monkeypat
     with FakeProvider(tokens=TOKENS) as provider:
         monkeypatch.setenv("HTTP_PROXY", provider.proxy_url)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        with proxied(kit, "http://api.x.ai") as (_, url), httpx2.Client(trust_env=False) as client:
+        with proxied(kit, "http://api.x.ai") as (_, url), httpx2.Client(timeout=60, trust_env=False) as client:
             assert client.post(f"{url}/v1/chat/completions?a=%7e", content=BODY).status_code == 200
     assert (provider.requests[0].host, provider.requests[0].path) == ("api.x.ai", "/v1/chat/completions")
     assert only(records).platform == "xai"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.dialects import routing
@@ -75,21 +76,23 @@ class Forwarder:
             return
         key = Retries.key(scope["method"].encode(), upstream.name.encode(), target, body.start)
         context = self._retries.context(key)
-        work = asyncio.create_task(self._pass_on(upstream, target, scope, body, send), context=context)
+        failed = partial(self._retries.failed, key, context)
+        work = asyncio.create_task(self._pass_on(upstream, target, scope, body, send, failed), context=context)
         gone = asyncio.create_task(body.abandoned())
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
         finally:  # the proxy may be stopped meanwhile, too
             self._traffic.abandoned += not work.done()
-            succeeded = await _ended(work)
+            await _ended(work)
             await _ended(gone)
-        if not succeeded:
-            self._retries.failed(key, context)
         if work.cancelled() or work.exception() is not None:
+            failed()
             await _hang_up(scope, receive)
 
-    async def _pass_on(self, upstream: Upstream, target: bytes, scope: Scope, body: Body, send: Send) -> bool:
-        """Send it and hand the answer on; True when it succeeded."""
+    async def _pass_on(
+        self, upstream: Upstream, target: bytes, scope: Scope, body: Body, send: Send, failed: Callable[[], None]
+    ) -> None:
+        """Send it and hand the answer on; ``failed`` is called before the program can know that it did."""
         request = self._request(upstream, target, scope, body)
         self._count(upstream, target, scope, body)
         feature = headers.value(scope["headers"], headers.FEATURE).decode("utf-8", "replace").strip("/ ")[:200]
@@ -98,7 +101,7 @@ class Forwarder:
                 response = await self._clients.of(upstream).send(request, stream=True)
         except BudgetExceeded as error:
             await _refuse(str(error), send)
-            return True
+            return
         except BaseException as error:
             await _settle_unanswered(request)
             if not isinstance(error, asyncio.CancelledError | GoneError):
@@ -107,9 +110,10 @@ class Forwarder:
         await _settle_redirect(request, response)
         if response.status_code == 101:
             await tunnel.join(scope["state"]["connection"], response)
-            return True
+            return
+        if response.status_code >= 400:
+            failed()
         await self._answer(upstream, response, send)
-        return bool(response.status_code < 400)
 
     def _request(self, upstream: Upstream, target: bytes, scope: Scope, body: Body) -> Any:
         upgrade = tunnel.is_upgrade(scope["headers"])
@@ -145,12 +149,11 @@ class Forwarder:
             )
 
 
-async def _ended(work: asyncio.Task[Any]) -> bool:
-    """Stop a task that still runs, and wait for its clean-up; True when it came to its end and says that all is well."""
+async def _ended(work: asyncio.Task[Any]) -> None:
+    """Stop a task that still runs, and wait for its clean-up."""
     if not work.done():
         work.cancel()
     await asyncio.wait([work])
-    return not work.cancelled() and work.exception() is None and bool(work.result())
 
 
 async def _hang_up(scope: Scope, receive: Receive) -> None:

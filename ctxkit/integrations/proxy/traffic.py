@@ -22,7 +22,7 @@ class Traffic:
         passed: forwarded and not metered, by ``METHOD host/path``.
         unread: model calls that were forwarded and not metered, by why.
         unreachable: requests that came to nothing, by host and error.
-        abandoned: the program went away before the answer had ended.
+        abandoned: the program went away before the last byte of the answer (some SDKs do at the last event).
     """
 
     requests: int = 0
