@@ -37,14 +37,19 @@ def _figure(figure: Figure, sheet: Sheet) -> str:
     text = format_of(figure.unit, sheet.currency, (figure.value,))(figure.value)
     shown = _UNKNOWN if text == DASH else said(text, 60)
     note = f'<dd class="note">{said(figure.note, 300)}</dd>' if figure.note else ""
-    mood = _classed(figure.unit, figure.value)
-    return f"<div><dt>{said(figure.name)}</dt><dd{mood}>{shown}</dd>{note}</div>"
+    classes = " ".join(filter(None, (f"w{_width(text)}", _mood(figure.unit, figure.value))))
+    return f'<div><dt>{said(figure.name)}</dt><dd class="{classes}">{shown}</dd>{note}</div>'
 
 
-def _classed(unit: Unit, value: Cell) -> str:
+def _width(text: str) -> int:
+    """For how many letters there has to be room in one line; 0: it may have several."""
+    return max(7, len(text)) if len(text) <= 16 else 0
+
+
+def _mood(unit: Unit, value: Cell) -> str:
     """Savings have the colour of their sign."""
     amount = amount_of(value) if unit == "saved" else None
-    return "" if not amount else ' class="won"' if amount > 0 else ' class="lost"'
+    return "" if not amount else "won" if amount > 0 else "lost"
 
 
 def charts_html(charts: Sequence[Chart], sheet: Sheet) -> str:
@@ -177,7 +182,8 @@ def _sortable(value: Cell, column: Column) -> str:
         return ""
     amount = amount_of(value)
     worth = "" if amount is None else f"{EXACT.normalize(amount):f}" if amount.adjusted() > -40 else str(amount)
-    return f' data-value="{escape(worth)}"{_classed(column.unit, value)}'
+    mood = _mood(column.unit, value)
+    return f' data-value="{escape(worth)}" class="{mood}"' if mood else f' data-value="{escape(worth)}"'
 
 
 def _meanings(columns: Sequence[Column]) -> str:

@@ -1,6 +1,7 @@
 """What a page does in a browser: it is seen, sorted, filtered, printed, read by machines, and asks nobody for anything."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,19 @@ def test_it_is_seen(opened, whole, artifacts, device, width, scheme):
 def test_the_page_itself_never_scrolls_sideways(opened, make, width):
     page = opened(render(make()), width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [360, 900, 1280])
+def test_large_figures_stay_in_their_boxes(opened, width):
+    values = (5_297_913, 10**15, Decimal("-1234567.89"), "claude-sonnet-4-5-20250929 on bedrock", None, 1e-5)
+    figures = tuple(
+        Figure(f"{unit} {value}", value, unit) for value in values for unit in ("usd", "saved", "count", "time")
+    )
+    page = opened(
+        render(Page("Figures", "", (Section("One", figures=figures), Section("Two", figures=figures)))), width
+    )
+    wide = "[...document.querySelectorAll('.figures dd')].filter(x => x.scrollWidth > x.clientWidth + 1).map(x => x.innerText)"
+    assert page.evaluate(wide) == []
 
 
 @pytest.mark.parametrize("width", [360, 640, 1280])
