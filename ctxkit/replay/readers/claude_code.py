@@ -57,7 +57,9 @@ class _Call:
     """One answer, as far as it was seen."""
 
     source: str
-    start: int
+    start: int  # of its prompt
+    end: int
+    window: int  # where the history begins that it stands in itself
     index: int
     key: str
     at: float | None
@@ -78,9 +80,12 @@ class _Chain:
     places: dict[str, int] = field(default_factory=dict)  # of lines: messages of the current history up to there
     known: set[str] = field(default_factory=set)
     sent: float | None = None  # when the last message of the user was written
+    before: tuple[float, int, int, float | None] | None = None  # of the last compaction: moment, history, ``sent``
 
-    def restart(self) -> None:
+    def restart(self, at: float | None) -> None:
         """The history begins anew."""
+        if at is not None:
+            self.before = at, self.start, len(self.messages), self.sent
         self.start, self.places = len(self.messages), {}
 
     def back(self, place: int) -> None:
@@ -139,7 +144,7 @@ def _take(chain: _Chain, line: dict[str, Json], source: str) -> None:
     if own and own in chain.known:
         return
     if line.get("type") == "system" and line.get("subtype") == "compact_boundary":
-        chain.restart()
+        chain.restart(moment(line.get("timestamp")))
     elif line.get("type") in _SPOKEN:
         message = line.get("message")
         if not isinstance(message, dict):
@@ -162,7 +167,7 @@ def _heard(chain: _Chain, line: dict[str, Json], content: Json) -> None:
     if line.get("isVisibleInTranscriptOnly") is True and not summary:
         return
     if summary and len(chain.messages) > chain.start:
-        chain.restart()
+        chain.restart(moment(line.get("timestamp")))
     place = chain.places.get(str(line.get("parentUuid")))
     if place is not None and chain.copied < _MOST_COPIED and not _result(content):
         later = chain.messages[chain.start + place :]
@@ -193,18 +198,26 @@ def _answered(chain: _Chain, line: dict[str, Json], message: dict[str, Json], co
     name = next((one for one in (message.get("id"), request, line.get("uuid")) if isinstance(one, str) and one), source)
     call = chain.calls.get(name)
     if call is None:
-        at = chain.sent if chain.sent is not None else moment(line.get("timestamp"))
-        named = model if isinstance(model, str) else ""
-        call = _Call(source, chain.start, len(chain.messages), f"{name}:{request}", at, named)
+        call = _call(chain, moment(line.get("timestamp")), source)
+        call.key, call.model = f"{name}:{request}", model if isinstance(model, str) else ""
         chain.calls[name] = call
         chain.messages.append({"role": "assistant", "content": _blocks(content)})
-    elif call.start == chain.start:
+    elif call.window == chain.start:
         said = chain.messages[call.index]["content"]
         more = [block for block in _blocks(content) if block not in said]
         chain.messages[call.index] = {"role": "assistant", "content": [*said, *more]}
     usage = message.get("usage")
     if (figure(usage, "output_tokens") or 0) >= (figure(call.usage, "output_tokens") or 0) and isinstance(usage, dict):
         call.usage = usage
+
+
+def _call(chain: _Chain, at: float | None, source: str) -> _Call:
+    """A new answer; one from before the compaction that stands behind it was still asked with the whole history."""
+    here = len(chain.messages)
+    start, end, sent = chain.start, here, chain.sent
+    if chain.before is not None and at is not None and at < chain.before[0]:
+        _, start, end, sent = chain.before
+    return _Call(source, start, end, chain.start, here, "", at if sent is None else sent, "")
 
 
 def _recording(chain: _Chain, wanted: Wanted) -> Recording | None:
@@ -233,7 +246,7 @@ def _seen(key: str, wanted: Wanted) -> bool:
 def _moment(chain: _Chain, call: _Call, platform: str, wanted: Wanted) -> Moment:
     model = call.model or wanted.model or ""
     return Moment(
-        end=call.index,
+        end=call.end,
         source=call.source,
         start=call.start,
         rest={"model": model} if model else {},

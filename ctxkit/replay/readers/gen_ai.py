@@ -90,13 +90,15 @@ def _current(told: Mapping[str, Json]) -> Said:
 
 
 def _of_parts(message: dict[str, Json]) -> Iterator[Json]:
-    """A message, and each result of a tool as one of its own."""
+    """A message, and each result of a tool as one of its own; without parts it is OpenAI's already."""
     parts, role = _objects(message.get("parts")), _text(message.get("role")) or "user"
+    if "parts" not in message and "content" in message:
+        yield _plain(role, message)
     for one in parts:
         if one.get("type") == "tool_call_response":
             result = next((one[key] for key in ("response", "result", "content") if one.get(key) is not None), "")
             yield {"role": "tool", "tool_call_id": _text(one.get("id")), "content": _text(result)}
-    texts = [_text(one.get("content")) for one in parts if one.get("type") == "text"]
+    texts = [_text(one.get("content", one.get("text"))) for one in parts if one.get("type") == "text"]
     calls = [
         _call(one.get("id"), one.get("name"), one.get("arguments")) for one in parts if one.get("type") == "tool_call"
     ]

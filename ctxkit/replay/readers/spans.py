@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["looks", "read"]
 
 _CALLS = ("chat", "text_completion", "completion", "generate_content")
+_OF_CALLS = ("gen_ai.request.model", "gen_ai.response.model", "gen_ai.input.messages")
+_ABOVE = ("invoke_agent", "create_agent", "execute_tool", "invoke_workflow")
 _MARKS = ("gen_ai.", "llm.request.")
 _NAMED = {
     "aws.bedrock": "bedrock",
@@ -55,9 +57,18 @@ _NAMED = {
 _FIGURES: dict[str, tuple[str, ...]] = {
     "input": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens"),
     "output": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens"),
-    "read": ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
-    "written": ("gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens"),
-    "reasoning": ("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens"),
+    "read": (
+        *("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
+        "gen_ai.usage.cached_input_tokens",
+    ),
+    "written": (
+        *("gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens"),
+        *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_write_input_tokens"),
+    ),
+    "reasoning": (
+        *("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_output_tokens"),
+        "gen_ai.usage.reasoning_tokens",
+    ),
 }
 _MOST_LOOSE = 100_000  # requests without contents that are held
 
@@ -126,7 +137,7 @@ def _objects(value: Json) -> list[dict[str, Json]]:
 def _body(span: dict[str, Json], wanted: Wanted) -> tuple[Body, str | None] | None:
     """The request, and for one without contents what it belongs to; ``None``: it is no call of a model."""
     attributes = _attributes(span.get("attributes"))
-    if not _is_call(attributes):
+    if not _is_call(attributes, span.get("name")):
         return None
     model = (
         _first(attributes, "gen_ai.request.model", "gen_ai.response.model", "llm.request.model") or wanted.model or ""
@@ -148,11 +159,12 @@ def _body(span: dict[str, Json], wanted: Wanted) -> tuple[Body, str | None] | No
     return body, None if told.messages else _thread(span, attributes)
 
 
-def _is_call(attributes: Mapping[str, Json]) -> bool:
+def _is_call(attributes: Mapping[str, Json], name: Json) -> bool:
     operation = attributes.get("gen_ai.operation.name") or attributes.get("llm.request.type")
     if operation is not None:
         return operation in _CALLS
-    return "gen_ai.request.model" in attributes and "gen_ai.tool.name" not in attributes
+    sums_up = "gen_ai.tool.name" in attributes or (isinstance(name, str) and name.startswith(_ABOVE))
+    return not sums_up and any(one in attributes for one in _OF_CALLS)
 
 
 def _first(attributes: Mapping[str, Json], *names: str) -> str:

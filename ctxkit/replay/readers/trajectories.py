@@ -1,6 +1,7 @@
 """Runs of agents as benchmarks and agents publish them: tau-bench, SWE-agent, OpenHands, aider, and records that name their format.
 
-- tau-bench: results, a list of ``{"task_id": ..., "traj": [messages]}``.
+- tau-bench: results, a list of ``{"task_id": ..., "traj": [messages]}``; of its successor ``{"simulations": [...]}``, where
+  instructions are not recorded.
 - SWE-agent: ``.traj``, whose ``history`` holds the messages; the model stands in ``replay_config``.
 - OpenHands: a list of events, or lines of ``output.jsonl`` with the events in ``history``; usage and model stand with the
   model's answers.
@@ -53,6 +54,8 @@ def _event(value: dict[str, Json]) -> bool:
 def _kind(value: dict[str, Json]) -> str | None:
     if isinstance(value.get("traj"), list):
         return "tau-bench"
+    if isinstance(value.get("simulations"), list) and isinstance(value.get("info"), dict):
+        return "tau2-bench"
     history = value.get("history")
     if isinstance(history, list) and "trajectory" in value:
         return "swe-agent"
@@ -101,6 +104,9 @@ def _threads(value: Json, source: str) -> Iterator[tuple[Thread, str, str, Seque
     elif kind == "tau-bench":
         name = "-".join(str(value[key]) for key in ("task_id", "trial") if value.get(key) is not None)
         yield thread_of(value["traj"], f"{place}:{name}"), kind, "", ()
+    elif kind == "tau2-bench":
+        for number, one in enumerate(value["simulations"], 1):
+            yield _simulated(one, f"{place}:{number}"), kind, *_simulations(value, one)
     elif kind == "swe-agent":
         yield thread_of(value["history"], place), kind, _replayed(value), ()
     elif kind == "openhands":
@@ -125,12 +131,38 @@ def _recording(
     reported = dict(zip(answered, usages, strict=True)) if len(usages) == len(answered) else {}
     moments = [Moment(at, source, rest=rest, usage=reported.get(at), answer=thread.messages[at]) for at in thread.calls]
     requests = Growing(thread.messages, moments)
-    return Recording(thread.name, str(wanted.path), kind, _DIALECT, wanted.platform or platform or "openai", requests)
+    served = wanted.platform or platform or "openai"
+    partial = kind == "tau2-bench"
+    return Recording(thread.name, str(wanted.path), kind, _DIALECT, served, requests, partial=partial)
 
 
 def _with_calls(found: Iterable[Recording]) -> Iterator[Recording]:
     """Without those in which no model says anything."""
     return (one for one in found if one.requests)
+
+
+def _simulated(simulation: Json, name: str) -> Thread:
+    """A run of tau2-bench without what its simulated user did with tools of its own."""
+    messages: list[dict[str, Json]] = []
+    for one in simulation["messages"]:
+        if one["role"] == "tool" and one.get("requestor") != "user":
+            messages.append({"role": "tool", "tool_call_id": one.get("id"), "content": one.get("content") or ""})
+        elif one["role"] == "assistant" or (one["role"] == "user" and one.get("content")):
+            calls = [_called(call) for call in one.get("tool_calls") or ()] if one["role"] == "assistant" else []
+            message = {"role": one["role"], "content": one.get("content")}
+            messages.append({**message, "tool_calls": calls} if calls else message)
+    return Thread(name, tuple(messages))
+
+
+def _called(call: Json) -> Json:
+    arguments = wire.dumps(call.get("arguments") or {}).decode("utf-8", "surrogatepass")
+    return {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": arguments}}
+
+
+def _simulations(value: Json, simulation: Json) -> tuple[str, list[Usage | None]]:
+    agent = value["info"].get("agent_info") or {}
+    answers = [one for one in simulation["messages"] if one["role"] == "assistant"]
+    return str(agent.get("llm") or ""), [usage_of(_DIALECT, "", one.get("usage")) for one in answers]
 
 
 def _split(model: str) -> tuple[str, str]:

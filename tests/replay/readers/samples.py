@@ -155,6 +155,32 @@ FILES = {
         },
     ],
     "tau-bench": [{"task_id": 0, "trial": 1, "reward": 1.0, "traj": TURNS}],
+    "tau2-bench": [
+        {
+            "info": {"agent_info": {"llm": "gpt-4.1"}},
+            "simulations": [
+                {
+                    "messages": [
+                        {"role": "assistant", "content": "Hi!", "usage": None},
+                        {"role": "user", "content": "Where is it?", "tool_calls": None},
+                        {
+                            "role": "assistant",
+                            "content": None,
+                            "tool_calls": [{"id": "c1", "name": "find", "arguments": {"id": 7}}],
+                            "usage": {"prompt_tokens": 900, "completion_tokens": 12},
+                        },
+                        {"role": "tool", "id": "c1", "content": "home", "requestor": "assistant"},
+                        {"role": "tool", "id": "c2", "content": "x", "requestor": "user"},
+                        {
+                            "role": "assistant",
+                            "content": "At home.",
+                            "usage": {"prompt_tokens": 950, "completion_tokens": 5},
+                        },
+                    ]
+                }
+            ],
+        }
+    ],
     "swe-agent": [
         {
             "trajectory": [],

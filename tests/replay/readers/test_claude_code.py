@@ -152,6 +152,18 @@ def test_compaction_begins_the_history_anew(write):
     assert told(session.requests[2].body) == [("user", ["text", "text"])]
 
 
+def test_an_answer_from_before_the_compaction_was_asked_with_the_whole_history(write):
+    compacted = [
+        line("system", "c1", None, 20, subtype="compact_boundary"),
+        asked("c2", "c1", 20, "The session so far: ...", isCompactSummary=True),
+        answered("a8", "c2", 15, "msg_08", text("Kept."), 5),
+        asked("c3", "a8", 21, "Go on."),
+        answered("a9", "c3", 22, "msg_09", text("On."), 5),
+    ]
+    [session] = read_recordings(write(*LINES, *compacted))
+    assert [len(one.body["messages"]) for one in session.requests] == [1, 3, 4, 3]
+
+
 def test_a_prompt_whose_parent_is_older_goes_back_to_there(write):
     again = [asked("r1", "a4", 30, "And c?"), answered("r2", "r1", 31, "msg_21", text("No c."), 5)]
     instead = [asked("r3", "a4", 40, "And d?"), answered("r4", "r3", 41, "msg_22", text("No d."), 5)]

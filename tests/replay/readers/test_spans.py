@@ -164,6 +164,14 @@ EVENTS = [
 ]
 
 
+def test_messages_without_parts(write):
+    told = [{"role": "user", "content": "Where?"}, {"role": "tool", "id": "c1", "content": "home"}]
+    bare = {"gen_ai.response.model": "gpt-5", "gen_ai.input.messages": json.dumps(told)}
+    asked = only(write(otlp((bare, ()))))[1]
+    assert asked.body["messages"] == [told[0], {"role": "tool", "content": "home", "tool_call_id": "c1"}]
+    assert asked.body["model"] == "gpt-5"
+
+
 @pytest.mark.parametrize("embedded", [False, True])
 def test_events(write, embedded):
     listed = json.dumps([{"event.name": name, **about} for name, about in EVENTS])

@@ -49,6 +49,15 @@ def test_results_of_tau_bench(read):
     assert found[0].requests[1].answer == SAID
 
 
+def test_simulations_of_its_successor(read):
+    [found] = read(FILES["tau2-bench"][0])
+    assert (found.format, found.partial) == ("tau2-bench", True)
+    assert [len(one.body["messages"]) for one in found.requests] == [2, 4]
+    assert [one.usage.fresh for one in found.requests] == [900, 950]
+    assert found.requests[1].body["messages"][3] == {"role": "tool", "tool_call_id": "c1", "content": "home"}
+    assert found.requests[1].body["model"] == "gpt-4.1"
+
+
 def test_trajectories_of_swe_agent(read):
     history = [
         {**TURNS[0], "agent": "main"},
