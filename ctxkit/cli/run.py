@@ -113,7 +113,7 @@ def _run(args: argparse.Namespace, words: Sequence[str]) -> int:
     from ctxkit.integrations.proxy.server import Proxy
     from ctxkit.integrations.proxy.upstreams import blind_spots, environment, upstreams
     from ctxkit.kit import Kit
-    from ctxkit.labels import feature
+    from ctxkit.labels import as_text, feature
     from ctxkit.metering.ledger import Ledger
 
     found = upstreams(os.environ, _pairs("--upstream", args.upstream), _pairs("--platform", args.platform))
@@ -124,7 +124,7 @@ def _run(args: argparse.Namespace, words: Sequence[str]) -> int:
         kit.listeners.append(only_this_run.append)
         kit.warm()
         attributed = feature(args.feature or Path(words[0]).name or "run")
-        attributed.labels = labels  # by any name, "name" included
+        attributed.labels = as_text(labels)  # by any name, "name" included
         with attributed, Proxy(kit, found, within=feature, http2=args.http2) as proxy:
             code = run_child(words, environment(os.environ, found, proxy.base))
         kit.close()

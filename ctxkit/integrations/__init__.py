@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ctxkit.errors import UnsupportedClientError
+from ctxkit.integrations.nesting import say_if_run
 
 if TYPE_CHECKING:
     from ctxkit.kit import Kit
@@ -60,6 +61,8 @@ def wrap(client: C, kit: Kit, *, platform: str | None = None) -> C:
     for module in modules:
         for package, door in _DOORS.items():
             if module == package or module.startswith(package + "."):
+                if package != "botocore":  # its requests are signed, and go past any proxy
+                    say_if_run(kit)
                 wrapped = import_module(f"ctxkit.integrations.{door}").wrap(client, kit, platform=platform)
                 return cast("C", wrapped)
     raise UnsupportedClientError(f"no door fits {_described(client)}; {_ADVICE}")
@@ -73,6 +76,7 @@ def attach(http_client: C, kit: Kit, *, platform: str | None = None) -> C:
     """
     from ctxkit.integrations.httpx_hooks import attach as attach_hooks
 
+    say_if_run(kit)
     attach_hooks(http_client, kit, platform=platform)
     return http_client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -9,7 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["is_nested", "nested"]
+    from ctxkit.kit import Kit
+
+__all__ = ["RUN", "is_nested", "nested", "say_if_run"]
+
+RUN = "CTXKIT_RUN"
+"""Set for programs that ``ctxkit run`` runs."""
 
 _nested: ContextVar[bool] = ContextVar("ctxkit_nested", default=False)
 
@@ -29,3 +35,11 @@ def nested() -> Iterator[None]:
 def is_nested() -> bool:
     """An outer door is metering the call that is running."""
     return _nested.get()
+
+
+def say_if_run(kit: Kit) -> None:
+    """A client that is wrapped in a program behind ``ctxkit run`` is metered there as well."""
+    if os.environ.get(RUN):
+        kit.faults.warn(
+            "wrap", "`ctxkit run` meters this program, too: what passes here counts twice; use one of the two"
+        )

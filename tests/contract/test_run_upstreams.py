@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ctxkit import Kit
 from ctxkit.errors import ConfigurationError
 from ctxkit.integrations.proxy.headers import answered, asked
 from ctxkit.integrations.proxy.upstreams import blind_spots, environment, upstreams
@@ -16,6 +17,7 @@ def led(environ, **options):
     found = upstreams(environ, **options)
     origins = {one.name: one.origin for one in found}
     told = environment(environ, found, BASE)
+    assert told.pop("CTXKIT_RUN")
     changed = {name: value for name, value in told.items() if value != environ.get(name)}
     return {
         name: (value.removeprefix(BASE), origins.get(value.removeprefix(BASE).split("/")[1] if BASE in value else ""))
@@ -124,6 +126,7 @@ def test_the_programs_own_proxy_does_not_catch_the_loopback():
         ({"AWS_ACCESS_KEY_ID": "x"}, "Bedrock"),
         ({"CLAUDE_CODE_USE_BEDROCK": "1"}, "Bedrock"),
         ({"GOOGLE_GENAI_USE_VERTEXAI": "true"}, "Vertex"),
+        ({"CTXKIT_RUN": "1"}, "inside another"),
     ],
 )
 def test_what_cannot_be_seen_is_said(environ, word):
@@ -140,3 +143,13 @@ def test_headers_of_one_hop_stay_behind():
     given = [(b"Host", b"h"), (b"connection", b"close, X-A"), (b"x-a", b"1"), (b"X-B", b"2"), (b"te", b"trailers")]
     assert asked(given, b"there") == [(b"Host", b"there"), (b"X-B", b"2")]
     assert answered([*given[1:], (b"Keep-Alive", b"5")], "http://there", "http://here") == [(b"X-B", b"2")]
+
+
+@pytest.mark.parametrize("way", ["wrap", "attach"])
+def test_a_client_that_is_wrapped_behind_it_is_told(way, monkeypatch):
+    httpx2 = pytest.importorskip("httpx2")
+    monkeypatch.setenv("CTXKIT_RUN", "1")
+    kit = Kit()
+    with httpx2.Client() as client:
+        getattr(kit, way)(client)
+    assert kit.faults.counts["wrap"] == 1

@@ -412,6 +412,16 @@ def test_a_header_names_the_feature_and_stays_behind(kit, records):
     assert "x-ctxkit-feature" not in provider.requests[0].headers
 
 
+def test_idle_connections_to_the_upstream_are_kept_alive(kit, monkeypatch):
+    from asyncio.trsock import TransportSocket
+
+    said = []
+    monkeypatch.setattr(TransportSocket, "setsockopt", lambda _self, *option: said.append(option))
+    with upstream(told(OK)) as there, proxied(kit, there.url) as (_, url):
+        assert get(f"{url}/x").status_code == 200
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in said
+
+
 UPGRADE = (b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Key: abc")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,9 @@ class Clients:
 
         url = httpx2.URL(origin + target.decode("ascii", "surrogateescape").replace("#", "%23"))
         # A URL is normalised when it is parsed ("/a/../b"): on the wire goes what came.
-        return httpx2.Request(method, url, headers=headers, content=content, extensions={"target": target})
+        return httpx2.Request(
+            method, url, headers=headers, content=content, extensions={"target": target, "trace": _traced}
+        )
 
     def unmetered(self, upstream: Upstream, kind: str) -> None:
         """Write down that something passed which no hook sees."""
@@ -82,6 +85,25 @@ class Clients:
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # they are the program's
         )
+
+
+_KEEP_ALIVE = (
+    ("SOL_SOCKET", "SO_KEEPALIVE", 1),
+    ("IPPROTO_TCP", "TCP_KEEPIDLE", 60),  # seconds
+    ("IPPROTO_TCP", "TCP_KEEPINTVL", 60),
+    ("IPPROTO_TCP", "TCP_KEEPCNT", 5),
+)
+"""Said to every new connection, as the Anthropic SDK does: a router is not to forget it while a long answer is thought of."""
+
+
+async def _traced(event: str, info: dict[str, Any]) -> None:
+    """Httpcore tells what it does; options of a transport of our own would cost the environment's proxies."""
+    if event == "connection.connect_tcp.complete":
+        opened = info["return_value"].get_extra_info("socket")
+        for level, name, value in _KEEP_ALIVE:
+            if opened is not None and hasattr(socket, name):
+                with contextlib.suppress(OSError):
+                    opened.setsockopt(getattr(socket, level), getattr(socket, name), value)
 
 
 def _tls() -> Any:

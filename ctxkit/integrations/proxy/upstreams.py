@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ctxkit.dialects.platforms import UNKNOWN
 from ctxkit.errors import ConfigurationError
+from ctxkit.integrations.nesting import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -194,7 +195,7 @@ def environment(environ: Mapping[str, str], found: Iterable[Upstream], base: str
         base: of the proxy, secret included.
     """
     ours = {name: f"{base}/{one.name}{one.path}" for one in found for name in one.variables}
-    return {**environ, **ours, **_past_proxies(environ)}
+    return {**environ, **ours, **_past_proxies(environ), RUN: "1"}
 
 
 def _past_proxies(environ: Mapping[str, str]) -> dict[str, str]:
@@ -210,6 +211,8 @@ def _past_proxies(environ: Mapping[str, str]) -> dict[str, str]:
 def blind_spots(environ: Mapping[str, str], found: Iterable[Upstream]) -> list[str]:
     """What such a program may ask that does not come by here, in sentences."""
     spots = []
+    if environ.get(RUN):
+        spots.append("this ran inside another `ctxkit run`, which counted the same requests")
     if any(environ.get(name) for name in _BEDROCK):
         spots.append(
             "AWS variables are set: what went to Amazon Bedrock is not in this report. It is signed for its host, so it "
