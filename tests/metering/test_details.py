@@ -316,6 +316,24 @@ def test_threads_that_stand_out(ledger, priced):
     assert (worst.edits, worst.misses) == ({"spent": 4, "": 2}, {"ttl_expired": 1})
 
 
+def test_threads_that_last_long_and_short(ledger, priced):
+    """Whether they are looked up one by one or met in passing, their figures are the same."""
+    usage = Usage(fresh=100, read=0, written={}, output=0)
+    for number in range(10):
+        ledger.append(priced(number, usage, at=NOON + number * 3_600, thread=f"t{number // 2}", savings=Decimal(1)))
+    short = details(ledger)
+    ledger.append(priced(10, usage, at=NOON + 90_000, thread="t0", savings=Decimal(1)))
+    ledger.append(priced(11, usage, at=NOON + 90_000, thread="t1", savings=Decimal(1)))
+    long = details(ledger)
+    assert [(one.thread, one.requests, one.savings) for one in short.best] == [(f"t{n}", 2, 2) for n in range(5)]
+    assert [(one.thread, one.requests) for one in long.best] == [("t0", 3), ("t1", 3), ("t2", 2), ("t3", 2), ("t4", 2)]
+    ledger.append(priced(12, usage, at=NOON + 10**7, thread="far", savings=Decimal("0.5")))
+    assert [(one.thread, one.requests, one.savings) for one in details(ledger).best] == [
+        *((one.thread, one.requests, one.savings) for one in long.best),
+        ("far", 1, Decimal("0.5")),
+    ]
+
+
 def test_causes_predictions_and_misses(ledger, priced):
     usage = Usage(fresh=100, read=0, written={}, output=10)
     by = {"cache": Decimal(-1), "stale": Decimal(2), "compact": Decimal(4)}

@@ -20,6 +20,7 @@ SHOWN: Final = 10
 """Threads of each kind."""
 
 _WHOLE: Final = 10**12
+_FEW: Final = 4  # looking up a row takes longer than reading it in passing
 _WRITTEN: Final = "coalesce((SELECT sum(value) FROM json_each(written)), 0)"
 
 
@@ -30,16 +31,16 @@ def _money(name: str) -> str:
 
 _QUERY: Final = f"""
 WITH threads AS (
-    SELECT thread, sum(number = 1) AS requests, {_money("cost_pico")}, {_money("savings_pico")}
+    SELECT thread, min(created) AS begun, max(created) AS ended, sum(number = 1) AS requests, {_money("cost_pico")}, {_money("savings_pico")}
     FROM attempts WHERE created >= ? AND created < ? AND thread IS NOT NULL AND status != 'open' AND coalesce(number, 1) > 0
     GROUP BY thread),
 told AS (
-    SELECT thread, savings_pico_usd + savings_pico_rest * 1e-12 AS saved,
+    SELECT thread, begun, ended, savings_pico_usd + savings_pico_rest * 1e-12 AS saved,
         (cost_pico_usd + cost_pico_rest * 1e-12) / nullif(requests, 0) AS dear FROM threads)
-SELECT * FROM (SELECT 'best', thread FROM told WHERE saved > 0 ORDER BY saved DESC, thread LIMIT {SHOWN})
-UNION ALL SELECT * FROM (SELECT 'worst', thread FROM told WHERE saved < 0 ORDER BY saved, thread LIMIT {SHOWN})
-UNION ALL SELECT * FROM (SELECT 'dearest', thread FROM told WHERE dear > 0 ORDER BY dear DESC, thread LIMIT {SHOWN})
-UNION ALL SELECT 'count', count(*) FROM threads
+SELECT * FROM (SELECT 'best', thread, begun, ended FROM told WHERE saved > 0 ORDER BY saved DESC, thread LIMIT {SHOWN})
+UNION ALL SELECT * FROM (SELECT 'worst', thread, begun, ended FROM told WHERE saved < 0 ORDER BY saved, thread LIMIT {SHOWN})
+UNION ALL SELECT * FROM (SELECT 'dearest', thread, begun, ended FROM told WHERE dear > 0 ORDER BY dear DESC, thread LIMIT {SHOWN})
+UNION ALL SELECT 'count', count(*), min(begun), max(ended) FROM threads
 """  # noqa: S608
 _FIGURES: Final = f"""
 SELECT thread, coalesce(feature, ''), sum(number = 1), count(*),
@@ -47,10 +48,10 @@ SELECT thread, coalesce(feature, ''), sum(number = 1), count(*),
     sum(coalesce(output, 0)), count(cost_pico), sum(cost_pico IS NULL AND status NOT IN ('failed', 'unmetered')),
     count(savings_pico), count(predicted_pico),
     {_money("cost_pico")}, {_money("savings_pico")}, {_money("predicted_pico")}, max(created)
-FROM attempts WHERE created >= ? AND created < ? AND status != 'open' AND coalesce(number, 1) > 0 AND thread IN """  # noqa: S608
+FROM attempts WHERE status != 'open' AND coalesce(number, 1) > 0 AND """  # noqa: S608
 _NOTED: Final = (
-    "SELECT thread, miss_reason, edits FROM attempts WHERE created >= ? AND created < ? AND status != 'open' "
-    "AND (edits IS NOT NULL OR miss_reason IS NOT NULL) AND thread IN "
+    "SELECT thread, miss_reason, edits FROM attempts WHERE status != 'open' "
+    "AND (edits IS NOT NULL OR miss_reason IS NOT NULL) AND "
 )
 
 
@@ -58,19 +59,29 @@ def standing_out(
     db: sqlite3.Connection, since: float, until: float, money: Callable[[int], Decimal]
 ) -> tuple[dict[str, tuple[Thread, ...]], int]:
     """Threads by ``"best"``, ``"worst"`` and ``"dearest"``, each in order, and how many threads there are in all."""
-    *chosen, (_, count) = db.execute(_QUERY, (since, until)).fetchall()
-    names = list(dict.fromkeys(thread for _, thread in chosen))
-    known = _known(db, since, until, names, money) if names else {}
+    *chosen, (_, count, begun, ended) = db.execute(_QUERY, (since, until)).fetchall()
+    spans = {thread: (first, last) for _, thread, first, last in chosen}
+    known = _known(db, *_place(spans, begun, ended), money) if spans else {}
     kinds = ("best", "worst", "dearest")
-    return {kind: tuple(known[thread] for one, thread in chosen if one == kind) for kind in kinds}, count
+    return {kind: tuple(known[thread] for one, thread, *_ in chosen if one == kind) for kind in kinds}, count
+
+
+def _place(spans: dict[str, tuple[float, float]], begun: float, ended: float) -> tuple[str, list[object]]:
+    """Where the attempts of threads stand: each in its own stretch of time, or all of the period if that is no less."""
+    if sum(last - first for first, last in spans.values()) * _FEW < ended - begun:
+        one = "(thread = ? AND created >= ? AND created <= ?)"
+        return f"({' OR '.join([one] * len(spans))})", [
+            value for name, span in spans.items() for value in (name, *span)
+        ]
+    marks = ",".join("?" * len(spans))
+    return f"(created >= ? AND created <= ? AND thread IN ({marks}))", [begun, ended, *spans]
 
 
 def _known(
-    db: sqlite3.Connection, since: float, until: float, names: list[str], money: Callable[[int], Decimal]
+    db: sqlite3.Connection, place: str, values: list[object], money: Callable[[int], Decimal]
 ) -> dict[str, Thread]:
-    marks, values = f"({','.join('?' * len(names))})", (since, until, *names)
     found: dict[str, Thread] = {}
-    for row in db.execute(f"{_FIGURES}{marks} GROUP BY thread", values):
+    for row in db.execute(f"{_FIGURES}{place} GROUP BY thread", values):
         thread, feature, requests, attempts, inputs, read, output, priced, unpriced, saved, predicted, *sums = row
         cost, savings, expected = ((sums[at] or 0) * _WHOLE + (sums[at + 1] or 0) for at in (0, 2, 4))
         found[thread] = Thread(
@@ -87,16 +98,14 @@ def _known(
             predicted=money(expected) if predicted else None,
             per_request=money((cost + requests // 2) // requests) if priced and requests else None,
         )
-    return _noted(db, found, marks, values)
+    return _noted(db, found, place, values)
 
 
-def _noted(
-    db: sqlite3.Connection, found: dict[str, Thread], marks: str, values: tuple[object, ...]
-) -> dict[str, Thread]:
+def _noted(db: sqlite3.Connection, found: dict[str, Thread], place: str, values: list[object]) -> dict[str, Thread]:
     """The same with kinds of edits and reasons of misses."""
     edits: dict[str, Counter[str]] = {name: Counter() for name in found}
     misses: dict[str, Counter[str]] = {name: Counter() for name in found}
-    for thread, reason, summary in db.execute(f"{_NOTED}{marks}", values):
+    for thread, reason, summary in db.execute(f"{_NOTED}{place}", values):
         if reason:
             misses[thread][reason] += 1
         if summary:
