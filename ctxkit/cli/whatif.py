@@ -36,6 +36,7 @@ Without PATH the ledger is read. All combinations of what is given are worked ou
 
 exit code: 0, 1 when the price of an alternative is not known or something could not be read, 2 when used wrongly"""
 _PARTS = ("model", "platform", "date", "tier", "ttl", "mode")
+_SHOWN = 12  # notes
 _HEADS = ("Input", "Cached", "Cost (USD)", "Difference", "Per 1,000")
 _WIDE, _NARROW = 90, 72  # columns of a terminal: all figures, and a column for each part
 _SQLITE = b"SQLite format 3\0"
@@ -224,8 +225,11 @@ def _show(found: WhatIf, unread: Sequence[str], args: argparse.Namespace) -> Non
     console = Console(highlight=False)
     console.print(Text(f"What if: {found.present.requests or 0:,} requests", style="bold"))
     console.print(_table(found, console.width))
-    for note in _notes(found):
+    notes = _notes(found)
+    for note in notes[:_SHOWN]:
         console.print(Text(note))
+    if len(notes) > _SHOWN:
+        console.print(Text(f"... and {len(notes) - _SHOWN} notes more; --json has them all"))
 
 
 def _table(found: WhatIf, width: int) -> Table:

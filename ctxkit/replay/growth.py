@@ -31,7 +31,7 @@ _THREADS = 100_000  # followed at once; the longest unused go first
 
 @dataclass(slots=True)
 class Sums:
-    """Usage of requests whose prices are alike."""
+    """Usage of requests whose prices are alike; ``cost`` is what was recorded of them."""
 
     requests: int = 0
     fresh: int = 0
@@ -173,6 +173,7 @@ class Course:
         slot = self._slot if self._slot.start <= row.at < self._slot.end else self._move(row.at)
         group = slot.group(total)
         group.requests += 1
+        group.cost += row.cost
         if row.calls:
             add(group.calls, row.calls)
         if given.same:
@@ -191,7 +192,6 @@ class Course:
         group.read += row.read
         group.output += row.output
         group.reasoning += row.reasoning
-        group.cost += row.cost
         add(group.written, row.written)
         if row.media:
             add(group.media, row.media)

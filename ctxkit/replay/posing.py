@@ -36,6 +36,9 @@ _OWNERS = (
     ("deepseek", "deepseek"),
 )
 """Who serves a model, by the beginning of its name, where nobody says who does."""
+_ROUTED = {"xai": "x-ai"}
+_MINOR, _DATED = re.compile(r"(\d)-(\d)(?!\d)"), re.compile(r"-20\d{6}$")
+"""A version as OpenRouter writes it (``anthropic/claude-sonnet-4.6``), and a date, which it leaves out."""
 _WIRES = {"anthropic": "anthropic.messages", "bedrock": "bedrock.converse", "google": "gemini.generate"}
 _ON_BEDROCK = re.compile(r"^(?:[a-z]{2,6}\.)?anthropic\.")
 _VERSION = re.compile(r"-v\d+(?::\d+)?$")
@@ -236,16 +239,23 @@ def place_of(assumed: Assumed, platform: str, dialect: str, model: str) -> tuple
         if assumed.model:
             owner = _owner(assumed.model)
             served = platform if owner is None or owner == _owner(model) else owner
-    if not assumed.model and served != platform:
+    if served != platform and (not assumed.model or served == "openrouter"):
         wanted = _renamed(wanted, served)
     return served, _wire(served, wanted, dialect), wanted
 
 
 def _renamed(model: str, platform: str) -> str:
-    """Bedrock has names of its own for what others serve, too."""
+    """Bedrock and OpenRouter have names of their own for what others serve, too."""
+    owner, _, plain = model.rpartition("/")
+    name = _ON_BEDROCK.sub("", _VERSION.sub("", model)) if _ON_BEDROCK.match(model) else model
+    if _owner(plain) and "oss" not in plain and owner in ("anthropic", "openai", "google", "deepseek", "x-ai"):
+        name = plain.replace(".", "-") if owner == "anthropic" else plain
     if platform == "bedrock":
-        return f"anthropic.{model}" if model.startswith("claude") else model
-    return _ON_BEDROCK.sub("", _VERSION.sub("", model)) if _ON_BEDROCK.match(model) else model
+        return f"anthropic.{name}" if name.startswith("claude") else name
+    maker = _owner(name) if platform == "openrouter" else None
+    if maker == "anthropic":
+        name = _MINOR.sub(r"\1.\2", _DATED.sub("", name))
+    return f"{_ROUTED.get(maker, maker)}/{name}" if maker else name
 
 
 def _owner(model: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ctxkit.metering.prices import charge
@@ -11,6 +11,7 @@ from ctxkit.metering.prices.card import Tier
 from ctxkit.metering.prices.names import tier_name
 from ctxkit.metering.ratios import ratio
 from ctxkit.model import Usage
+from ctxkit.money import usd_of
 from ctxkit.replay.alternatives import Alternative
 from ctxkit.replay.growth import Course, Given, Pricing, Sums
 from ctxkit.replay.posing import Assumed, place_of
@@ -189,7 +190,8 @@ def _runs(wanted: Sequence[Alternative]) -> list[_Run]:
 def _course(run: _Run, source: _Source, prices: Prices) -> Course:
     wanted = run.simulation
     assumed = Assumed(platform=wanted.platform, model=wanted.model)
-    platform, _, model = place_of(assumed, source.platform, source.dialect, source.model)
+    asked = source.model if wanted.model else source.answered or source.model  # some list a model by its date alone
+    platform, _, model = place_of(assumed, source.platform, source.dialect, asked)
     recorded = platform == source.platform and model in (source.model, source.answered)
     same = recorded and wanted.ttl is None and not run.forced
     names = tuple(dict.fromkeys((source.answered or source.model, source.model))) if recorded else (model,)
@@ -236,39 +238,67 @@ def _priced(wanted: Alternative, runs: Sequence[_Run]) -> Priced:
     return _told(wanted, run, run.pricings.index(Pricing(wanted.at, wanted.tier)))
 
 
+@dataclass(slots=True)
+class _Sum:
+    """Prices added up; requests without one are counted by the reason.
+
+    Attributes:
+        pico: of what has a price.
+        requests: of it.
+        recorded: what the same requests did cost.
+        whys: requests without one.
+    """
+
+    pico: int = 0
+    requests: int = 0
+    recorded: int = 0
+    whys: Counter[str] = field(default_factory=Counter)
+
+    def add(self, sums: Sums, pico: int) -> None:
+        """A group that has a price."""
+        self.pico += pico
+        self.requests += sums.requests
+        self.recorded += sums.cost
+
+    def notes(self) -> Iterator[str]:
+        """Why the whole is not known, and what is."""
+        for why, count in self.whys.most_common(_TOLD):
+            yield f"{why} ({count:,} requests)"
+        if self.whys and self.requests:
+            paid, known = (f"${usd_of(pico):,.4f}" for pico in (self.recorded, self.pico))
+            yield f"known for {self.requests:,} requests alone: {known}, where {paid} was paid"
+
+
 def _told(wanted: Alternative | None, run: _Run, place: int) -> Priced:
-    sums, pico, whys = Sums(), 0, Counter[str]()
+    sums, priced = Sums(), _Sum()
     for course in run.courses.values():
         sums.fold(course.total())
         for slot in course.slots:
-            pico += _slot(course, slot, place, whys)
-    cost = None if whys else pico
-    notes = (*(f"{why} ({count:,} requests)" for why, count in whys.most_common(_TOLD)), *_notes(run))
-    return Priced(wanted, sums.requests, *_tokens(sums), cost, notes)
+            _price(course, slot, place, priced)
+    cost = None if priced.whys else priced.pico
+    return Priced(wanted, sums.requests, *_tokens(sums), cost, (*priced.notes(), *_notes(run)))
 
 
-def _slot(course: Course, slot: Slot, place: int, whys: Counter[str]) -> int:
-    """Pico-dollars of a stretch of time; says why where some of it has no price."""
+def _price(course: Course, slot: Slot, place: int, priced: _Sum) -> None:
+    """A stretch of time, group by group."""
     pricing, given, card = course.pricings[place], course.given, slot.cards[place]
     tier = tier_name(given.tier if pricing.tier is None else pricing.tier)
     unchanged = given.same and pricing.at is None and tier == tier_name(given.tier)
-    pico = 0
     for step, sums in slot.groups.items():
         if unchanged:
-            pico += sums.cost
-            continue
-        if card is None:
+            priced.add(sums, sums.cost)
+        elif card is None:
             in_tier = "" if tier == "standard" else f" in tier {tier}"
-            whys[f"no price is known for {given.model} on {given.platform}{in_tier}"] += sums.requests
-            continue
-        rates = card.rates(slot.steps[step - 1] + 1 if step else 1)
-        one = replace(card, tiers=(Tier(0, rates),))
-        paid = charge(one, _usage(sums))
-        if paid is None:
-            whys[f"{given.model} on {given.platform} has no price for {_unpriced(rates, sums)}"] += sums.requests
+            priced.whys[f"no price is known for {given.model} on {given.platform}{in_tier}"] += sums.requests
         else:
-            pico += paid + rates.get("request", 0) * (sums.requests - 1)
-    return pico
+            rates = card.rates(slot.steps[step - 1] + 1 if step else 1)
+            pico = charge(replace(card, tiers=(Tier(0, rates),)), _usage(sums))
+            if pico is None:
+                priced.whys[f"{given.model} on {given.platform} has no price for {_unpriced(rates, sums)}"] += (
+                    sums.requests
+                )
+            else:
+                priced.add(sums, pico + rates.get("request", 0) * (sums.requests - 1))
 
 
 def _usage(sums: Sums) -> Usage:
@@ -301,7 +331,7 @@ def _notes(run: _Run) -> Iterator[str]:
         if known is None:
             yield f"nobody measured well how {given.model} counts beside {source.model}: tokens stay as they were"
         elif known != 1.0:
-            yield f"{source.model} to {given.model}: {known:.2f} tokens for one, by a sample text"
+            yield f"{source.model} to {given.model} on {given.platform}: {known:.2f} tokens for one, by a sample text"
     yield from dict.fromkeys(_doubts(simulated, run.simulation.ttl))
 
 

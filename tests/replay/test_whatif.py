@@ -14,6 +14,7 @@ from ctxkit.model import Record, Usage
 from ctxkit.policy import Policy
 from ctxkit.replay.alternatives import Alternative, alternatives
 from ctxkit.replay.otherwise import otherwise
+from ctxkit.replay.posing import Assumed, place_of
 from ctxkit.replay.recording import Asked, Recording
 from ctxkit.replay.rows import Row
 from ctxkit.replay.supposing import suppose, well_cached
@@ -185,6 +186,42 @@ def test_what_has_no_price_is_open_and_says_why(thread, prices):
     assert (unknown.cost, unknown.less(priced)) == (None, None)
     assert "no price is known for no-such-model on anthropic (3 requests)" in unknown.notes
     assert priced.cost is not None
+
+
+def test_what_is_known_of_a_part_is_told(thread, prices):
+    thread.append(record(9, Usage(1_000, 0, {}, 0), platform="unknown", model="x", at=NOW + 500, cost="0.5"))
+    one = only(suppose(thread, [Alternative(tier="batch")], prices))
+    assert one.cost is None
+    assert "no price is known for x on unknown in tier batch (1 requests)" in one.notes
+    # 37,000 at 0.50 and 300 out at 2.50 dollars a million, of three requests at a cent each.
+    assert "known for 3 requests alone: $0.0192, where $0.0300 was paid" in one.notes
+
+
+@pytest.mark.parametrize(
+    ("platform", "model", "wanted", "asked"),
+    [
+        ("anthropic", "claude-haiku-4-5-20251001", Alternative(platform="openrouter"), "anthropic/claude-haiku-4.5"),
+        ("anthropic", "gpt-5", Alternative(model=SONNET, platform="openrouter"), "anthropic/claude-sonnet-4.5"),
+        ("openrouter", "anthropic/claude-haiku-4.5", Alternative(platform="anthropic"), HAIKU),
+        ("openrouter", "openai/gpt-4.1", Alternative(platform="azure"), "gpt-4.1"),
+        ("together", "openai/gpt-oss-120b", Alternative(platform="groq"), "openai/gpt-oss-120b"),
+        ("anthropic", "claude-sonnet-4-6", Alternative(platform="bedrock"), "anthropic.claude-sonnet-4-6"),
+    ],
+)
+def test_platforms_have_names_of_their_own(platform, model, wanted, asked):
+    assumed = Assumed(platform=wanted.platform, model=wanted.model)
+    assert place_of(assumed, platform, "openai.chat", model)[2] == asked
+    assert PRICES.card(wanted.platform, asked, at=NOW) is not None
+
+
+def test_a_model_is_looked_up_by_the_name_that_answered(ledger, prices):
+    dated = "claude-haiku-4-5-20251001"
+    ledger.append(record(1, Usage(1_000_000, 0, {}, 0), thread=None, response_model=dated))
+    same, bedrock = suppose(ledger, alternatives(platforms=("anthropic", "bedrock")), prices).alternatives
+    assert same.cost == Decimal("0.01")
+    assert bedrock.cost == Decimal(
+        "1.1"
+    )  # in a region of its own a tenth dearer than the dollar that it costs elsewhere
 
 
 def test_modes_of_a_ledger_are_known_by_what_was_planned_in_the_shadow(thread, prices):
