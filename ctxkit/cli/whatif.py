@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from ctxkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from rich.table import Table
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ctxkit.metering.prices import Prices
     from ctxkit.policy import Policy
     from ctxkit.replay.alternatives import Alternative
+    from ctxkit.replay.auditing import Files
     from ctxkit.replay.whatif import Priced, WhatIf
 
 __all__ = ["add_parser", "run"]
@@ -36,7 +38,7 @@ Without PATH the ledger is read. All combinations of what is given are worked ou
 
 exit code: 0, 1 when the price of an alternative is not known or something could not be read, 2 when used wrongly"""
 _PARTS = ("model", "platform", "date", "tier", "ttl", "mode")
-_SHOWN = 12  # notes
+_SHOWN, _COMPLAINTS = 12, 20  # notes, and lines about what could not be read
 _HEADS = ("Input", "Cached", "Cost (USD)", "Difference", "Per 1,000")
 _WIDE, _NARROW = 90, 72  # columns of a terminal: all figures, and a column for each part
 _SQLITE = b"SQLite format 3\0"
@@ -80,6 +82,14 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; 0, 1 when something is not known, or 2 when there is no ledger."""
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        print("\nctxkit whatif: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
     from ctxkit.metering.prices import Prices
     from ctxkit.policy import Policy
 
@@ -95,8 +105,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell(found: WhatIf, unread: Sequence[str], args: argparse.Namespace) -> int:
-    for line in unread:
+    for line in unread[:_COMPLAINTS]:
         print(f"ctxkit whatif: {line}", file=sys.stderr)
+    if len(unread) > _COMPLAINTS:
+        print(f"ctxkit whatif: ... and {len(unread) - _COMPLAINTS:,} more; --json has them all", file=sys.stderr)
     if args.paths and not found.present.requests:
         print("ctxkit whatif: no requests found there", file=sys.stderr)
         return 2
@@ -188,28 +200,30 @@ def _transcripts(
     if args.ledger or args.since:
         raise ConfigurationError("--ledger and --since are of the ledger: leave them out, or the paths")
     files = Files(args.paths)
-    with _progress(quiet=args.json) as told:
+    with _progress(files, quiet=args.json) as told:
         found, failed = otherwise(files, wanted, policy, now=now, processes=args.processes, told=told)
     return found, (*files.complaints, *failed)
 
 
-def _progress(*, quiet: bool) -> Any:
-    """Requests as they are worked on, where somebody looks on."""
-    from contextlib import contextmanager
-
+@contextmanager
+def _progress(files: Files, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """A bar of bytes read, where somebody looks on."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
     from rich.console import Console
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    columns = (TextColumn("sent once more"), BarColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task, done = bar.add_task("", total=None, said=""), 0
 
-    @contextmanager
-    def shown() -> Any:
-        columns = (TextColumn("sending once more: {task.completed:,.0f} requests"), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
-            task = bar.add_task("", total=None)
-            yield lambda count: bar.advance(task, count)
+        def told(requests: int) -> None:
+            nonlocal done
+            done += requests
+            bar.update(task, completed=files.read, total=files.total, said=f"{done:,} requests")
 
-    return shown()
+        yield told
 
 
 # ---- telling -------------------------------------------------------------------------------------------------------------
