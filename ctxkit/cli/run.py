@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ctxkit.integrations.proxy.traffic import Traffic
+    from ctxkit.integrations.proxy.upstreams import Upstream
     from ctxkit.kit import Kit
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import Report
@@ -122,6 +123,7 @@ def _run(args: argparse.Namespace, words: Sequence[str]) -> int:
     with _collected() as notes, Ledger(None) as only_this_run:
         kit = Kit(_policy(args), store=ledger.parent / "store", ledger=ledger)
         kit.listeners.append(only_this_run.append)
+        began = kit.clock()
         kit.warm()
         attributed = feature(args.feature or Path(words[0]).name or "run")
         attributed.labels = as_text(labels)  # by any name, "name" included
@@ -131,10 +133,10 @@ def _run(args: argparse.Namespace, words: Sequence[str]) -> int:
         if args.quiet and not args.html:
             return code
         told = _Told(
-            _report(only_this_run, kit),
+            _report(only_this_run, kit, began),
             proxy.traffic,
             [name for one in found for name in one.variables],
-            [*blind_spots(os.environ, found), *notes],
+            [*_strangers(proxy.strangers), *blind_spots(os.environ, found), *notes],
         )
         _show(told, args)
     return code
@@ -189,11 +191,28 @@ def _collected() -> Iterator[list[str]]:
         log.propagate = before
 
 
-def _report(ledger: Ledger, kit: Kit) -> Report:
+def _report(ledger: Ledger, kit: Kit, began: float) -> Report:
+    from ctxkit.metering.prices import Prices
     from ctxkit.metering.report import report
 
     policy = kit.policy
-    return report(ledger, ("feature", "model"), now=kit.clock(), currency=policy.currency, rate=policy.usd_rate)
+    return report(
+        ledger,
+        ("feature", "model"),
+        began,
+        now=kit.clock(),
+        currency=policy.currency,
+        rate=policy.usd_rate,
+        prices=Prices(policy.prices),
+    )
+
+
+def _strangers(found: Sequence[Upstream]) -> list[str]:
+    """What to do where no price can be known."""
+    return [
+        f"nobody knows who serves {one.host}: say so to have it priced, --platform {one.name}=NAME ('openai', 'vllm', ...)"
+        for one in found
+    ]
 
 
 def _show(told: _Told, args: argparse.Namespace) -> None:

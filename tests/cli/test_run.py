@@ -123,6 +123,8 @@ for url in (base + "/images/generations", os.environ["ANTHROPIC_BASE_URL"] + "/v
     assert ended.out == "HTTPError\nRemoteDisconnected\n"
     host = provider.base_url.removeprefix("http://")
     assert f"1 passed unmetered: GET {host}/v1/models" in ended.err
+    assert f"nobody knows who serves {host}" in ended.err
+    assert "who serves 127.0.0.1:1:" not in ended.err  # it speaks Anthropic's format
     assert f"1 passed unmetered: POST {host}/v1/images/generations" in ended.err
     assert "1 came to nothing: 127.0.0.1:1: ConnectError" in ended.err
     assert "Amazon Bedrock" in ended.err

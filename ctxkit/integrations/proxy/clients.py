@@ -13,7 +13,6 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctxkit.dialects import platforms
 from ctxkit.integrations.httpx_hooks import attach
 
 if TYPE_CHECKING:
@@ -51,6 +50,10 @@ class Clients:
             self._made[upstream.name] = client
         return self._made[upstream.name]
 
+    def knows(self, upstream: Upstream) -> bool:
+        """It was asked."""
+        return upstream.name in self._made
+
     def request(
         self, method: str, origin: str, target: bytes, headers: Headers, content: bytes | AsyncIterator[bytes] | None
     ) -> Any:
@@ -65,8 +68,7 @@ class Clients:
 
     def unmetered(self, upstream: Upstream, kind: str) -> None:
         """Write down that something passed which no hook sees."""
-        known = platforms.platform_of(upstream.host.partition(":")[0])
-        self._kit.unmetered(upstream.platform if known is platforms.UNKNOWN else known.name, kind)
+        self._kit.unmetered(upstream.served_by, kind)
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -95,6 +95,11 @@ class Proxy:
         for name, level in self._levels.items():
             logging.getLogger(name).setLevel(level)
 
+    @property
+    def strangers(self) -> list[Upstream]:
+        """Upstreams that were asked, and of whom neither their host nor the user says who they are."""
+        return [one for one in self._upstreams.values() if self._clients.knows(one) and one.stranger]
+
     def _run(self) -> None:
         import asyncio
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ctxkit.dialects.platforms import UNKNOWN
+from ctxkit.dialects.platforms import UNKNOWN, platform_of
 from ctxkit.errors import ConfigurationError
 from ctxkit.integrations.nesting import RUN
 
@@ -103,6 +103,17 @@ class Upstream:
     def host(self) -> str:
         """Host and port, as they are to be shown."""
         return self.origin.partition("://")[2].rpartition("@")[2]
+
+    @property
+    def served_by(self) -> str:
+        """Name of the platform: the host's own, or what is said of it."""
+        known = platform_of(urlsplit(self.url).hostname or "")
+        return self.platform if known is UNKNOWN else known.name
+
+    @property
+    def stranger(self) -> bool:
+        """Nobody knows who serves it."""
+        return self.served_by == UNKNOWN.name
 
 
 def upstreams(
