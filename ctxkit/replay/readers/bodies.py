@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Json, Usage
     from ctxkit.replay.readers.values import Complain
 
-__all__ = ["Body", "Wanted", "body_of", "dialect_of"]
+__all__ = ["Body", "Wanted", "body_of", "dialect_of", "spoken"]
 
 _WRAPPERS = ("request", "body", "kwargs", "params")
 _ANSWERS = ("response", "answer", "completion", "output")
@@ -133,11 +133,13 @@ def _with_figures(body: Body, beside: dict[str, Json], asked: str | None, model:
         answer = answer_of(body.dialect, body.platform, response)
         usage = answer.usage if answer else None
     status = beside.get("status", beside.get("status_code"))
+    dialect = spoken(body.dialect, body.json)
     return body._replace(
+        dialect=dialect,
         model=outside,
         at=next((at for name in _MOMENTS if (at := moment(beside.get(name))) is not None), None),
         usage=usage,
-        answer=message_of(body.dialect, _parsed(response)),
+        answer=message_of(dialect, _parsed(response)),
         status=status if isinstance(status, int) and not isinstance(status, bool) else None,
         feature=_said(beside, "feature") or "",
     )
@@ -184,6 +186,13 @@ def _hosted(body: dict[str, Json]) -> str | None:
 def _said(values: dict[str, Json], name: str) -> str | None:
     value = values.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def spoken(dialect: str, body: dict[str, Json]) -> str:
+    """The wire format that a body is written in: Bedrock's ``invoke`` takes that of the model's maker."""
+    if dialect != "bedrock.invoke" or not isinstance(body.get("messages"), list):
+        return dialect
+    return "anthropic.messages" if "anthropic_version" in body else (dialect_of(body) or dialect)
 
 
 def dialect_of(body: dict[str, Json]) -> str | None:

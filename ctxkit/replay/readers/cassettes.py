@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from ctxkit.dialects import wire
 from ctxkit.dialects.routing import route
 from ctxkit.errors import TranscriptError
-from ctxkit.replay.readers.bodies import Body
+from ctxkit.replay.readers.bodies import Body, spoken
 from ctxkit.replay.readers.figures import answer_of, message_of, moment
 from ctxkit.replay.readers.grouping import Groups
 from ctxkit.replay.readers.values import Value, bytes_of, tell
@@ -167,14 +167,15 @@ def _body(entry: Json, wanted: Wanted) -> Body | None:
     answer = _content(response) if status is None or status < _OK else None
     told = answer_of(dialect, platform, answer) if answer else None
     named = isinstance(asked.get("model"), str) and asked["model"]
+    written = spoken(dialect, asked)
     return Body(
         asked,
-        dialect,
+        written,
         platform,
         model="" if named else way.model or wanted.model or "",
         at=_moment(entry, response),
         usage=told.usage if told else None,
-        answer=message_of(dialect, _json(answer)),
+        answer=message_of(written, _json(answer)),
         status=status,
         wrapped=True,
     )

@@ -193,7 +193,10 @@ FILES = {
         {
             "instance_id": "i",
             "history": [
-                event(action="system", args={"content": "You fix.", "tools": [{"type": "function", "function": {}}]}),
+                event(
+                    action="system",
+                    args={"content": "You fix.", "tools": [{"type": "function", "function": {"name": "find"}}]},
+                ),
                 event(source="user", action="message", args={"content": "Fix it."}),
                 event(action="run", tool_call_metadata=ABOUT),
                 event(observation="run", content="a.py", tool_call_metadata={"tool_call_id": "c1"}),

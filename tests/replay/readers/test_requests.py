@@ -172,6 +172,20 @@ def test_addresses_tell_wire_platform_and_model(read):
     assert read({"request": body(HELLO), "url": "https://api.anthropic.com/v1/messages/count_tokens"}) == []
 
 
+def test_bodies_that_bedrock_hands_on_are_written_as_their_models_take_them(read):
+    url = "https://bedrock-runtime.us-east-1.amazonaws.com/model/{}/invoke"
+    claude = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": [HELLO]}
+    nova = {"schemaVersion": "messages-v1", "messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
+    titan = {"inputText": "Hi"}
+    named = {"anthropic.claude-v9": claude, "amazon.nova-pro-v1:0": nova, "amazon.titan": titan}
+    usage = {"input_tokens": 7, "output_tokens": 2, "cache_read_input_tokens": 100}
+    found = read(*({"request": one, "url": url.format(name), "usage": usage} for name, one in named.items()))
+    assert [one.dialect for one in found] == ["anthropic.messages", "bedrock.converse", "bedrock.invoke"]
+    assert {one.platform for one in found} == {"bedrock"}
+    assert [one.requests[0].model for one in found] == list(named)
+    assert (found[0].requests[0].usage.fresh, found[0].requests[0].usage.read) == (7, 100)
+
+
 def test_a_conversation_that_ends_with_the_model_is_a_transcript(read):
     [found] = read({"messages": TURNS[:5], "model": "gpt-5"})
     assert (found.format, shape([found])) == ("transcript", [[2, 4]])
