@@ -44,7 +44,7 @@ class Alternative:
 
     @property
     def cached_alike(self) -> bool:
-        """What is cached does not change by itself: the same model is asked in the same way."""
+        """Neither the mode nor the life of entries is another one: if the model is the same, so is what was cached."""
         return self.ttl is None and self.mode is None
 
     def to_dict(self) -> dict[str, Any]:

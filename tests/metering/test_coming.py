@@ -5,10 +5,13 @@ from decimal import Decimal
 
 import pytest
 
+from ctxkit.kit import Kit
+from ctxkit.metering.ledger import Ledger
 from ctxkit.metering.ledger.using import in_use
 from ctxkit.metering.prices import Prices
 from ctxkit.metering.prices.coming import Use, coming, told
 from ctxkit.model import Usage
+from ctxkit.policy import Policy
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 DAY = 86_400
@@ -130,3 +133,16 @@ def test_what_is_in_use_by_the_ledger(ledger, record):
     (use,) = in_use(ledger, NOW - 30 * DAY)
     assert (use.platform, use.model, use.rent) == ("acme", "a-1", 5 * 10**11)
     assert use.tokens == {"fresh": 800, "read": 1000, "written.5m": 200, "output": 80, "reasoning": 20}
+
+
+def test_the_report_of_a_kit_tells_it(tmp_path, record):
+    (tmp_path / "prices.toml").write_text(ROWS)
+    policy = Policy(prices=tmp_path / "prices.toml", shadow=False)
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        kit = Kit(policy, ledger=ledger, store=None, clock=lambda: NOW)
+        kit.ledger.append(record(1, at=NOW - DAY, platform="acme", model="a-1", usage=Usage(1_000_000, 0, {}, 0)))
+        found = kit.report()
+        assert [(one.bucket, one.spend) for one in found.coming] == [("fresh", -(10**12))]
+        assert "a-1 on acme changes its price on 2026-12-05: input 3 to 2" in " ".join(found.text().split())
+        assert found.to_dict()["coming"][0]["spend"] == "-1"
+        kit.close()
