@@ -116,3 +116,7 @@ async def by_hand() -> None:
     if plan.tidied is not None:
         assert_type(plan.tidied.refs, tuple[str, ...])
     assert_type(kit.report(by=("feature", "model"), since="7d"), Report)
+    assert_type(kit.report().to_html(), str)
+    assert_type(kit.report().page().lead, str)
+    kit.report().to_pandas(money="decimal")
+    kit.report().to_polars(money="float")

@@ -199,7 +199,7 @@ def polars_of(report: Report, money: Money) -> Any:
             amounts, places = _exact(values)
             return pl.Series(name, amounts, dtype=pl.Decimal(_DIGITS, places))
         kinds = {"key": pl.String, "day": pl.Datetime("us"), "count": pl.Int64}
-        dtype = kinds.get(column.kind, pl.Float64)
+        dtype: Any = kinds.get(column.kind, pl.Float64)
         if dtype == pl.Float64:
             values = [None if one is None else float(one) for one in values]
         return pl.Series(name, values, dtype=dtype)
