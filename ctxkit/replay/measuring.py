@@ -341,4 +341,13 @@ def replayed_too(recording: Recording, bench: Bench, assumed: Assumed) -> tuple[
     if least is None or answers is None:
         return bills, None
     # What was found by a mode can be had: the optimum knows the future, but looks at each stretch by itself.
-    return bills, min([round(least * share_of(requests)), *paid]) + answers
+    return bills, min([round(least * share_of(requests)) - _there(requests, bench), *paid]) + answers
+
+
+def _there(requests: Sequence[Posed], bench: Bench) -> int:
+    """What it saves that entries were there before the first request."""
+    first = requests[:1]
+    if not first or not first[0].warm:
+        return 0
+    cold, warm = (billed([one], RAW, bench).input_pico for one in (first[0]._replace(warm=0), first[0]))
+    return max((cold or 0) - (warm or 0), 0)

@@ -85,6 +85,7 @@ class Posed(NamedTuple):
         ttl: life of cache entries that is asked for.
         hidden: tokens of a placeholder for what the recording leaves out.
         said: the answer, until it was weighed.
+        warm: tokens that the first request read of entries which others had written.
     """
 
     body: dict[str, Json]
@@ -102,6 +103,7 @@ class Posed(NamedTuple):
     ttl: str | None = None
     hidden: int = 0
     said: Json | None = None
+    warm: int = 0
 
     def answered(self, prompt: Usage) -> Usage:
         """The usage of a prompt with what is known of the answer."""
@@ -130,7 +132,15 @@ def posed(recording: Recording, assumed: Assumed, counter: Counter) -> list[Pose
         # It shows no markers either: such clients set them well.
         opened = [one._replace(body=well_marked(one.body, one.dialect)) for one in with_opening(found, counter)]
         found = [one for one in (_placed(held, assumed, counter, again=False) for held in opened) if one is not None]
-    return found
+    return _warmed(found)
+
+
+def _warmed(requests: list[Posed]) -> list[Posed]:
+    """What the first request read cannot be of this conversation: it was there, and is in every replay."""
+    first = requests[0] if requests else None
+    if first is None or not first.reported or first.usage is None or not first.usage.read:
+        return requests
+    return [first._replace(warm=first.usage.read), *requests[1:]]
 
 
 def _moments(asked: Sequence[Asked], assumed: Assumed) -> list[float]:

@@ -173,7 +173,20 @@ def served(plan: Plan, one: Posed, line: Line, ends: float) -> tuple[Usage, bool
         whole = plan.estimate.input_tokens if plan.estimate else 0
         usage = one.usage or Usage(whole, 0, {})
         return one.answered(usage), plan.forecast is not None and plan.forecast.rule != ""
-    return one.answered(found), False
+    return one.answered(_warmed(found, one.warm)), False
+
+
+def _warmed(usage: Usage, tokens: int) -> Usage:
+    """The usage with so many tokens read that were written, or fresh: others had written them before."""
+    if not tokens:
+        return usage
+    written, left = dict(usage.written or {}), max(tokens - (usage.read or 0), 0)
+    for ttl, count in written.items():
+        written[ttl] = count - min(count, left)
+        left -= count - written[ttl]
+    fresh = max((usage.fresh or 0) - left, 0)
+    whole = usage.input_total or 0
+    return replace(usage, read=whole - fresh - sum(written.values()), written=written, fresh=fresh)
 
 
 def bill_of(one: Posed, usage: Usage, card: Card | None) -> Bill:

@@ -23,7 +23,7 @@ BUDGET = 6_000
 """Requests of usual length up to which everything is replayed; of more, a sample of a quarter as many."""
 
 _POINTS = 600
-_FEWEST = 16
+_FEWEST = 6
 _DRAWS = 1_000
 _SEED = 7
 

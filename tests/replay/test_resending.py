@@ -8,6 +8,7 @@ import pytest
 from ctxkit import dialects
 from ctxkit.metering.count import Counter
 from ctxkit.metering.prices import Prices
+from ctxkit.model import Usage
 from ctxkit.replay.billing import Setting
 from ctxkit.replay.markers import living, unmarked, well_marked
 from ctxkit.replay.opening import instructed
@@ -213,3 +214,19 @@ def test_prices_of_a_bill_are_those_of_the_list(bench):
     written = sum(tokens * rates[f"written.{ttl}"] for ttl, tokens in bill.written.items())
     assert bill.input_pico == bill.fresh * rates["fresh"] + bill.read * rates["read"] + written
     assert bill.output_pico == bill.output * rates["output"]
+
+
+def test_entries_that_were_there_before_are_there_in_every_replay(bench):
+    def usage(number):
+        return Usage(50, 400 if number == 1 else 0, {"5m": 1000}, 20)
+
+    cold = recording(usage=lambda number: replace(usage(number), read=0, fresh=450 if number == 1 else 50))
+    for mode in ("raw", "prune"):
+        warm, without = replayed(recording(usage=usage), Assumed(), mode, bench), replayed(cold, Assumed(), mode, bench)
+        assert warm.tokens == without.tokens
+        assert warm.read - without.read == 400
+        assert warm.input_pico < without.input_pico
+    elsewhere = [
+        replayed(one, Assumed(model="claude-haiku-4-5"), "raw", bench) for one in (recording(usage=usage), cold)
+    ]
+    assert elsewhere[0].read == elsewhere[1].read  # another model has a cache of its own
