@@ -318,6 +318,16 @@ def test_models_of_the_same_settings_share_their_client(provider, kit, records):
     metered(provider, kit, records, feature=None)
 
 
+async def test_gemini_s_client_may_be_replaced(provider, kit, records):
+    """Where aiohttp is installed, that is the way; it does as well where it is not."""
+    model = ChatGoogleGenerativeAI(model="gemini-2.5-flash", base_url=provider.gemini_url, api_key="none")
+    model.client = genai.Client(api_key="none", http_options=kit.google_http_options(base_url=provider.gemini_url))
+    await model.ainvoke("2 + 2?")
+    await asyncio.to_thread(model.invoke, "2 + 2?")
+    assert len(records) == 2
+    metered(provider, kit, records, feature=None)
+
+
 def test_embeddings(provider, kit, records):
     embeddings = OpenAIEmbeddings(
         model="text-embedding-3-small",
