@@ -181,10 +181,7 @@ class Course:
             return
         group.output += round(row.output * given.ratio)
         group.reasoning += round(row.reasoning * given.ratio)
-        if row.thread is None or self.rule is None:
-            group.fresh += total
-        else:
-            self._follow(row.thread, total, row.at, group)
+        self._cached(row.thread, total, row.at, group)
 
     @staticmethod
     def _as_recorded(row: Row, group: Sums) -> None:
@@ -196,27 +193,29 @@ class Course:
         if row.media:
             add(group.media, row.media)
 
-    def _follow(self, thread: str, total: int, now: float, group: Sums) -> None:
-        held = self._threads.get(thread)
+    def _cached(self, thread: str | None, total: int, now: float, group: Sums) -> None:
+        """What is read, what is written, and what waits for somebody to read it."""
+        held = None if thread is None else self._threads.get(thread)
         read = 0
         if held is not None:
-            self._threads.move_to_end(thread)
             read = self._read(held, total, now)
             self._settle(held, written=read > 0)
-        rest = total - read
         group.read += read
-        lasting = total >= self._least
+        waits = self._bill(total - read, group, lasting=total >= self._least, followed=thread is not None)
+        if thread is not None and self.rule is not None:
+            self._threads[thread] = _Held(total, now + self._life, waits, group)
+            self._threads.move_to_end(thread)
+            self._forget(now)
+
+    def _bill(self, rest: int, group: Sums, *, lasting: bool, followed: bool) -> int:
+        """Tokens that were not read: written unasked, fresh, or (given back) whichever pays in the end."""
         if lasting and self._writes and self._unasked:
             group.write(self.ttl, rest)
-            rest = 0
-        elif not (lasting and self._writes):
-            group.fresh += rest
-            rest = 0
-        if held is None:
-            self._threads[thread] = _Held(total, now + self._life, rest, group)
-            self._forget(now)
-        else:
-            held.tokens, held.ends, held.pending, held.group = total, now + self._life, rest, group
+            return 0
+        if lasting and self._writes and followed:
+            return rest
+        group.fresh += rest
+        return 0
 
     def _read(self, held: _Held, total: int, now: float) -> int:
         """Tokens that a request of this length reads of the one before it."""

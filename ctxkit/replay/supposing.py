@@ -333,6 +333,8 @@ def _notes(run: _Run) -> Iterator[str]:
         elif known != 1.0:
             yield f"{source.model} to {given.model} on {given.platform}: {known:.2f} tokens for one, by a sample text"
     yield from dict.fromkeys(_doubts(simulated, run.simulation.ttl))
+    if shorter := sum(course.shorter for course in simulated):
+        yield f"shorter than the one before in their thread, and so taken as a new beginning: {shorter:,} requests"
 
 
 def _doubts(courses: Sequence[Course], ttl: str | None) -> Iterator[str]:

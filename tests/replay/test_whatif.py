@@ -115,10 +115,11 @@ def test_what_the_rule_allows(ledger, prices, model, lengths, read):
     assert found.read_tokens == read
 
 
-def test_a_provider_that_writes_unasked_bills_every_write(ledger, prices):
+@pytest.mark.parametrize("thread", ["t", None])
+def test_a_provider_that_writes_unasked_bills_every_write(ledger, prices, thread):
     from ctxkit.metering.ratios import ratio
 
-    ledger.append(record(1, Usage(10_000, 0, {}, 0)))
+    ledger.append(record(1, Usage(10_000, 0, {}, 0), thread=thread))
     found = only(suppose(ledger, [Alternative(model="gpt-6.1-terra")], prices))
     assert found.written_tokens == round(10_000 * ratio("anthropic", HAIKU, "openai", "gpt-6.1-terra"))
 
