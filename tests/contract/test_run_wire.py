@@ -54,6 +54,13 @@ def test_a_request_arrives_as_it_was_sent(kit):
     ]
 
 
+@pytest.mark.parametrize("path", [b"/v1/" + b"a" * 70_000, b"/v1/a?b=[c]|{d}", b"/v1/%zz%", b"//v1//x/./"])
+def test_paths_that_are_no_urls_arrive_as_they_came(kit, path):
+    with upstream(told(OK)) as there, proxied(kit, there.url) as (_, url):
+        assert exchange(url, asked(url, path=path, method=b"GET")).startswith(b"HTTP/1.1 200 OK")
+    assert there.requests[0].startswith(b"GET " + path + b" HTTP/1.1\r\n")
+
+
 def test_what_a_connection_header_names_stays_behind(kit):
     with upstream(told(OK)) as there, proxied(kit, there.url) as (_, url):
         exchange(url, asked(url, b"Connection: x-hop", b"X-Hop: 1", b"X-Stays: 1", method=b"GET"))
@@ -385,11 +392,11 @@ def test_a_mode_that_changes_requests_changes_them():
     assert only(records).status == "settled"
 
 
-def test_a_signed_request_is_forwarded_as_it_came(kit):
+def test_a_signed_request_is_forwarded_as_it_came():
     """The signature is for our host, so the provider refuses it; not a byte of it is ours to change."""
     authorization = "AWS4-HMAC-SHA256 Credential=AKIA/20261121/us-east-1/bedrock/aws4_request, Signature=abc"
     kit = Kit(Policy(mode="cache"))
-    with FakeProvider(tokens=TOKENS) as provider, proxied(kit, provider.base_url) as (proxy, url):
+    with capture(kit) as records, FakeProvider() as provider, proxied(kit, provider.base_url) as (proxy, url):
         provider.reply(Reply(b'{"message":"The request signature does not match"}', 403))
         body = json.dumps({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}).encode()
         answer = post(
@@ -399,6 +406,7 @@ def test_a_signed_request_is_forwarded_as_it_came(kit):
     assert provider.requests[0].body == body
     assert provider.requests[0].headers["authorization"] == authorization
     assert sum(proxy.traffic.unread.values()) == 1
+    assert [(record.status, record.model) for record in records] == [("unmetered", "signed")]
 
 
 def test_a_header_names_the_feature_and_stays_behind(kit, records):

@@ -60,7 +60,10 @@ class Clients:
         """A request that has these headers, this target and this body, and nothing of a client's own."""
         import httpx2
 
-        url = httpx2.URL(origin + target.decode("ascii", "surrogateescape").replace("#", "%23"))
+        try:
+            url = httpx2.URL(origin + target.decode("ascii"))
+        except (httpx2.InvalidURL, UnicodeDecodeError):  # too long, or no URL at all: the upstream says so
+            url = httpx2.URL(origin)
         # A URL is normalised when it is parsed ("/a/../b"): on the wire goes what came.
         return httpx2.Request(
             method, url, headers=headers, content=content, extensions={"target": target, "trace": _traced}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ctxkit.dialects import routing
 from ctxkit.errors import BudgetExceeded
 from ctxkit.integrations.exchange import SIGNED, Exchange
+from ctxkit.integrations.nesting import nested
 from ctxkit.integrations.proxy import headers, tunnel
 from ctxkit.integrations.proxy.bodies import Body, GoneError
 from ctxkit.integrations.proxy.retries import Retries
@@ -97,7 +98,7 @@ class Forwarder:
         self._count(upstream, target, scope, body)
         feature = headers.value(scope["headers"], headers.FEATURE).decode("utf-8", "replace").strip("/ ")[:200]
         try:
-            with self._within(feature) if feature else contextlib.nullcontext():
+            with self._within(feature) if feature else contextlib.nullcontext(), _as_it_came(scope):
                 response = await self._clients.of(upstream).send(request, stream=True)
         except BudgetExceeded as error:
             await _refuse(str(error), send)
@@ -143,10 +144,18 @@ class Forwarder:
             self._traffic.note(self._traffic.passed, f"{scope['method']} {upstream.host}{path}")
         elif body.large:
             self._traffic.note(self._traffic.unread, "the request is too large to be read")
-        elif headers.value(scope["headers"], b"authorization").startswith(SIGNED.encode()):
-            self._traffic.note(
-                self._traffic.unread, "it is signed for the proxy's host: forwarded as it came, and refused"
-            )
+        elif _signed(scope):
+            self._traffic.note(self._traffic.unread, "it is signed, for another host: forwarded as it came")
+            self._clients.unmetered(upstream, "signed")
+
+
+def _signed(scope: Scope) -> bool:
+    return headers.value(scope["headers"], b"authorization").startswith(SIGNED.encode())
+
+
+def _as_it_came(scope: Scope) -> AbstractContextManager[None]:
+    """Inside, hooks leave alone what is signed: the provider will refuse it, since its signature names our host."""
+    return nested() if _signed(scope) else contextlib.nullcontext()
 
 
 async def _ended(work: asyncio.Task[Any]) -> None:
