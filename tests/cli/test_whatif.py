@@ -137,6 +137,14 @@ def test_files_that_are_nothing(ctxkit, tmp_path):
     assert "no such file" in err
 
 
+def test_hostile_names_are_shown_as_they_are(ctxkit, kept):
+    _, out, _ = ctxkit("--model", "[red]x\x1b[31m\u202e\n[/red]")
+    assert "[red]x" in out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "\\x1b[31m" in "".join(out.split())
+
+
 def test_help_has_an_example(capsys):
     parser = argparse.ArgumentParser(prog="ctxkit")
     whatif.add_parser(parser.add_subparsers(dest="command"))
