@@ -133,7 +133,7 @@ def _table(table: Table, sheet: Sheet, name: str) -> str:
     caption = f'<caption class="vh">{said(table.title, 200)}</caption>'
     named = f'aria-labelledby="{name}"' if name else f'aria-label="Figures: {said(table.title, 200)}"'
     return (
-        f'<div class="scroll" role="region" tabindex="0" {named}><table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>{total}'
+        f'<div class="scroll" role="group" tabindex="0" {named}><table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>{total}'
         f"</table></div>{notes_html((cut_off, empty))}"
     )
 

@@ -37,6 +37,20 @@ def chromium():
         running.close()
 
 
+@pytest.fixture(scope="session")
+def axe():
+    """The rules of axe-core that a page breaks, as they come with axe-playwright-python."""
+    package = pytest.importorskip("axe_playwright_python", reason="no axe: scripts/browser installs it")
+    rules = (Path(package.__path__[0]) / "axe.min.js").read_text(encoding="utf-8")
+
+    def broken(page):
+        page.evaluate(rules)
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+
+    return broken
+
+
 @pytest.fixture
 def opened(chromium, tmp_path):
     """Open HTML as a file in an offline browser; when the test is over, nothing was complained of or asked for."""

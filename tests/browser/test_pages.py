@@ -2,7 +2,6 @@
 
 import re
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -290,19 +289,6 @@ def test_machines_that_read_aloud_find_their_way(opened, whole):
     assert nameless == []
 
 
-@pytest.fixture(scope="module")
-def axe():
-    """The rules of axe-core, as they come with axe-playwright-python."""
-    package = pytest.importorskip("axe_playwright_python", reason="no axe: scripts/browser installs it")
-    return (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-
-
-def broken(page, axe):
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_rule_of_axe_is_broken(opened, whole, axe, width, scheme):
@@ -311,11 +297,11 @@ def test_no_rule_of_axe_is_broken(opened, whole, axe, width, scheme):
         summary.click()
     page.get_by_role("searchbox").first.fill("search")
     head(page, "Cost").get_by_role("button").click()
-    assert broken(page, axe) == []
+    assert axe(page) == []
 
 
 def test_hostile_names_break_no_rule_of_axe(opened, axe):
-    assert broken(opened(render(example.hostile())), axe) == []
+    assert axe(opened(render(example.hostile()))) == []
 
 
 def test_it_moves_only_for_those_who_like_it(opened, whole):
