@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ctxkit.errors import ConfigurationError
+from ctxkit.errors import ConfigurationError, CtxkitError
 
 if TYPE_CHECKING:
     import argparse
@@ -120,6 +120,7 @@ def _run(args: argparse.Namespace, words: Sequence[str]) -> int:
     found = upstreams(os.environ, _pairs("--upstream", args.upstream), _pairs("--platform", args.platform))
     labels = _pairs("--label", args.label)
     ledger = Path(args.ledger).expanduser() if args.ledger else home() / "ledger.db"
+    _check(args, ledger)
     with _collected() as notes, Ledger(None) as only_this_run:
         kit = Kit(_policy(args), store=ledger.parent / "store", ledger=ledger)
         kit.listeners.append(only_this_run.append)
@@ -138,8 +139,30 @@ def _run(args: argparse.Namespace, words: Sequence[str]) -> int:
             [name for one in found for name in one.variables],
             [*_strangers(proxy.strangers), *blind_spots(os.environ, found), *notes],
         )
-        _show(told, args)
+        _show_after(told, args)
     return code
+
+
+def _check(args: argparse.Namespace, ledger: Path) -> None:
+    """Refuse, before the program runs, what could not be written after it has."""
+    from ctxkit.metering.ledger import Ledger
+
+    if Ledger(ledger).foreign():
+        raise ConfigurationError(f"{ledger} is not a ctxkit ledger; name one with --ledger PATH")
+    if args.html and not args.html.absolute().parent.is_dir():
+        raise ConfigurationError(f"--html {args.html}: there is no folder {args.html.absolute().parent}")
+
+
+def _show_after(told: _Told, args: argparse.Namespace) -> None:
+    """Show it; whatever comes in the way, the exit code is the program's."""
+    import os
+
+    try:
+        _show(told, args)
+    except BrokenPipeError:  # `ctxkit run --json -- ... | head`; what is left is not to be complained about at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, CtxkitError) as error:
+        print(f"ctxkit run: {error}", file=sys.stderr)
 
 
 def _policy(args: argparse.Namespace) -> Policy:

@@ -158,6 +158,8 @@ def test_exit_codes_are_the_programs(words, code, said):
         (["--policy", "nowhere.toml", "--", "true"], "cannot be read"),
         (["--mode", "magic", "--", "true"], "invalid choice"),
         (["--feature", "/", "--", "true"], "feature() wants a name"),
+        (["--html", "no/such/folder.html", "--", "true"], "there is no folder"),
+        (["--ledger", __file__, "--", "true"], "not a ctxkit ledger"),
     ],
 )
 def test_wrong_use(options, said):
@@ -234,9 +236,18 @@ print("interrupts:", len(count), flush=True)
 
 
 def test_into_a_closed_pipe(provider):
-    command = f"{sys.executable} -m ctxkit run --json -- sleep 0.5 | true"
+    command = f"({sys.executable} -m ctxkit run --json -- sh -c 'sleep 0.5; exit 7'; echo $? >&2) | true"
     done = subprocess.run(["sh", "-c", command], check=False, env=surroundings(provider.base_url), capture_output=True)
-    assert done.stderr == b""
+    assert done.stderr == b"7\n"
+
+
+def test_nothing_can_be_written(provider, tmp_path):
+    """No ledger is kept, and the program runs all the same."""
+    (tmp_path / "file").write_text("")
+    ended = metered(CALL, surroundings(provider.base_url, CTXKIT_HOME=str(tmp_path / "file" / "home")))
+    assert (ended.code, ended.out) == (0, "Four.\n")
+    assert "gpt-4o" in ended.err
+    assert "Traceback" not in ended.err
 
 
 def test_help_has_examples():
