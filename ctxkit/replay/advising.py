@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Advised", "Rate", "advised", "largest", "missed", "rate_of"]
 
 _WORTH = 0.005  # share of the bill, or of all tokens, that is worth a word
+_LONGEST = 50  # characters of a name
 _EACH = 3  # subjects of one kind of waste
 _MOST = 15
 _MONTH = 30 * 86_400.0
@@ -52,8 +53,8 @@ _LINTS = {
 _OWN = ("large-tool", "marker-refused", "marker-on-volatile")
 _WASTED = {
     "bloat": ("{0} returns filler (white space of JSON, colour codes, equal lines): compact it", "texts hold filler"),
-    "repeats": ("{0} is sent again word for word, {1} times", "texts are sent again word for word, {1} times"),
-    "deltas": ("{0} is sent again with few changes, {1} times", "texts are sent again with few changes, {1} times"),
+    "repeats": ("{0} is sent again word for word, {1}", "texts are sent again word for word, {1}"),
+    "deltas": ("{0} is sent again with few changes, {1}", "texts are sent again with few changes, {1}"),
     "stale": ("{0} is still sent after it was written or read anew", "what was overtaken is still sent"),
     "spent": ("old output of {0} is still sent though nothing refers to it", "old output is still sent"),
     "episodes": ("", "finished stretches of conversations are still sent"),
@@ -218,13 +219,20 @@ def _wastes(audit: Audit) -> Iterator[Advised]:
     for kind, (named, unnamed) in _WASTED.items():
         held = sorted(((values, name) for (one, name), values in sums.items() if one == kind), reverse=True)
         for (tokens, pico, times, _), name in held[:_EACH]:
-            said = (named if name else unnamed).format(name, f"{times:,}")
+            said = (named if name else unnamed).format(_brief(name), "once" if times == 1 else f"{times:,} times")
             yield Advised("waste", said, times, tokens, pico if priced else None, where=where[kind, name][1])
+
+
+def _brief(name: str) -> str:
+    """The end of a long path is what tells it from others."""
+    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"
 
 
 def largest(thread: Measured) -> str | None:
     """What cost most in one recording, in few words; ``None``: nothing."""
-    found = [(one.pico, one.tokens, f"missed cache: {reason}") for reason, one in thread.missed.items()]
+    found = [
+        (one.pico, one.tokens, f"missed cache: {reason.replace('_', ' ')}") for reason, one in thread.missed.items()
+    ]
     found += [(thread.waste_pico.get(kind, 0), tokens, f"waste: {kind}") for kind, tokens in thread.waste.items()]
     best = max(found, default=None)
     return best[2] if best is not None and best[1] > 0 else None

@@ -107,15 +107,11 @@ def renderables(audit: Audit) -> Iterator[RenderableType]:
     from rich.text import Text
 
     yield Text(headline(audit), style="bold")
-    yield _bill(audit)
-    if any(one.waste for one in audit.threads):
-        yield _waste(audit)
-    if missed(audit.threads):
-        yield _misses(audit)
-    if audit.todo:
-        yield _todo(audit)
-    else:
-        yield Text("nothing to complain of")
+    for table in (_bill(audit), _waste(audit), _misses(audit), _todo(audit)):
+        if table is not None:
+            yield Text()
+            yield table
+    yield Text() if audit.todo else Text("\nnothing to complain of")
     for note in notes(audit):
         yield Text(note, style="dim")
 
@@ -151,7 +147,9 @@ def _bill(audit: Audit) -> RenderableType:
     )
 
 
-def _waste(audit: Audit) -> RenderableType:
+def _waste(audit: Audit) -> RenderableType | None:
+    if not any(one.waste for one in audit.threads):
+        return None
     tokens = sum(one.as_sent.tokens for one in audit.threads) or 1
     priced = audit.as_sent is not None
     rows = []
@@ -163,7 +161,9 @@ def _waste(audit: Audit) -> RenderableType:
     return _table("Waste: tokens that need not have been sent", ["", "tokens", "of input", "USD", ""], rows, (0, 4))
 
 
-def _misses(audit: Audit) -> RenderableType:
+def _misses(audit: Audit) -> RenderableType | None:
+    if not missed(audit.threads):
+        return None
     priced = audit.as_sent is not None
     rows = [
         [REASONS.get(reason, reason), f"{one.requests:,}", f"{one.tokens:,}", money(one.pico if priced else None)]
@@ -172,7 +172,9 @@ def _misses(audit: Audit) -> RenderableType:
     return _table("Cache: what was not read and might have been", ["", "requests", "tokens", "USD"], rows)
 
 
-def _todo(audit: Audit) -> RenderableType:
+def _todo(audit: Audit) -> RenderableType | None:
+    if not audit.todo:
+        return None
     monthly = any(one.per_month is not None for one in audit.todo)
     rows = [
         [str(at), one.what, money(one.per_1000), *([money(one.per_month)] if monthly else ())]

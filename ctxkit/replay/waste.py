@@ -11,6 +11,7 @@ those that follow and bills the rest as fresh, so its place in the prompt says i
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ __all__ = ["KINDS", "Paid", "Wasted", "Wasting"]
 
 KINDS = ("repeats", "deltas", "bloat", "stale", "spent", "episodes")
 _KIND_OF = {"compact": "bloat"}
+_PATH = re.compile(r"[\w.~@:+/\\-]{1,200}")
 _MOST_SUBJECTS = 200  # that are told apart in one conversation
 
 
@@ -269,7 +271,7 @@ def _subject(kind: str, piece: Piece, history: History) -> str:
     if kind == "episodes":
         return ""
     call = piece if piece.kind == "arguments" else history.calls.get(piece.place)
-    name = piece.name or (call.name if call is not None else None) or ""
+    name = (piece.name or (call.name if call is not None else None) or "")[:100]
     if kind in ("stale", "deltas", "repeats") and call is not None:
         target = next(_targets(name, call.text), "")
         return target or name
@@ -278,5 +280,5 @@ def _subject(kind: str, piece: Piece, history: History) -> str:
 
 def _targets(name: str, arguments: str) -> Iterator[str]:
     for touch in touches_of(name, arguments):
-        if not touch.target.startswith("$ ") and touch.target != "*":
-            yield touch.target[:200]
+        if _PATH.fullmatch(touch.target):  # a command may hold anything, and no word of a prompt is told
+            yield touch.target
