@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ctxkit.metering.prices import charge
@@ -219,11 +220,17 @@ def _in_mode(wanted: Alternative, present: Priced, shadow: Shadow | None) -> Pri
         return replace(present, alternative=wanted, notes=("the mode that requests were sent in",))
     if any(wanted.mode not in one.costs for one in shadow.features):
         return _open(wanted, f"requests were sent in mode {shadow.mode}, which is stronger; give transcripts")
-    saved = sum(one.as_sent - one.costs[wanted.mode or ""] for one in shadow.features)
-    pico = None if present.pico is None else present.pico - saved
+    as_sent = sum(one.as_sent for one in shadow.features)
+    costs = sum(one.costs[wanted.mode or ""] for one in shadow.features)
+    if not as_sent or present.pico is None:
+        return _open(wanted, "what was planned in the shadow cost nothing; give transcripts")
+    # Its figures go by counted tokens: the share that is saved holds, not the sum, and only for what was planned.
+    share = Fraction(as_sent - costs, as_sent)
+    planned = Fraction(min(shadow.planned, shadow.seen), max(shadow.seen, 1))
+    pico = present.pico - round(present.pico * planned * share)
     note = (
-        f"planned in the shadow: {shadow.planned:,} of {shadow.seen:,} requests; the others are taken as they were sent, and "
-        "tokens are not kept"
+        f"planned in the shadow: {shadow.planned:,} of {shadow.seen:,} requests, of whose cost {wanted.mode} takes off "
+        f"{float(share):.1%}; the others are taken as they were sent, and tokens are not kept"
     )
     return Priced(wanted, present.requests, None, None, None, None, pico, (note,))
 

@@ -231,8 +231,9 @@ def test_modes_of_a_ledger_are_known_by_what_was_planned_in_the_shadow(thread, p
     shadow = Shadow("lossless", 4, 3, features)
     wanted = (*alternatives(modes=("prune", "lossless", "cache")), Alternative(mode="prune", tier="batch"))
     prune, same, weaker, elsewhere = suppose(thread, wanted, prices, shadow=shadow).alternatives
-    assert (prune.cost, prune.input_tokens) == (Decimal("0.04"), None)  # a cent saved, two lost
-    assert "3 of 4 requests" in prune.notes[0]
+    # Of three cents a third more, for three of the four requests.
+    assert (prune.cost, prune.input_tokens) == (Decimal("0.0375"), None)
+    assert "3 of 4 requests, of whose cost prune takes off -33.3%" in prune.notes[0]
     assert (same.cost, same.input_tokens) == (Decimal("0.03"), 37_000)
     assert (weaker.cost, elsewhere.cost) == (None, None)
 
