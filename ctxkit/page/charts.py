@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,6 +61,7 @@ def cut(chart: Chart) -> tuple[tuple[str, ...], tuple[Series, ...]]:
 
 def drawn(chart: Chart, size: Size, slots: Sequence[int], currency: str) -> str | None:
     """The chart as SVG; series ``i`` has the class ``s{slots[i]}``. ``None`` when there is nothing to draw."""
+    chart = _turned(chart, size)
     labels, series = cut(chart)
     values = [_fitted(one.values, len(labels)) for one in series]
     known = [value for row in values for value in row if value is not None]
@@ -77,6 +78,16 @@ def drawn(chart: Chart, size: Size, slots: Sequence[int], currency: str) -> str 
     axis = axis_format(chart.unit, currency, step, max(abs(low), abs(high)))
     plot = _Plot(chart, size, side if chart.kind == "bars" else labels, values, reach, marks, axis, written)
     return _svg(plot.render(tips), size, slots)
+
+
+def _turned(chart: Chart, size: Size) -> Chart:
+    """Columns whose names would be cut to nothing lie down: beside bars there is more room."""
+    names = [visible(label) for label in chart.labels]
+    room = size.width / max(1, len(names)) / _LETTER - 2
+    short = brief(names) != names or max(map(len, names), default=0) <= room
+    if chart.kind != "columns" or short or room >= 12 or len(names) * len(chart.series) > 2 * MOST_BARS:
+        return chart
+    return replace(chart, kind="bars")
 
 
 def _fitted(values: Sequence[Cell], count: int) -> list[float | None]:

@@ -9,6 +9,7 @@ import pytest
 from ctxkit.page import Chart, Page, Section, Series, render
 from ctxkit.page.charts import MEDIUM, MOST_BARS, MOST_SERIES, NARROW, WIDE, drawn
 from ctxkit.page.sheet import SLOTS, Sheet
+from tests.page import example
 from tests.page.reading import read
 
 KINDS = ("lines", "columns", "stacked", "bars")
@@ -109,6 +110,17 @@ def test_many_labels_are_thinned_out(size, most):
     shown = labels(root, "x")
     assert 2 <= len(shown) <= most
     assert shown[0] == "Jan 1"
+
+
+def test_columns_with_long_names_lie_down_where_there_is_no_room():
+    names = tuple(f"a feature of number {n}" for n in range(6))
+    columns = Chart("x", "columns", names, (Series("s", (1, 2, 3, 4, 5, 6)), Series("t", (1, 2, 3, 4, 5, 6))))
+    assert list(svg(columns, WIDE).all("g", **{"class": "vertical"}))
+    narrow = svg(columns, NARROW)
+    assert list(narrow.all("g", **{"class": "horizontal"}))
+    assert labels(narrow, "y") == ["a feat…umber 5", *(f"a feat…umber {n}" for n in range(4, -1, -1))]
+    days = Chart("x", "columns", example.DAYS, example.series(("a", "b")))
+    assert list(svg(days, NARROW).all("g", **{"class": "vertical"}))
 
 
 def test_labels_may_be_alike_or_missing():
