@@ -47,7 +47,7 @@ def priced(model: str, at: float, usage: Usage) -> dict[str, Any]:
 
 
 def pair(number: int, at: float, rng: random.Random) -> tuple[Record, Record]:
-    """The two entries of one attempt; ten attempts are a thread, and a fifth of them reads nothing from the cache."""
+    """The two entries of one attempt; ten are a thread, a fifth reads nothing from the cache, one in a hundred should have."""
     name = f"{int(at * 1000):012x}{rng.getrandbits(80):020x}"
     read = rng.randrange(40_000) if number % 5 else 0
     usage = Usage(rng.randrange(100, 5_000), read, {"5m": 120} if number % 5 == 2 else {}, rng.randrange(10, 2_000), 0)
@@ -64,7 +64,7 @@ def pair(number: int, at: float, rng: random.Random) -> tuple[Record, Record]:
     settled = Record(
         status="settled", http_status=200, usage=usage, timing=timing, tier="default",
         response_model=MODELS[number % 5], response_id=f"chatcmpl-{name}", finish="stop",
-        miss_reason=None if read else "ttl_expired", miss_tokens=None if read else usage.fresh,
+        miss_reason=None if number % 100 else "ttl_expired", miss_tokens=None if number % 100 else usage.fresh,
         savings=Decimal(rng.randrange(-10**8, 10**9)).scaleb(-12), **priced(MODELS[number % 5], at, usage), **common,
     )  # fmt: skip
     return Record(status="open", http_status=None, **common), settled
