@@ -29,10 +29,12 @@ class Learned(Protocol):
 
     def figures(self) -> dict[str, Any]:
         """As JSON has it."""
+        ...
 
     @classmethod
     def of(cls, figures: Mapping[str, Any]) -> Self:
         """From what :meth:`figures` gave."""
+        ...
 
 
 T = TypeVar("T", bound=Learned)
