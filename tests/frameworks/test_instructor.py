@@ -174,3 +174,17 @@ def test_giving_up_is_the_framework_s_own_too(provider, kit, records):
     with pytest.raises(InstructorRetryException, match="count again"):
         chat(provider, kit).create(response_model=Sum, messages=ASK, max_retries=2)
     metered(provider, kit, records, feature=None, threads=1)
+
+
+@pytest.mark.filterwarnings("ignore:Item 'summary':UserWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its clients
+def test_litellm_counts_once(provider, kit, records, monkeypatch):
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    litellm = pytest.importorskip("litellm", reason="LiteLLM is not installed")
+    pytest.importorskip("mcp", reason="LiteLLM asks for mcp where there are tools")
+    provider._answer = says(5, 4)
+    client = instructor.from_litellm(kit.wrap(litellm.completion))
+    where = {"api_base": provider.openai_url, "api_key": "none"}
+    found = client.create(model="openai/gpt-4o", response_model=Sum, messages=ASK, max_retries=2, **where)
+    assert found.value == 4
+    metered(provider, kit, records, feature=None)
