@@ -71,7 +71,7 @@ def read_recordings(
 
     Args:
         path: a file of any format of the table in the reference, packed with gzip or xz or not.
-        dialect: wire format of its requests; by their looks when not given.
+        dialect: wire format of request bodies and cassettes; by their looks or address when not given. Other formats have one.
         platform: who served them, where the recording does not say it; the owner of the wire format when not given.
         model: for requests that carry none.
         complain: told of what cannot be read, after which the rest is read; without it the first one is raised.
