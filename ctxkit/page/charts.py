@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 
     from ctxkit.page.values import Cell, Chart, Series
 
-__all__ = ["MEDIUM", "MOST_BARS", "MOST_SERIES", "NARROW", "WIDE", "Size", "cut", "drawn"]
+__all__ = ["MEDIUM", "MOST_BARS", "MOST_MARKS", "MOST_SERIES", "NARROW", "WIDE", "Size", "cut", "drawn"]
 
 MOST_SERIES: Final = 12
 """More cannot be told apart; the rest stands in the table."""
 MOST_BARS: Final = 30
 """Bars beyond these stand in the table alone."""
+MOST_MARKS: Final = 1_200
+"""Of all series together: a year by day, three times."""
 
 _LEAST: Final = 1e-12  # a pico-dollar; what is smaller is drawn as nothing
 _MOST: Final = 1e15
 _FONT: Final = 13
 _LETTER: Final = 0.6 * _FONT  # width of a letter, as pygal reckons
 _THICK: Final = 64  # a column at most
+_TOLD: Final = 150
 _SIDE: Final = 0.34  # of the width is for the names of bars
 _MARKS: Final = 5  # of an axis, or one less
 
@@ -52,11 +55,14 @@ WIDE: Final = Size("wide", 1040, 330, 8)
 
 
 def cut(chart: Chart) -> tuple[tuple[str, ...], tuple[Series, ...]]:
-    """Labels and series that are drawn: not more than can be told apart."""
+    """Labels and series that are drawn, not more than can be told apart: the first bars, the last columns."""
     series = chart.series[:MOST_SERIES]
     count = max((len(chart.labels), *(len(one.values) for one in series)), default=0)
     labels = (*chart.labels, *[""] * (count - len(chart.labels)))
-    return (labels[:MOST_BARS] if chart.kind == "bars" else labels), series
+    if chart.kind == "bars":
+        return labels[:MOST_BARS], series
+    first = max(0, count - MOST_MARKS // max(1, len(series)))
+    return labels[first:], tuple(replace(one, values=one.values[first:]) for one in series)
 
 
 def drawn(chart: Chart, size: Size, slots: Sequence[int], currency: str) -> str | None:
@@ -77,7 +83,8 @@ def drawn(chart: Chart, size: Size, slots: Sequence[int], currency: str) -> str 
     marks = [place * step for place in range(math.ceil(reach[0] / step), math.floor(reach[1] / step + 1e-9) + 1)]
     axis = axis_format(chart.unit, currency, step, max(abs(low), abs(high)))
     plot = _Plot(chart, size, side if chart.kind == "bars" else labels, values, reach, marks, axis, written)
-    return _svg(plot.render(tips), size, slots)
+    told = size is not NARROW or sum(map(len, values)) <= _TOLD  # nobody points at anything on a telephone
+    return _svg(plot.render(tips if told else [[""] * len(row) for row in tips]), size, slots)
 
 
 def _turned(chart: Chart, size: Size) -> Chart:

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.money import EXACT
-from ctxkit.page.charts import MEDIUM, NARROW, WIDE, cut, drawn
+from ctxkit.page.charts import MEDIUM, MOST_SERIES, NARROW, WIDE, cut, drawn
 from ctxkit.page.formats import DASH, amount_of, format_of
 from ctxkit.page.sheet import said
 from ctxkit.page.values import Column, Table
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["charts_html", "figures_html", "notes_html", "table_html"]
 
 _UNKNOWN: Final = f'<span aria-hidden="true">{DASH}</span><span class="vh">unknown</span>'
+_NONE: Final = '<p class="none">No figures in this period.</p>'
 _LONG: Final = 2_000  # letters of a paragraph
 
 
@@ -65,12 +66,13 @@ def _chart(chart: Chart, sheet: Sheet, *, large: bool) -> str:
     name = sheet.id()
     _, series = cut(chart)
     slots = sheet.slots([one.name for one in series])
-    drawings = [drawn(chart, size, slots, sheet.currency) for size in (WIDE if large else MEDIUM, NARROW)]
-    shown = "".join(one for one in drawings if one) or '<p class="none">No figures in this period.</p>'
+    shown = "".join(drawn(chart, size, slots, sheet.currency) or "" for size in (WIDE if large else MEDIUM, NARROW))
+    if not sheet.room_for("charts", shown):
+        shown = '<p class="none">This page is full: the figures are all there is room for.</p>'
     kind = "large" if large else "half"
     return (
         f'<figure class="{kind}" aria-labelledby="{name}"><figcaption id="{name}">{sheet.heading(chart.title, "Chart")}'
-        f"</figcaption>{_legend(chart, slots)}{shown}{notes_html((chart.note, _left_out(chart)))}"
+        f"</figcaption>{_legend(chart, slots)}{shown or _NONE}{notes_html((chart.note, _left_out(chart)))}"
         f"{_figures_of(chart, sheet)}</figure>"
     )
 
@@ -92,11 +94,12 @@ def _legend(chart: Chart, slots: Sequence[int]) -> str:
 
 def _left_out(chart: Chart) -> str:
     labels, series = cut(chart)
+    whole = max((len(chart.labels), *(len(one.values) for one in chart.series[:MOST_SERIES])), default=0)
     told = []
     if len(series) < len(chart.series):
         told.append(f"the first {len(series)} of {len(chart.series)} series")
-    if len(labels) < len(chart.labels):
-        told.append(f"the first {len(labels)} of {len(chart.labels)} bars")
+    if len(labels) < whole:
+        told.append(f"the {'first' if chart.kind == 'bars' else 'last'} {len(labels):,} of {whole:,} labels")
     return f"Drawn: {', '.join(told)}; all of them stand in the figures below." if told else ""
 
 
@@ -155,7 +158,7 @@ def _rows(table: Table, forms: Sequence[Callable[[Cell], str]], sheet: Sheet) ->
     rows: list[str] = []
     for row in table.rows:
         text = _row(row, table.columns, forms)
-        if not sheet.room_for(text):
+        if not sheet.room_for("rows", text):
             break
         rows.append(text)
     return "".join(rows), len(rows)

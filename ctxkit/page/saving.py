@@ -30,7 +30,7 @@ def save(html: str, path: str | os.PathLike[str]) -> Path:
     try:
         place = Path(path).expanduser()
         if place.is_dir():
-            raise ConfigurationError(f"{path} is a folder: name a file in it")
+            raise ConfigurationError(f"{path or place} is a folder: name a file in it")
         content = html.encode(errors="backslashreplace")
         if place.exists() and not place.is_file():  # /dev/stdout, a pipe
             place.write_bytes(content)

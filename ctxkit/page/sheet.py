@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from ctxkit.page.formats import shortened, visible
 
@@ -17,7 +17,7 @@ SLOTS: Final = 12
 """Looks that a series can have; the stylesheet knows them by number."""
 
 _PERCENT: Final = re.compile(r"(?<=\d) %")  # never at the head of a line
-_ROOM: Final = 1_400_000  # bytes for rows: the whole file stays below two megabytes
+_ROOM: Final = {"rows": 1_200_000, "charts": 650_000}  # bytes: the whole file stays below two megabytes
 
 
 def said(text: str, size: int = 120) -> str:
@@ -33,7 +33,7 @@ class Sheet:
         self.level = level
         self._prefix = prefix
         self._ids = 0
-        self._room = _ROOM
+        self._room = dict(_ROOM)
         self._slots: dict[str, int] = {}
 
     def id(self) -> str:
@@ -46,10 +46,12 @@ class Sheet:
         name = said(text, 200)
         return f"<h{self.level}>{name}</h{self.level}>" if text.strip() else f'<p class="vh">{otherwise}</p>'
 
-    def room_for(self, row: str) -> bool:
-        """Whether a row still has room; if so it is taken."""
-        self._room -= len(row.encode())
-        return self._room >= 0
+    def room_for(self, what: Literal["rows", "charts"], text: str) -> bool:
+        """Whether it still has room; if so that is taken."""
+        left = self._room[what] - len(text.encode())
+        if left >= 0:
+            self._room[what] = left
+        return left >= 0
 
     def slots(self, names: Sequence[str]) -> list[int]:
         """Looks of the series of a chart: the same name looks the same all over the page."""

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ctxkit.page import Chart, Page, Section, Series, render
-from ctxkit.page.charts import MEDIUM, MOST_BARS, MOST_SERIES, NARROW, WIDE, drawn
+from ctxkit.page.charts import MEDIUM, MOST_BARS, MOST_MARKS, MOST_SERIES, NARROW, WIDE, drawn
 from ctxkit.page.sheet import SLOTS, Sheet
 from tests.page import example
 from tests.page.reading import read
@@ -141,9 +141,22 @@ def test_what_is_left_out_of_a_chart_stands_in_its_table():
         "Many", "", (Section("x", charts=(Chart("Many", "bars", tuple(f"bar {n}" for n in range(50)), series),)),)
     )
     figure = read(render(page)).one("figure")
-    assert f"the first {MOST_SERIES} of 20 series, the first {MOST_BARS} of 50 bars" in figure.text
+    assert f"the first {MOST_SERIES} of 20 series, the first {MOST_BARS} of 50 labels" in figure.text
     assert len(list(figure.one("thead").all("th"))) == 21
     assert len(list(figure.one("tbody").all("tr"))) == 50
+
+
+@pytest.mark.parametrize("kind", ["lines", "columns", "stacked"])
+def test_of_very_many_columns_the_last_are_drawn(kind):
+    series = tuple(Series(f"s{n}", tuple(range(5_000))) for n in range(12))
+    many = Chart("Many", kind, tuple(f"label {n}" for n in range(5_000)), series)
+    root = svg(many, WIDE)
+    assert len(marks(root)) <= MOST_MARKS
+    assert any(title.text.startswith("label 4999\n") for title in root.all("title"))
+    whole = render(Page("Many", "", (Section("x", charts=(many,) * 10),)))
+    assert len(whole.encode()) < 2_000_000
+    read(whole)
+    assert "the last 100 of 5,000 labels" in whole
 
 
 def test_pygal_leaves_nothing_in_the_way_of_imports():
