@@ -77,7 +77,8 @@ class Dialect(Protocol):
     def identity(self, value: Json) -> Json:
         """What of a message counts for its identity: the same object, or a copy without cache markers.
 
-        Text may be told as the message that it stands for. Two values that the model reads alike (one with ``cache_control``, one without) have equal identities.
+        Text may be told as the message that it stands for. Two values that the model reads alike (one with
+        ``cache_control``, one without) have equal identities.
         """
         ...
 
