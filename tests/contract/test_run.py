@@ -70,6 +70,7 @@ def test_curl():
     assert reported(after)[1]["rows"][0]["feature"] == "sh"
 
 
+@pytest.mark.slow
 def test_calls_fail_as_they_fail_without_it():
     for sdk in CALLS:
         program(sdk)

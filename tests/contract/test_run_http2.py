@@ -119,7 +119,7 @@ def upstream(tls: ssl.SSLContext, request: pytest.FixtureRequest) -> Iterator[Ht
 
 @pytest.mark.parametrize("upstream", ["well"], indirect=True)
 def test_a_request_and_its_answer(kit, records, upstream):
-    with proxied(kit, upstream.url, http2=True) as (_, url), httpx2.Client() as client:
+    with proxied(kit, upstream.url, http2=True) as (_, url), httpx2.Client(timeout=60) as client:
         for _ in range(2):
             answer = client.post(f"{url}/v1/chat/completions?a=%7e", content=BODY, headers={"x-own": "1"})
             assert (answer.status_code, answer.content) == (200, ANSWER)
@@ -133,7 +133,7 @@ def test_a_request_and_its_answer(kit, records, upstream):
 
 @pytest.mark.parametrize(("upstream", "status"), [("reset", "failed"), ("cut", "partial")], indirect=["upstream"])
 def test_a_stream_that_is_reset_fails_as_a_connection_does(kit, records, upstream, status):
-    with proxied(kit, upstream.url, http2=True) as (_, url), httpx2.Client() as client:
+    with proxied(kit, upstream.url, http2=True) as (_, url), httpx2.Client(timeout=60) as client:
         with pytest.raises(httpx2.RemoteProtocolError):
             client.post(f"{url}/v1/chat/completions", content=BODY)
     assert only(records).status == status
@@ -141,7 +141,11 @@ def test_a_stream_that_is_reset_fails_as_a_connection_does(kit, records, upstrea
 
 @pytest.mark.parametrize("upstream", ["endless"], indirect=True)
 def test_who_goes_away_ends_the_stream_upstream(kit, upstream):
-    with capture(kit) as records, proxied(kit, upstream.url, http2=True) as (_, url), httpx2.Client() as client:
+    with (
+        capture(kit) as records,
+        proxied(kit, upstream.url, http2=True) as (_, url),
+        httpx2.Client(timeout=60) as client,
+    ):
         with client.stream("POST", f"{url}/v1/chat/completions", content=BODY) as response:
             next(response.iter_raw())
     assert only(records).status == "partial"
@@ -151,7 +155,7 @@ def test_who_goes_away_ends_the_stream_upstream(kit, upstream):
 @pytest.mark.parametrize("upstream", ["well"], indirect=True)
 def test_a_certificate_that_nobody_trusts(kit, records, upstream, monkeypatch):
     monkeypatch.delenv("NODE_EXTRA_CA_CERTS")
-    with proxied(kit, upstream.url, http2=True) as (proxy, url), httpx2.Client() as client:
+    with proxied(kit, upstream.url, http2=True) as (proxy, url), httpx2.Client(timeout=60) as client:
         with pytest.raises(httpx2.RemoteProtocolError):
             client.post(f"{url}/v1/chat/completions", content=BODY)
     assert only(records).status == "failed"

@@ -55,6 +55,7 @@ def timeless(value):
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
+@pytest.mark.slow
 def test_calls_fail_as_they_fail_without_it():
     for sdk in SETTLED:
         words = program(sdk, "failing_calls.cjs")

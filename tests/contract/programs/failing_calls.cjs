@@ -16,16 +16,18 @@ async function tried(call) {
 }
 
 async function allCalls(url) {
-  const openai = new OpenAI({ baseURL: `${url}/v1`, maxRetries: 1, timeout: 2000 });
-  const anthropic = new Anthropic({ baseURL: url, maxRetries: 1, timeout: 2000 });
+  const openai = new OpenAI({ baseURL: `${url}/v1`, maxRetries: 1, timeout: 8000 });
+  const anthropic = new Anthropic({ baseURL: url, maxRetries: 1, timeout: 8000 });
   const retryOptions = { attempts: 1 };
-  const gemini = new GoogleGenAI({ apiKey: "none", httpOptions: { baseUrl: url, timeout: 2000, retryOptions } });
-  return {
-    chat: await tried(() => openai.chat.completions.create({ model: "gpt-4o", messages })),
-    stream: await tried(() => openai.chat.completions.create({ model: "gpt-4o", messages, stream: true })),
-    messages: await tried(() => anthropic.messages.create({ model: "claude-sonnet-4-6", max_tokens: 9, messages })),
-    gemini: await tried(() => gemini.models.generateContent({ model: "gemini-2.5-pro", contents: "2 + 2?" })),
+  const gemini = new GoogleGenAI({ apiKey: "none", httpOptions: { baseUrl: url, timeout: 8000, retryOptions } });
+  const calls = {
+    chat: () => openai.chat.completions.create({ model: "gpt-4o", messages }),
+    stream: () => openai.chat.completions.create({ model: "gpt-4o", messages, stream: true }),
+    messages: () => anthropic.messages.create({ model: "claude-sonnet-4-6", max_tokens: 9, messages }),
+    gemini: () => gemini.models.generateContent({ model: "gemini-2.5-pro", contents: "2 + 2?" }),
   };
+  const told = await Promise.all(Object.values(calls).map(tried)); // at once: some take as long as they may
+  return Object.fromEntries(Object.keys(calls).map((name, index) => [name, told[index]]));
 }
 
 async function main() {

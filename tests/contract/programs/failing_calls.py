@@ -23,18 +23,19 @@ def tried(call):
     return "answered"
 
 
-def all_calls(url):
-    chats = openai.OpenAI(base_url=f"{url}/v1", max_retries=1, timeout=2).chat.completions
-    messages = anthropic.Anthropic(base_url=url, max_retries=1, timeout=2).messages
-    gemini = genai.Client(http_options={"base_url": url, "timeout": 2000, "retry_options": {"attempts": 1}})
+def calls(url):
+    chats = openai.OpenAI(base_url=f"{url}/v1", max_retries=1, timeout=8).chat.completions
+    messages = anthropic.Anthropic(base_url=url, max_retries=1, timeout=8).messages
+    gemini = genai.Client(http_options={"base_url": url, "timeout": 8000, "retry_options": {"attempts": 1}})
     return {
-        "chat": tried(lambda: chats.create(**CHAT)),
-        "stream": tried(lambda: chats.create(**CHAT, stream=True)),
-        "messages": tried(lambda: messages.create(model="claude-sonnet-4-6", max_tokens=9, messages=MESSAGES)),
-        "gemini": tried(lambda: gemini.models.generate_content(model="gemini-2.5-pro", contents="2 + 2?")),
+        "chat": lambda: chats.create(**CHAT),
+        "stream": lambda: chats.create(**CHAT, stream=True),
+        "messages": lambda: messages.create(model="claude-sonnet-4-6", max_tokens=9, messages=MESSAGES),
+        "gemini": lambda: gemini.models.generate_content(model="gemini-2.5-pro", contents="2 + 2?"),
     }
 
 
-upstreams = {name: url for name, url in os.environ.items() if name.endswith("_UPSTREAM")}
-with ThreadPoolExecutor(len(upstreams)) as pool:
-    print(json.dumps(dict(zip(upstreams, pool.map(all_calls, upstreams.values()), strict=True))))
+upstreams = {name: calls(url) for name, url in os.environ.items() if name.endswith("_UPSTREAM")}
+with ThreadPoolExecutor(50) as pool:  # all at once: some take as long as they may
+    told = {name: {call: pool.submit(tried, ask) for call, ask in asks.items()} for name, asks in upstreams.items()}
+print(json.dumps({name: {call: ended.result() for call, ended in ends.items()} for name, ends in told.items()}))
