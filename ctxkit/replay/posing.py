@@ -15,7 +15,7 @@ from ctxkit.replay.reshaping import reshaped
 from ctxkit.replay.running import START
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ctxkit.metering.count import Counter
     from ctxkit.model import Json, Usage
@@ -121,18 +121,38 @@ def posed(recording: Recording, assumed: Assumed, counter: Counter) -> list[Pose
     """
     asked = [one for one in recording.requests if one.status is None or one.status < 400]
     moments = _moments(asked, assumed)
-    found = []
-    for number, (one, now) in enumerate(zip(asked, moments, strict=True)):
-        held = _as_recorded(one, recording, now, answer_of(asked, number, recording.dialect))
-        # A log of what was said leaves out the opening: what was reported says how long that was for the recorded model.
-        ready = _counted(held, counter) if recording.partial else _placed(held, assumed, counter)
-        if ready is not None:
-            found.append(ready)
-    if recording.partial:
-        # It shows no markers either: such clients set them well.
-        opened = [one._replace(body=well_marked(one.body, one.dialect)) for one in with_opening(found, counter)]
-        found = [one for one in (_placed(held, assumed, counter, again=False) for held in opened) if one is not None]
-    return _warmed(found)
+    held = (
+        _as_recorded(one, recording, now, answer_of(asked, number, recording.dialect))
+        for number, (one, now) in enumerate(zip(asked, moments, strict=True))
+    )
+    if not recording.partial:
+        return _warmed(_shared(_placed(one, assumed, counter) for one in held))
+    # A log of what was said leaves out the opening: what was reported says how long that was for the recorded model. It
+    # shows no markers either: such clients set them well.
+    opened = with_opening([one for one in (_counted(one, counter) for one in held) if one is not None], counter)
+    marked = (one._replace(body=well_marked(one.body, one.dialect)) for one in opened)
+    return _warmed(_shared(_placed(one, assumed, counter, again=False) for one in marked))
+
+
+def _shared(requests: Iterable[Posed | None]) -> list[Posed]:
+    """Those that are understood; a body on another wire is made of new messages: equal ones become one object."""
+    found: list[Posed] = []
+    for one in requests:
+        if one is not None:
+            found.append(_sharing(one, found[-1]) if found else one)
+    return found
+
+
+def _sharing(one: Posed, before: Posed) -> Posed:
+    """The request with the messages that the one before has, too, as the same objects."""
+    key = _KEYS.get(one.dialect, "messages")
+    mine, theirs = one.body.get(key), before.body.get(key)
+    if not isinstance(mine, list) or not isinstance(theirs, list):
+        return one
+    if all(old is new for old, new in zip(theirs[:1], mine[:1], strict=False)):
+        return one
+    held = [old if old == new else new for old, new in zip(theirs, mine, strict=False)]
+    return one._replace(body={**one.body, key: [*held, *mine[len(held) :]]})
 
 
 def _warmed(requests: list[Posed]) -> list[Posed]:

@@ -224,4 +224,9 @@ def notes(audit: Audit) -> Iterator[str]:
             "they cost; --all replays everything."
         )
     if rate_of(threads).per_month is None and audit.todo:
-        yield "No times were recorded: requests are taken to follow one another by 5 seconds, and no month can be told."
+        timed = any(one.first is not None for one in threads)
+        yield (
+            "The recorded times are less than a minute apart: no month can be told."
+            if timed
+            else "No times were recorded: requests are taken to follow one another by 5 seconds, and no month can be told."
+        )

@@ -230,3 +230,10 @@ def test_entries_that_were_there_before_are_there_in_every_replay(bench):
         replayed(one, Assumed(model="claude-haiku-4-5"), "raw", bench) for one in (recording(usage=usage), cold)
     ]
     assert elsewhere[0].read == elsewhere[1].read  # another model has a cache of its own
+
+
+def test_bodies_on_another_wire_share_their_messages():
+    requests = posed(recording(), Assumed(model="gpt-5.1"), Counter())
+    first, second = (one.body["messages"] for one in requests[-2:])
+    assert all(old is new for old, new in zip(first, second, strict=False))
+    assert len(second) > len(first)
