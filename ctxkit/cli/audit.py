@@ -190,14 +190,24 @@ def _progress(files: Files) -> Iterator[Callable[[str, int], None] | None]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-        done: dict[str, int] = {}
+        measuring = bar.add_task("measuring", total=None, said="")
+        replaying = bar.add_task("replaying", total=None, said="", visible=False)
+        done = {"measured": 0, "replayed": 0, "to replay": 0}
 
         def told(what: str, requests: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=None, said="")
-            done[what] = done.get(what, 0) + requests
-            total = files.total if what == "measured" else None
-            bar.update(tasks[what], completed=files.read, total=total, said=f"{done[what]:,} requests")
+            done[what] += requests
+            if what == "measured":
+                whole = files.total if files.read else None
+                bar.update(measuring, total=whole, completed=files.read, said=f"{done[what]:,} requests")
+                return
+            bar.update(measuring, total=1, completed=1)
+            whole = done["to replay"]
+            bar.update(
+                replaying,
+                total=whole,
+                completed=done["replayed"],
+                said=f"{done['replayed']:,} of {whole:,}",
+                visible=True,
+            )
 
         yield told

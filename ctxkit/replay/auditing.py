@@ -157,7 +157,8 @@ def audit(
         assumed: other model, platform, life of entries for all but what was sent.
         everything: replay all, however long it takes.
         processes: at most; default: as many as there are processors, one for little.
-        told: what is being done (``"measured"``, ``"replayed"``) and of how many more requests, as it is done.
+        told: what was done (``"measured"``, ``"replayed"``) with how many more requests, as it is done; in between, how many
+            are ``"to replay"``.
         unread: what could not be read so far; asked at the end.
 
     Raises:
@@ -176,6 +177,8 @@ def audit(
     sample = drawn(
         [f"{one.source}\0{one.name}" for one in measured], sizes, [one.work for one in measured], everything=everything
     )
+    if told is not None:
+        told("to replay", sum(measured[at].requests for at in sample.times))
     replays = _replays(recordings, threads, sample, Order(policy, assumed, replays=True), count, told)
     totals = _totals(measured, replays, sample, sizes)
     said = [*(unread() if unread is not None else ()), *failed, *(one for each in measured for one in _lost(each))]
