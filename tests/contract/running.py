@@ -61,3 +61,10 @@ def wire(provider: FakeProvider) -> list[tuple[Any, ...]]:
         (one.method, one.path, one.query, {k: v for k, v in one.headers.items() if k not in apart}, one.body)
         for one in provider.requests
     ]
+
+
+def timeless(value: Any) -> Any:
+    """Without the moments at which the fake provider answered."""
+    if isinstance(value, dict):
+        return {name: timeless(item) for name, item in value.items() if not name.startswith("created")}
+    return [timeless(item) for item in value] if isinstance(value, list) else value

@@ -12,7 +12,7 @@ import pytest
 
 from ctxkit.testing import Behaviour, FakeProvider, Reply, Request
 from tests.contract.failures import fail_alike
-from tests.contract.running import PROGRAMS, alone, metered, reported, surroundings, wire
+from tests.contract.running import PROGRAMS, alone, metered, reported, surroundings, timeless, wire
 from tests.contract.shared import TOKENS
 
 pytest.importorskip("uvicorn")
@@ -47,13 +47,6 @@ def test_an_sdk_sees_no_difference(sdk, gzip):
 
 
 STREAM_WITHOUT_USAGE = {"openai": {"unverified": 1, "settled": 6}}
-
-
-def timeless(value):
-    """Without the moments at which the fake provider answered."""
-    if isinstance(value, dict):
-        return {name: timeless(item) for name, item in value.items() if not name.startswith("created")}
-    return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
 def test_curl():

@@ -11,7 +11,7 @@ import pytest
 
 from ctxkit.testing import Behaviour, FakeProvider
 from tests.contract.failures import fail_alike
-from tests.contract.running import PROGRAMS, alone, metered, reported, surroundings, wire
+from tests.contract.running import PROGRAMS, alone, metered, reported, surroundings, timeless, wire
 from tests.contract.shared import TOKENS
 
 pytest.importorskip("uvicorn")
@@ -46,13 +46,6 @@ def test_an_sdk_sees_no_difference(sdk, gzip):
     assert timeless(json.loads(out)) == timeless(before.told)
     assert report["total"]["statuses"] == {"settled": SETTLED[sdk]}
     assert {row["feature"] for row in report["rows"]} == {"node"}
-
-
-def timeless(value):
-    """Without the moments at which the fake provider answered."""
-    if isinstance(value, dict):
-        return {name: timeless(item) for name, item in value.items() if not name.startswith("created")}
-    return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.slow

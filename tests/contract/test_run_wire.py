@@ -13,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from ctxkit import Kit, Policy
+from ctxkit import BudgetExceeded, Kit, Policy
 from ctxkit.testing import Behaviour, FakeProvider, Reply, capture
 from tests.contract.raw import exchange, path_of, proxied, received, reset, upstream
 from tests.contract.shared import MESSAGES, TOKENS, only
@@ -390,6 +390,30 @@ def test_a_mode_that_changes_requests_changes_them():
     assert b'"choices":[]' not in answer.content
     assert answer.content.endswith(b"data: [DONE]\n\n")
     assert only(records).status == "settled"
+
+
+def test_a_spent_budget_is_an_answer_that_is_not_asked_again(kit, monkeypatch):
+    async def refuse(*_args, **_options):
+        raise BudgetExceeded("support-chat has spent its 5 USD of today")
+
+    monkeypatch.setattr(kit, "aplan", refuse)
+    with FakeProvider() as provider, proxied(kit, provider.base_url) as (_, url):
+        answer = post(f"{url}/v1/chat/completions", content=BODY)
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (429, "false")
+    assert "5 USD" in answer.text
+    assert provider.requests == []
+
+
+def test_a_fault_of_ours_lets_the_request_pass(monkeypatch):
+    kit = Kit()
+
+    async def fail(*_args, **_options):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(kit, "aplan", fail)
+    with FakeProvider() as provider, proxied(kit, provider.base_url) as (_, url):
+        assert post(f"{url}/v1/chat/completions", content=BODY).status_code == 200
+    assert kit.faults.counts
 
 
 def test_a_signed_request_is_forwarded_as_it_came():
