@@ -85,6 +85,7 @@ class Posed(NamedTuple):
         ttl: life of cache entries that is asked for.
         hidden: tokens of a placeholder for what the recording leaves out.
         said: the answer, until it was weighed.
+        life: of cache entries that the reported usage shows, where the markers were not recorded.
         warm: tokens that the first request read of entries which others had written.
     """
 
@@ -103,6 +104,7 @@ class Posed(NamedTuple):
     ttl: str | None = None
     hidden: int = 0
     said: Json | None = None
+    life: str | None = None
     warm: int = 0
 
     def answered(self, prompt: Usage) -> Usage:
@@ -130,8 +132,19 @@ def posed(recording: Recording, assumed: Assumed, counter: Counter) -> list[Pose
     # A log of what was said leaves out the opening: what was reported says how long that was for the recorded model. It
     # shows no markers either: such clients set them well.
     opened = with_opening([one for one in (_counted(one, counter) for one in held) if one is not None], counter)
-    marked = (one._replace(body=well_marked(one.body, one.dialect)) for one in opened)
+    life = _life(asked)
+    marked = (one._replace(body=well_marked(one.body, one.dialect, life), life=life) for one in opened)
     return _warmed(_shared(_placed(one, assumed, counter, again=False) for one in marked))
+
+
+def _life(asked: Sequence[Asked]) -> str | None:
+    """The time to live for which most was written, where that is not the wire's usual one."""
+    written: dict[str, int] = {}
+    for one in asked:
+        for ttl, tokens in ((one.usage.written if one.usage else None) or {}).items():
+            written[ttl] = written.get(ttl, 0) + tokens
+    most = max(written, key=lambda ttl: written[ttl], default=None)
+    return "1h" if most == "1h" else None
 
 
 def _shared(requests: Iterable[Posed | None]) -> list[Posed]:

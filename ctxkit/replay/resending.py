@@ -154,7 +154,7 @@ def share_of(requests: Sequence[Posed]) -> float:
 
 
 def _sent(one: Posed, mode: str, line: Line, bench: Bench, ends: float) -> Bill | None:
-    body = well_marked(one.body, one.dialect, one.ttl) if mode == RAW else one.body
+    body = well_marked(one.body, one.dialect, one.ttl or one.life) if mode == RAW else one.body
     plan = line.kit.plan(body, dialect=one.dialect, platform=one.platform, model=one.model, now=one.now)
     if plan.unmetered or plan.estimate is None:
         return None

@@ -237,3 +237,11 @@ def test_bodies_on_another_wire_share_their_messages():
     first, second = (one.body["messages"] for one in requests[-2:])
     assert all(old is new for old, new in zip(first, second, strict=False))
     assert len(second) > len(first)
+
+
+def test_logs_without_markers_are_marked_for_the_life_that_usage_shows(bench):
+    hour = recording(usage=lambda _: Usage(50, 8_000, {"5m": 0, "1h": 900}, 20), partial=True, step=900.0)
+    bill = replayed(hour, Assumed(), "raw", bench)
+    assert set(bill.written) == {"1h"}
+    assert bill.read > 10 * 8_000
+    assert set(replayed(hour, Assumed(ttl="5m"), "raw", bench).written) == {"5m"}
