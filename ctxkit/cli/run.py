@@ -14,7 +14,7 @@ from ctxkit.errors import ConfigurationError, CtxkitError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ctxkit.integrations.proxy.traffic import Traffic
     from ctxkit.integrations.proxy.upstreams import Upstream
@@ -133,13 +133,9 @@ def _run(args: argparse.Namespace, words: Sequence[str]) -> int:
         kit.close()
         if args.quiet and not args.html:
             return code
-        told = _Told(
-            _report(only_this_run, kit, began),
-            proxy.traffic,
-            [name for one in found for name in one.variables],
-            [*_strangers(proxy.strangers), *blind_spots(os.environ, found), *notes],
-        )
-        _show_after(told, args)
+        variables = [name for one in found for name in one.variables]
+        said = [*_strangers(proxy.strangers), *blind_spots(os.environ, found), *notes]
+        _show_after(lambda: _Told(_report(only_this_run, kit, began), proxy.traffic, variables, said), args)
     return code
 
 
@@ -153,12 +149,12 @@ def _check(args: argparse.Namespace, ledger: Path) -> None:
         raise ConfigurationError(f"--html {args.html}: there is no folder {args.html.absolute().parent}")
 
 
-def _show_after(told: _Told, args: argparse.Namespace) -> None:
+def _show_after(told: Callable[[], _Told], args: argparse.Namespace) -> None:
     """Show it; whatever comes in the way, the exit code is the program's."""
     import os
 
     try:
-        _show(told, args)
+        _show(told(), args)
     except BrokenPipeError:  # `ctxkit run --json -- ... | head`; what is left is not to be complained about at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, CtxkitError) as error:
