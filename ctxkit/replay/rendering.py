@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.money import usd_of
@@ -217,6 +218,8 @@ def notes(audit: Audit) -> Iterator[str]:
             f"Of {_many(bare, 'request')} figures alone are known (a ledger keeps no text): "
             "what was waste in them, and what modes would save, cannot be told."
         )
+    if "prune" in audit.totals and OPTIMUM not in audit.totals and find_spec("numpy") is None:
+        yield 'The least possible is computed with numpy: pip install "ctxkit[replay]".'
     if not audit.sample.whole:
         requests = sum(threads[at].requests for at in audit.replays)
         yield (
