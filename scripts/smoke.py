@@ -31,11 +31,25 @@ record = kit.settle(plan, {"id": "x", "model": "gpt-4o", "choices": [{"finish_re
 assert record.status == "settled", record
 assert record.cost is not None, record
 kit.close()
-shown = subprocess.run(
-    [str(pathlib.Path(sys.executable).parent / "ctxkit"), "report", "--json", "--ledger", str(folder / "smoke.db")],
-    check=True,
-    capture_output=True,
-    text=True,
-)
-assert json.loads(shown.stdout)["rows"][0]["feature"] == "smoke", shown.stdout
+
+
+def command(*words: str) -> str:
+    """What a command prints; 1 is a finding."""
+    ctxkit = str(pathlib.Path(sys.executable).parent / "ctxkit")
+    done = subprocess.run([ctxkit, *words], check=False, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout
+
+
+ledger, page = str(folder / "smoke.db"), folder / "smoke.html"
+shown = command("report", "--json", "--ledger", ledger)
+assert json.loads(shown)["rows"][0]["feature"] == "smoke", shown
+command("report", "--html", str(page), "--ledger", ledger)
+assert "<svg" in page.read_text(encoding="utf-8"), "no chart on the page of the report"
+assert json.loads(command("whatif", "--json", "--model", "gpt-4o-mini", "--ledger", ledger))["alternatives"]
+talk = folder / "talk.json"
+talk.write_text(json.dumps({"messages": [*body["messages"], {"role": "assistant", "content": "Fine."}]}))
+audited = command("audit", str(talk), "--model", "gpt-4o", "--json", "--html", str(page))
+assert json.loads(audited)["requests"] == 1, audited
+assert "<svg" in page.read_text(encoding="utf-8"), "no chart on the page of the audit"
 print("the installed wheel works:", ctxkit.__version__, plan.estimate.input_tokens, "tokens,", record.cost, "USD")

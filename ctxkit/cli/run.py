@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         print("ctxkit run: name a command: ctxkit run -- python app.py", file=sys.stderr)
         return 2
     if lacking := [name for name in _NEEDED if find_spec(name) is None]:
-        told = f"ctxkit run: {', '.join(lacking)} is not installed: pip install 'ctxkit[run]'"
+        told = f"ctxkit run: not installed: {', '.join(lacking)}; pip install 'ctxkit[run]'"
         print(told, file=sys.stderr)
         return 2
     if args.http2 and find_spec("h2") is None:

@@ -16,7 +16,7 @@ from ctxkit.model import Answer
 from ctxkit.money import pico_of
 from ctxkit.replay.billing import SECONDS
 from ctxkit.replay.leasts import least_of
-from ctxkit.replay.posing import Assumed, posed
+from ctxkit.replay.posing import Assumed, named, posed, usual
 from ctxkit.replay.resending import MODES, RAW, Bill, added, bill_of, billed, served, share_of
 from ctxkit.replay.rows import textless
 from ctxkit.replay.unspoken import bills_by_growth, paid
@@ -128,6 +128,7 @@ class Measured:
         compared: reported usage beside what was counted.
         work: how much a replay takes, in requests and their length.
         bare: nothing is known of its requests but figures: what was waste in them cannot be told, nor what modes save.
+        supposed: model that is taken to have been asked, where neither the recording nor the user names one.
     """
 
     name: str
@@ -150,21 +151,23 @@ class Measured:
     compared: Compared = Compared()
     work: int = 0
     bare: bool = False
+    supposed: str = ""
 
 
 def measured(recording: Recording, bench: Bench, assumed: Assumed) -> Measured:
     """A recording in figures, as it was sent; on the model and platform that are assumed where none was recorded."""
-    named = any(one.model or one.body.get("model") or one.body.get("modelId") for one in recording.requests)
-    if named or assumed.model is None:
+    if named(recording):
         assumed = Assumed(begins=assumed.begins)
     if textless(recording):
         return _of_usage(recording, bench, assumed)
+    supposed, assumed = assumed.model is None, usual(recording, assumed)
     requests = posed(recording, replace(assumed, ttl=None, tier=None, priced_at=None), bench.meter.counter)
     seeing = _Seeing(bench)
     for number, one in enumerate(requests):
         after = requests[number + 1].now if number + 1 < len(requests) else one.now + SECONDS
         seeing.request(one, min(one.now + SECONDS, max(after, one.now)))
-    return seeing.told(recording, requests)
+    found = seeing.told(recording, requests)
+    return replace(found, supposed=assumed.model or "") if supposed else found
 
 
 def _of_usage(recording: Recording, bench: Bench, assumed: Assumed) -> Measured:
@@ -334,7 +337,7 @@ def replayed_too(recording: Recording, bench: Bench, assumed: Assumed) -> tuple[
     """What a recording would have come to in each mode, and at the least, answers included."""
     if textless(recording):
         return bills_by_growth(recording, bench, assumed), None
-    requests = posed(recording, assumed, bench.meter.counter)
+    requests = posed(recording, usual(recording, assumed), bench.meter.counter)
     bills = {mode: billed(requests, mode, bench) for mode in (RAW, *MODES)}
     answers, paid = bills[RAW].output_pico, [one.input_pico for one in bills.values() if one.input_pico is not None]
     least = least_of(requests, bench) if answers is not None and paid else None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Json, Usage
     from ctxkit.replay.recording import Asked, Recording
 
-__all__ = ["Assumed", "Posed", "answer_of", "place_of", "posed"]
+__all__ = ["Assumed", "Posed", "answer_of", "named", "place_of", "posed", "usual"]
 
 GAP = 5.0  # seconds between requests of which nobody noted the time
 _HASHER = Hasher(b"posed..." * 4)
@@ -36,6 +36,13 @@ _OWNERS = (
     ("deepseek", "deepseek"),
 )
 """Who serves a model, by the beginning of its name, where nobody says who does."""
+_USUAL = {
+    "anthropic": "claude-sonnet-4-6",
+    "bedrock": "anthropic.claude-sonnet-4-6",
+    "google": "gemini-2.5-flash",
+    "vertex": "gemini-2.5-flash",
+}
+"""What is asked most, by who serves; gpt-5 elsewhere."""
 _ROUTED = {"xai": "x-ai"}
 _MINOR, _DATED = re.compile(r"(\d)-(\d)(?!\d)"), re.compile(r"-20\d{6}$")
 """A version as OpenRouter writes it (``anthropic/claude-sonnet-4.6``), and a date, which it leaves out."""
@@ -64,6 +71,18 @@ class Assumed:
     tier: str | None = None
     priced_at: float | None = None
     begins: float = START
+
+
+def named(recording: Recording) -> bool:
+    """The recording says which model was asked."""
+    return any(one.model or one.body.get("model") or one.body.get("modelId") for one in recording.requests)
+
+
+def usual(recording: Recording, assumed: Assumed) -> Assumed:
+    """The same with a usual model of who serves, where neither the recording nor the caller names one."""
+    if assumed.model is not None or named(recording):
+        return assumed
+    return replace(assumed, model=_USUAL.get(assumed.platform or recording.platform, "gpt-5"))
 
 
 class Posed(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit.money import usd_of
 from ctxkit.replay.advising import missed, rate_of
 from ctxkit.replay.resending import MODES, RAW
-from ctxkit.replay.telling import OPTIMUM, compared
+from ctxkit.replay.telling import OPTIMUM, compared, supposed
 from ctxkit.replay.waste import KINDS
 
 if TYPE_CHECKING:
@@ -103,6 +103,10 @@ def _many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
 def renderables(audit: Audit) -> Iterator[RenderableType]:
     """What is printed, one after another."""
     from rich.text import Text
@@ -193,7 +197,12 @@ def notes(audit: Audit) -> Iterator[str]:
         left = sum(one.requests for one in threads if one.as_sent.pico is None)
         yield (
             f"No price is known for {', '.join(unpriced[:5])}{' and others' if len(unpriced) > 5 else ''}: "
-            f"{_many(left, 'request')} of such threads are left out of what was paid (--model NAME asks what if)."
+            f"{_many(left, 'request')} of such threads {_are(left)} left out of what was paid (--model NAME asks what if)."
+        )
+    for model, requests in supposed(threads).items():
+        yield (
+            f"{_many(requests, 'request')}, of which no model was recorded, {_are(requests)} taken to have asked {model} "
+            "(--model NAME for another)."
         )
     if told := compared(threads):
         error = told["median_absolute_error"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ctxkit.replay.auditing import Audit
     from ctxkit.replay.measuring import Measured
 
-__all__ = ["told", "wasted"]
+__all__ = ["supposed", "told", "wasted"]
 
 OPTIMUM = "optimum"
 
@@ -55,6 +55,7 @@ def told(audit: Audit) -> dict[str, Any]:
         "by_thread": [_thread(audit, number) for number in range(len(threads))],
         "formats": _counted(one.format for one in threads),
         "models": _models(threads),
+        "supposed_models": supposed(threads),
         "unpriced": sorted({name for one in threads for name in one.as_sent.unpriced}),
         "unread": list(audit.unread),
         "currency": "USD",
@@ -158,6 +159,15 @@ def _counted(names: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in names:
         found[name] = found.get(name, 0) + 1
+    return dict(sorted(found.items()))
+
+
+def supposed(threads: Iterable[Measured]) -> dict[str, int]:
+    """Requests by the model that is taken to have been asked, where nobody said which."""
+    found: dict[str, int] = {}
+    for one in threads:
+        if one.supposed:
+            found[one.supposed] = found.get(one.supposed, 0) + one.requests
     return dict(sorted(found.items()))
 
 

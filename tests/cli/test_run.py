@@ -176,7 +176,7 @@ def test_what_is_missing_is_named(monkeypatch, capsys):
 
     monkeypatch.setattr(run, "find_spec", lambda name: None if name in ("uvicorn", "starlette") else True)
     assert main(["run", "--", "true"]) == 2
-    assert capsys.readouterr().err == ("ctxkit run: starlette, uvicorn is not installed: pip install 'ctxkit[run]'\n")
+    assert capsys.readouterr().err == ("ctxkit run: not installed: starlette, uvicorn; pip install 'ctxkit[run]'\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])

@@ -145,9 +145,15 @@ def test_threads_without_a_price_are_left_out_of_all_money():
 
 def test_a_model_can_be_assumed_where_none_was_recorded():
     bare = recording(model="")
-    assert audit([bare], processes=1).to_dict()["cost"]["as_sent"] is None
     told = audit([bare], processes=1, assumed=Assumed(model="claude-sonnet-4-5")).to_dict()
     assert told["cost"] == audit([recording()], processes=1).to_dict()["cost"]
+    assert told["supposed_models"] == {}
+
+
+def test_where_nobody_names_a_model_a_usual_one_is_supposed_and_named():
+    told = audit([recording(model="")], processes=1).to_dict()
+    assert told["cost"] == audit([recording(model="claude-sonnet-4-6")], processes=1).to_dict()["cost"]
+    assert told["supposed_models"] == {"claude-sonnet-4-6": told["requests"]}
 
 
 def test_another_model_changes_all_but_what_was_sent():

@@ -60,7 +60,7 @@ def test_an_exchange_is_a_request_with_its_usage(write, name):
     assert asked.source.endswith(f"{name}#1")
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(json.dumps(ANSWER).encode()), json.dumps(ANSWER).encode()])
+@pytest.mark.parametrize("packed", [gzip.compress(json.dumps(ANSWER).encode(), mtime=0), json.dumps(ANSWER).encode()])
 def test_bytes_are_unpacked(write, packed):
     assert only(write(exchange(answer=packed)))[1].usage.read == 1024
 
