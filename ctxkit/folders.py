@@ -1,13 +1,15 @@
-"""Folders that only their owner can read."""
+"""Where things are kept: paths that stay where they were meant, folders that only their owner can read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+__all__ = ["located", "private_folder"]
 
-__all__ = ["private_folder"]
+
+def located(path: str | Path) -> Path:
+    """The path as it is meant now: a program that goes to another folder later keeps its files where they are."""
+    return Path(path).expanduser().absolute()
 
 
 def private_folder(folder: Path) -> None:

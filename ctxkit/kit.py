@@ -115,7 +115,7 @@ class Kit:
 
             self._texts = texts_of(self.policy, store)
         self.listeners: list[Callable[[Record], None]] = []
-        self._ledger_option = ledger
+        self._ledger_option = keeping.placed(ledger)
         self._attempts = Attempts()
         self._settled = 0
         self._warming: Warming | None = None

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.faults import advice_for
+from ctxkit.folders import located
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ctxkit.kit import Kit
+    from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import Report
 
-__all__ = ["LEARNED_KEY", "close", "flush", "keep_learned", "reported"]
+__all__ = ["LEARNED_KEY", "close", "flush", "keep_learned", "placed", "reported"]
 
 LEARNED_KEY = b"learned"
+
+
+def placed(ledger: str | Path | Ledger | None) -> Path | Ledger | None:
+    """Where records are to be kept: a path is meant as it is now, wherever the program goes before the first one."""
+    return located(ledger) if isinstance(ledger, str | PathLike) else ledger
 
 
 def _opened(kit: Kit, name: str) -> Any:

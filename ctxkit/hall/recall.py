@@ -19,6 +19,7 @@ from ctxkit.dialects.tools import definition, names
 from ctxkit.editable import Fold
 from ctxkit.errors import ConfigurationError, StoreError
 from ctxkit.faults import advice_for
+from ctxkit.folders import located
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
@@ -267,4 +268,4 @@ def texts_of(policy: Policy, store: object) -> TextStore:
         raise ConfigurationError('recall="disk" needs a folder to keep texts in: Kit(store="~/.ctxkit")')
     key = policy.recall_key
     seal = None if key is None else Seal(key.get_secret_value())
-    return TextStore(Path(store).expanduser() / "recall", policy.tidy.recall_ttl, seal)
+    return TextStore(located(store) / "recall", policy.tidy.recall_ttl, seal)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ctxkit.errors import ConfigurationError
+from ctxkit.folders import located
 
 __all__ = ["Store", "open_store"]
 
@@ -48,7 +49,7 @@ def open_store(store: str | Path | Store | None) -> Store:
     if isinstance(store, str | Path):
         from ctxkit.stores.disk import DiskStore
 
-        return DiskStore(Path(store).expanduser())
+        return DiskStore(located(store))
     if isinstance(store, Store):
         return store
     raise ConfigurationError(

@@ -360,3 +360,17 @@ def test_data_residency_costs_more_when_the_answer_says_so(kit):
         return kit.settle(plan, {"model": "claude-opus-4-6", "usage": usage}).cost
 
     assert cost("us") == cost("global") * Decimal("1.1")
+
+
+def test_files_stay_where_they_were_meant_when_the_program_goes_elsewhere(tmp_path, monkeypatch):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    monkeypatch.chdir(first)
+    kit = Kit(store="store", ledger="ledger.db")
+    monkeypatch.chdir(second)
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+    kit.settle(kit.plan(body, dialect="openai.chat", platform="openai"))
+    kit.close()
+    assert list(second.iterdir()) == []
+    assert {"ledger.db", "store"} <= {one.name for one in first.iterdir()}

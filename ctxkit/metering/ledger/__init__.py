@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar
 
 from ctxkit.errors import ConfigurationError, StoreError
+from ctxkit.folders import located
 from ctxkit.metering.ledger.attendant import Attendant
 from ctxkit.metering.ledger.database import Database
 from ctxkit.metering.ledger.ingestion import SELECT, backlog, ingest, load_row
@@ -92,7 +93,7 @@ class Ledger:
             raise ConfigurationError(f'sync is "normal" or "full", not {sync!r}')
         self.sync = sync
         self._tidy: weakref.finalize[[str, int], Ledger] | None = None
-        self.path = Path(path).expanduser() if path is not None else self._temporary()
+        self.path = located(path) if path is not None else self._temporary()
         self.folder = self.path.with_name(f"{self.path.name}.journals")
         self._journal = Journal(self.folder, full=sync == "full", clock=clock)
         self._database = Database(self.path, self.folder, clock)
