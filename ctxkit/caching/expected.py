@@ -35,7 +35,13 @@ def relative_rates(rule: Rule) -> dict[str, int] | None:
 
 
 def expected_cost(
-    layout: Layout, rule: Rule, alive: Alive, outlook: Outlook, rates: Mapping[str, int], *, later: bool = True
+    layout: Layout,
+    rule: Rule,
+    alive: Alive,
+    outlook: Outlook,
+    rates: Mapping[str, int],
+    *,
+    later: str | None = None,
 ) -> float:
     """This request, those that are expected to continue it, and those that open alike; in the unit of the rates.
 
@@ -45,7 +51,7 @@ def expected_cost(
         alive: the live entry of a name.
         outlook: what is to be expected after it.
         rates: price of a token by bucket; without the one of a bucket that is filled, the cost is infinite.
-        later: requests that continue this one may be marked where it is not.
+        later: life for which requests that continue this one may be marked where it is not; ``None``: they are not.
     """
     matched = match(rule, layout, alive)
     now = bill(Outcome(matched.tokens, matched.written, matched.fresh), rates)
@@ -55,28 +61,22 @@ def expected_cost(
     after = _After(layout, _kept(layout, rule, alive, matched), rates, *rewrites)
     stable = len(layout.positions) - 1 - outlook.lost
     grown = layout.total * _GROWS if outlook.grows is None else outlook.grows
-    following = _following if later else _as_it_is
-    spent = now + following(after, rule, outlook, stable, layout.total + grown)
+    spent = now + _following(after, rule, outlook, stable, layout.total + grown, later)
     if outlook.opening >= 0 and outlook.again:
         whole = layout.positions[outlook.opening].tokens
         spent += outlook.again * after.cost(outlook.opening, whole, outlook.arrivals)
     return spent
 
 
-def _as_it_is(after: _After, _: Rule, outlook: Outlook, stable: int, whole: float) -> float:
-    """The requests that continue this one, each marked as it is."""
-    return outlook.more * after.cost(stable, whole, outlook.gaps)
-
-
-def _following(after: _After, rule: Rule, outlook: Outlook, stable: int, whole: float) -> float:
+def _following(after: _After, rule: Rule, outlook: Outlook, stable: int, whole: float, later: str | None) -> float:
     """The requests that continue this one: marked as it is, or each from the next one on marked at its end."""
-    as_it_is = _as_it_is(after, rule, outlook, stable, whole)
-    write, read = after.rates.get(f"written.{rule.ttl}"), after.rates.get("read")
-    if write is None or read is None or after.upto == math.inf:
+    as_it_is = outlook.more * after.cost(stable, whole, outlook.gaps)
+    write, read = after.rates.get(f"written.{later}"), after.rates.get("read")
+    if later is None or write is None or read is None or after.upto == math.inf:
         return as_it_is
     # Whoever does not mark now can still do so once there is a next request, which few may have.
     first = after.cost(stable, whole, outlook.gaps) + (whole - after.upto) * max(write - after.rates["fresh"], 0)
-    share = outlook.gaps.share(_life(rule, rule.ttl))
+    share = outlook.gaps.share(_life(rule, later))
     kept = share * (after.layout.positions[stable].tokens if stable >= 0 else 0.0)
     marked = kept * read + (whole - kept) * write
     return min(as_it_is, outlook.goes_on * first + (outlook.more - outlook.goes_on) * marked)

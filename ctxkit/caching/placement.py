@@ -367,7 +367,9 @@ def _cost(case: _Case, plan: _Plan, *, later: bool = True) -> float:
     layout = _as_marked(case.layout, plan)
     if plan.points and refusal(plan.rule, layout) is not None:
         return math.inf
-    return expected_cost(layout, plan.rule, case.alive, case.outlook, case.rates[plan.rule.id], later=later)
+    ttl = plan.rule.ttl if plan.rule.ttl in case.ttls else case.ttls[0]
+    rates = case.rates[plan.rule.id]
+    return expected_cost(layout, plan.rule, case.alive, case.outlook, rates, later=ttl if later else None)
 
 
 # ---- In words ---------------------------------------------------------------------------------------------------------

@@ -154,3 +154,17 @@ def test_a_marker_of_the_users_own_whose_writes_have_no_price(kit):
     request = {"model": "google/gemini-2.5-flash", "messages": talk}
     plan = planned(kit, request, dialect="openai.chat", platform="openrouter")
     assert [(edit.path, edit.predicted_saving) for edit in plan.edits] == [(("session_id",), None)]
+
+
+def test_a_longer_life_that_is_asked_for_marks_what_goes_on():
+    """What is not marked now could only be marked for as long later: waiting is no way to get the cheaper life."""
+    kit = Kit(Policy(mode="cache", cache_ttl="1h"), strict=True)
+    turns, written = ["hello"], []
+    for number in range(6):
+        plan = planned(kit, body(*turns), now=number * 10.0)
+        settled(kit, plan)
+        written.append(plan.forecast.written.get("1h", 0))
+        assert plan.forecast.written.get("5m", 0) == 0
+        turns += [f"answer {number} " * 200, f"question {number} " * 100]
+    kit.close()
+    assert all(tokens > 200 for tokens in written[2:])
