@@ -193,9 +193,16 @@ def _misses(audit: Audit) -> Iterator[Advised]:
         checks = [linted[rule] for rule in _LINTS.get(reason, ()) if rule in linted and linted[rule].certain]
         detail = max(checks, key=lambda check: check.tokens).message if checks and reason != "not_marked" else one.said
         why = f" ({detail})" if detail and reason != "not_marked" else ""
+        pico = min(one.pico, _marking(audit, one.pico)) if reason == "not_marked" else one.pico
         yield Advised(
-            "miss", f"{said}{why}; {one.requests:,} requests", one.requests, one.tokens, one.pico, where=one.source
+            "miss", f"{said}{why}; {one.requests:,} requests", one.requests, one.tokens, pico, where=one.source
         )
+
+
+def _marking(audit: Audit, else_: int) -> int:
+    """What markers save, their writes paid: mode ``cache`` says where they pay."""
+    before, marked = audit.total(MODES[0]), audit.total("cache")
+    return else_ if before is None or marked is None else before - marked
 
 
 def _lints(audit: Audit) -> Iterator[Advised]:

@@ -135,6 +135,14 @@ def test_unknown_prices_are_null_and_named():
     assert all(one["usd"] is None for one in told["todo"] if one["kind"] == "waste")
 
 
+def test_marking_saves_no_more_than_mode_cache_does():
+    """A miss is told by what a read would have cost; marking pays for writes as well."""
+    told = audit([recording(agent("a"))], processes=1).to_dict()
+    marking = next(one for one in told["todo"] if one["what"].startswith("mark the prompt"))
+    assert money(marking["usd"]) == money(told["modes"]["observe"]) - money(told["modes"]["cache"])
+    assert money(marking["usd"]) < money(told["misses"]["not_marked"]["cost"])
+
+
 def test_threads_without_a_price_are_left_out_of_all_money():
     known, unknown = recording(agent("known")), recording(agent("unknown"), model="nobody-knows-it")
     alone, both = audit([known], processes=1).to_dict(), audit([known, unknown], processes=1).to_dict()
