@@ -7,6 +7,7 @@ around them say that they are of today: instructions are full of dates that neve
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ctxkit.caching.lint.finding import Finding, Seen, broken, instructs, where
@@ -40,7 +41,11 @@ _FIX = "Move it into the last user message, or round it to the day and put it be
 
 def volatile_text(text: str) -> tuple[str, str] | None:
     """The first thing in ``text`` that looks as if it were another one next time: what it is, and the thing."""
-    looked = text if len(text) <= 2 * _LOOKED else text[:_LOOKED] + "\n" + text[-_LOOKED:]
+    return _volatile(text if len(text) <= 2 * _LOOKED else text[:_LOOKED] + "\n" + text[-_LOOKED:])
+
+
+@lru_cache(maxsize=64)  # the same instructions stand in each request of a conversation
+def _volatile(looked: str) -> tuple[str, str] | None:
     for match in _TOKENS.finditer(looked):
         kind = match.lastgroup if match.lastgroup in _KINDS else _outer(match)
         shown = match.group("value") or " ".join(match.group().split())
