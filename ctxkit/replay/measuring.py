@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compared", "Linted", "Measured", "Missed", "measured", "replayed_too"]
 
-_LINTED = 16  # requests of one recording that are looked at for what breaks caches: it shows in the first ones
+_LINTED = 8  # requests of one recording that are looked at for what breaks caches: it shows in the first ones
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUDGET", "Drawn", "Judged", "drawn", "judged"]
 
-BUDGET = 6_000
+BUDGET = 4_000
 """Requests of usual length up to which everything is replayed; of more, a sample of a quarter as many."""
 
 _POINTS = 600
