@@ -293,7 +293,8 @@ def _visible(text: str) -> str:
 def _money(amount: Decimal | None) -> str:
     if amount is None:
         return "unknown"
-    return f"${amount:,.2f}" if abs(amount) >= 100 else f"${amount:,.4f}"
+    places = 2 if abs(amount) >= 100 else 4 if abs(amount) >= 0.01 or not amount else 6
+    return f"${amount:,.{places}f}"
 
 
 def _signed(amount: Decimal | None) -> str:
