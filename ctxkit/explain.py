@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxkit.printable import printable
 from ctxkit.told import tidied_dict, tidied_figures, tidied_lines
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def explain_plan(plan: Plan) -> str:
         )
     if not plan.edits:
         lines.append("sent byte for byte as it came")
-    return "\n".join(map(_visible, lines))
+    return "\n".join(map(printable, lines))
 
 
 def _head(one: Plan | Record) -> str:
@@ -102,7 +103,7 @@ def explain_record(record: Record, attempts: Sequence[Record] = ()) -> str:
         *(f"problem: {problem}" for problem in record.problems),
         *_attempt_lines(record, attempts),
     ]
-    return "\n".join(map(_visible, lines))
+    return "\n".join(map(printable, lines))
 
 
 def _forecast_lines(forecast: Mapping[str, Json]) -> Iterator[str]:
@@ -263,8 +264,3 @@ def _moment(at: float) -> str:
     from datetime import UTC, datetime
 
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _visible(line: str) -> str:
-    """Names come from users of users: what could move a cursor or turn a line around is shown as it is."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in line)

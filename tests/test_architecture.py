@@ -21,6 +21,7 @@ GROUND = {
     "model",
     "money",
     "page",
+    "printable",
     "revise",
 }  # what every room may stand on
 LEAVES = {
@@ -32,11 +33,12 @@ LEAVES = {
     "folders": set(),
     "forks": set(),
     "money": set(),
+    "printable": set(),
     "page": {"page", "errors", "money"},
     "revise": set(),
     "lazily": set(),
     "model": {"errors", "explain", "display", "cacheable", "editable"},  # words and pictures, when they are asked for
-    "explain": {"model", "told"},
+    "explain": {"model", "printable", "told"},
     "told": {"model", "editable"},
     "faults": {"errors", "forks"},
     "labels": {"errors"},

@@ -1,6 +1,6 @@
 """The command line: one file per command, each with ``add_parser`` and ``run``.
 
-Exit codes: 0 nothing to complain of, 1 a finding, 2 the command was used wrongly.
+Exit codes: 0 nothing to complain of, 1 a finding, 2 the command was used wrongly, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CtxkitError as error:
         print(f"ctxkit {args.command}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"\nctxkit {args.command}: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # `ctxkit report | head`
         sys.stderr.close()
         return 0

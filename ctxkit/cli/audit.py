@@ -65,14 +65,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print the audit; 0: nothing to do, 1: something, 2: nothing could be read."""
-    try:
-        return _run(args)
-    except KeyboardInterrupt:
-        print("\nctxkit audit: interrupted", file=sys.stderr)
-        return 130
-
-
-def _run(args: argparse.Namespace) -> int:
     from ctxkit.replay.auditing import Files, audit
 
     policy, mode = _policy(args.policy)

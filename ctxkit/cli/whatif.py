@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.errors import ConfigurationError
+from ctxkit.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -82,14 +83,6 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; 0, 1 when something is not known, or 2 when there is no ledger."""
-    try:
-        return _run(args)
-    except KeyboardInterrupt:
-        print("\nctxkit whatif: interrupted", file=sys.stderr)
-        return 130
-
-
-def _run(args: argparse.Namespace) -> int:
     from ctxkit.metering.prices import Prices
     from ctxkit.policy import Policy
 
@@ -106,7 +99,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _tell(found: WhatIf, unread: Sequence[str], args: argparse.Namespace) -> int:
     for line in unread[:_COMPLAINTS]:
-        print(f"ctxkit whatif: {_visible(line)}", file=sys.stderr)
+        print(f"ctxkit whatif: {printable(line)}", file=sys.stderr)
     if len(unread) > _COMPLAINTS:
         print(f"ctxkit whatif: ... and {len(unread) - _COMPLAINTS:,} more; --json has them all", file=sys.stderr)
     if args.paths and not found.present.requests:
@@ -241,7 +234,7 @@ def _show(found: WhatIf, unread: Sequence[str], args: argparse.Namespace) -> Non
     console.print(_table(found, console.width))
     notes = _notes(found)
     for note in notes[:_SHOWN]:
-        console.print(Text(_visible(note)))
+        console.print(Text(printable(note)))
     if len(notes) > _SHOWN:
         console.print(Text(f"... and {len(notes) - _SHOWN} notes more; --json has them all"))
 
@@ -262,7 +255,7 @@ def _table(found: WhatIf, width: int) -> Table:
     def add(one: Priced, parts: Sequence[str], style: str) -> None:
         cells = _figures(one, found.present)
         parts = parts if width >= _NARROW else [" ".join(filter(None, parts))]
-        table.add_row(*map(Text, (*map(_visible, parts), *(cells[head] for head in heads))), style=style)
+        table.add_row(*map(Text, (*map(printable, parts), *(cells[head] for head in heads))), style=style)
 
     blanks = [""] * (len(given) - 1)
     add(found.present, ["as it was sent", *blanks], "bold")
@@ -283,11 +276,6 @@ def _figures(one: Priced, present: Priced) -> dict[str, str]:
         _money(one.per_thousand),
     )
     return dict(zip(_HEADS, figures, strict=True))
-
-
-def _visible(text: str) -> str:
-    """Names come from files of anybody: what could move a cursor or break a line is shown as it is."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)
 
 
 def _money(amount: Decimal | None) -> str:

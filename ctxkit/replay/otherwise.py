@@ -12,6 +12,7 @@ from ctxkit.replay.posing import Assumed, place_of, posed
 from ctxkit.replay.resending import MODES, RAW, Bill, added, bill_of, billed, served
 from ctxkit.replay.rows import rows_of, textless
 from ctxkit.replay.supposing import supposed
+from ctxkit.replay.unspoken import bill_by_growth
 from ctxkit.replay.whatif import GROWTH, Priced, WhatIf
 
 if TYPE_CHECKING:
@@ -86,22 +87,10 @@ class Otherwise(NamedTuple):
 
 def _by_growth(found: WhatIf) -> Bills:
     """Of a recording that keeps no text: by lengths and times."""
-    simulated = None if found.simulated is None else _bill_of(found.simulated)
-    others = tuple(map(_bill_of, found.alternatives))
-    return Bills(_bill_of(found.present), simulated, others, tuple(GROWTH in one.notes for one in found.alternatives))
-
-
-def _bill_of(one: Priced) -> Bill:
-    read, written = one.read_tokens or 0, one.written_tokens or 0
-    return Bill(
-        requests=one.requests or 0,
-        tokens=one.input_tokens or 0,
-        fresh=(one.input_tokens or 0) - read - written,
-        read=read,
-        written={"": written},
-        output=one.output_tokens or 0,
-        input_pico=one.pico,
-        unpriced=() if one.pico is not None else one.notes[:1],
+    simulated = None if found.simulated is None else bill_by_growth(found.simulated)
+    others = tuple(map(bill_by_growth, found.alternatives))
+    return Bills(
+        bill_by_growth(found.present), simulated, others, tuple(GROWTH in one.notes for one in found.alternatives)
     )
 
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.money import usd_of
+from ctxkit.printable import printable
 from ctxkit.replay.advising import missed, rate_of
 from ctxkit.replay.resending import MODES, RAW
 from ctxkit.replay.telling import OPTIMUM, compared, supposed
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ctxkit.replay.auditing import Audit
 
-__all__ = ["ABOUT", "REASONS", "Costs", "costs_of", "headline", "money", "notes", "plain", "renderables"]
+__all__ = ["ABOUT", "REASONS", "Costs", "costs_of", "headline", "money", "notes", "renderables"]
 
 ABOUT = {
     "repeats": "stands earlier already",
@@ -87,11 +88,6 @@ def money(pico: int | None) -> str:
     return f"{'-' if usd < 0 else ''}${size:,.{places}f}"
 
 
-def plain(text: str) -> str:
-    """Names come from anywhere: what could move a cursor or break a line is shown as it is."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
 def headline(audit: Audit) -> str:
     """What was audited, in one line."""
     requests = sum(one.requests for one in audit.threads)
@@ -134,7 +130,7 @@ def _table(
             Text(head), justify="left" if at in words else "right", overflow="fold", no_wrap=at not in words
         )
     for row in rows:
-        drawn.add_row(*(Text(plain(cell)) for cell in row))
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
     return drawn
 
 

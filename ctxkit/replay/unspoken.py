@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from ctxkit.replay.posing import Assumed
     from ctxkit.replay.recording import Recording
     from ctxkit.replay.resending import Bench
+    from ctxkit.replay.whatif import Priced
 
-__all__ = ["bills_by_growth", "paid"]
+__all__ = ["bill_by_growth", "bills_by_growth", "paid"]
 
 
 def paid(recording: Recording, bench: Bench, begins: float) -> tuple[Bill, dict[str, int], tuple[str, ...]]:
@@ -51,20 +52,26 @@ def _posed(recording: Recording, begins: float) -> Iterator[Posed]:
         )  # fmt: skip
 
 
+def bill_by_growth(one: Priced) -> Bill:
+    """What was supposed, as a bill: its cost is not parted into prompts and answers."""
+    read, written = one.read_tokens or 0, one.written_tokens or 0
+    return Bill(
+        requests=one.requests or 0,
+        tokens=one.input_tokens or 0,
+        fresh=(one.input_tokens or 0) - read - written,
+        read=read,
+        written={"": written},
+        output=one.output_tokens or 0,
+        input_pico=one.pico,
+        unpriced=() if one.pico is not None else one.notes[:1],
+    )
+
+
 def bills_by_growth(recording: Recording, bench: Bench, assumed: Assumed) -> dict[str, Bill]:
     """What it would have come to, well marked; what a mode would have sent is not known."""
     wanted = Alternative(assumed.model, assumed.platform, None, assumed.priced_at, assumed.tier, assumed.ttl)
-    found = well_cached(rows_of(recording, bench.meter.prices, assumed.begins), wanted, bench.meter.prices)
-    read, written = found.read_tokens or 0, found.written_tokens or 0
-    raw = Bill(
-        requests=found.requests or 0,
-        tokens=found.input_tokens or 0,
-        fresh=(found.input_tokens or 0) - read - written,
-        read=read,
-        written={"": written},
-        output=found.output_tokens or 0,
-        input_pico=found.pico,
-        unpriced=() if found.pico is not None else found.notes[:1],
+    raw = bill_by_growth(
+        well_cached(rows_of(recording, bench.meter.prices, assumed.begins), wanted, bench.meter.prices)
     )
     open_ = Bill(requests=raw.requests, input_pico=None)
     return {RAW: raw, **dict.fromkeys(MODES, open_)}

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.metering.report.period import zone_of
+from ctxkit.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -184,18 +185,11 @@ def _short(text: str, size: int) -> str:
 
 
 def _headed(name: str) -> str:
-    return _visible(name.removeprefix("label:").replace("_", " ").capitalize())
+    return printable(name.removeprefix("label:").replace("_", " ").capitalize())
 
 
 def _named(name: str, value: str) -> str:
-    return _visible(value) or NAMELESS.get(name, "(none)")
-
-
-def _visible(text: str) -> str:
-    """Names come from users of users: what could move a cursor, turn a line around or break it is shown as it is."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return printable(value) or NAMELESS.get(name, "(none)")
 
 
 def _count(figure: int | None) -> str:
@@ -264,8 +258,8 @@ def _notes(report: Report) -> list[str]:
             f"Coverage: {report.attributed:.1%} of requests belong to a feature, "
             f"{report.metered:.1%} of attempts are metered."
         )
-    notes += [f"Note: {_visible(line)}." for line in report.quality]
-    notes += [f"Note: {_visible(line)}." for line in _soon(report)]
+    notes += [f"Note: {printable(line)}." for line in report.quality]
+    notes += [f"Note: {printable(line)}." for line in _soon(report)]
     if report.shadow is not None:
         notes += report.shadow.lines(_feature)
     notes += [f"Tidying: {one.line(_feature)}." for one in report.tidied]
@@ -280,7 +274,7 @@ def _soon(report: Report) -> Iterator[str]:
 
 
 def _feature(name: str) -> str:
-    return _visible(name) or NAMELESS["feature"]
+    return printable(name) or NAMELESS["feature"]
 
 
 _LEGEND: Final = (
