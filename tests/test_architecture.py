@@ -14,6 +14,7 @@ ABOVE = {"cli", "testing", "integrations", "replay", "pytest_plugin"}
 GROUND = {
     "cacheable",
     "display",
+    "drift",
     "editable",
     "errors",
     "folders",
@@ -28,6 +29,7 @@ LEAVES = {
     "aside": set(),
     "cacheable": {"model"},
     "display": {"explain", "model", "page", "told"},
+    "drift": set(),
     "editable": {"model"},
     "errors": set(),
     "folders": set(),
