@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.editable import Candidate, Fold
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ctxkit.hygiene.history import History
+    from ctxkit.hygiene.relevance import Relevance
     from ctxkit.hygiene.uses import Uses
 
 __all__ = ["Episodes", "joined", "turns_of"]
@@ -49,11 +50,13 @@ class Episodes:
     Args:
         after: steps of the model since its end, and since anybody named something of it.
         relevant: share of what is talked about now that may stand in an episode at most.
+        relevance: says how large that share is.
     """
 
-    def __init__(self, after: int = 4, relevant: float = 0.5) -> None:
+    def __init__(self, after: int = 4, relevant: float = 0.5, relevance: Relevance = relevance) -> None:
         self._after = after
         self._relevant = relevant
+        self._relevance = relevance
 
     def __call__(self, history: History) -> Iterator[Candidate]:
         """Those of a conversation, in order."""
@@ -63,7 +66,7 @@ class Episodes:
         finished = [one for one in _episodes(history, turns) if self._finished(history, one)]
         if not finished:
             return
-        scores = relevance([_words(history, one.start, one.end) for one in finished], *_now(history, turns))
+        scores = self._relevance([_words(history, one.start, one.end) for one in finished], *_now(history, turns))
         over = [(one, score) for one, score in zip(finished, scores, strict=True) if score < self._relevant]
         yield from (self._candidate(history, group) for group in _grouped(history, over))
 
@@ -173,15 +176,15 @@ def _words(history: History, start: int, end: int) -> tuple[str, ...]:
     return tuple(piece.text for index in range(start, end) for piece in history.by_message.get(index, ()))
 
 
-def _now(history: History, turns: Sequence[int]) -> tuple[str, ...]:
+def _now(history: History, turns: Sequence[int]) -> tuple[tuple[str, ...], ...]:
     """What is talked about now: what was said in the last turns, results left out; and in each of the last two."""
     said: list[list[str]] = [[] for _ in turns[-_RECENT:]]
     starts = turns[-_RECENT:]
     for piece in history.pieces[bisect_left(history.pieces, starts[0], key=lambda piece: piece.message) :]:
         if piece.kind == "text":
             said[bisect_right(starts, piece.message) - 1].append(piece.text[:_ABOUT])
-    each = ["\n".join(texts[-_RECENT:]) for texts in said]
-    return ("\n".join(each), *each[-2:])
+    each = [tuple(texts[-_RECENT:]) for texts in said]
+    return (tuple(chain.from_iterable(each)), *each[-2:])
 
 
 def _grouped(

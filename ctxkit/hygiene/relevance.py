@@ -10,14 +10,31 @@ import re
 from collections import Counter
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from ctxkit.hygiene.memo import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["load", "relevance", "terms"]
+__all__ = ["Query", "Relevance", "load", "relevance", "terms"]
+
+Query: TypeAlias = "str | tuple[str, ...]"
+"""What is talked about now, as one text or in the parts that it was said in: a part that was seen before is known."""
+
+
+class Relevance(Protocol):
+    """How much of what is talked about now stands in each of some texts; whoever asks knows no model."""
+
+    @property
+    def name(self) -> str:
+        """How it is told."""
+        ...
+
+    def __call__(self, texts: Sequence[tuple[str, ...]], *queries: Query) -> list[float]:
+        """For each text, given in parts: from 0 to about 1, of the query that it has most of."""
+        ...
+
 
 _END = 10_000  # characters read at either end of a text
 _MOST = 600  # different terms taken from one text
@@ -59,16 +76,26 @@ def _split(word: str) -> Sequence[str]:
     return [*pairs, *(rest for rest in _UNSPACED.split(word) if len(rest) > 1)]
 
 
-def relevance(texts: Sequence[tuple[str, ...]], *queries: str) -> list[float]:
-    """For each text, given in parts: how much of a query it holds, from 0 to about 1, of the query of which it holds most.
+class _Lexical:
+    """By words alone."""
 
-    Rare terms count more; a query of a few common words is like nothing.
-    """
-    found: list[float] = []
-    for at in range(0, len(texts), _BLOCK):
-        index = _index(tuple(texts[at : at + _BLOCK]))
-        found += map(max, zip(*(index.scores(terms(query)) for query in queries), strict=True))
-    return found
+    name = "lexical"
+
+    def __call__(self, texts: Sequence[tuple[str, ...]], *queries: Query) -> list[float]:
+        """For each text, given in parts: how much of a query it holds, from 0 to about 1, of that which it holds most of.
+
+        Rare terms count more; a query of a few common words is like nothing.
+        """
+        wanted = [terms(query if isinstance(query, str) else "\n".join(query)) for query in queries]
+        found: list[float] = []
+        for at in range(0, len(texts), _BLOCK):
+            index = _index(tuple(texts[at : at + _BLOCK]))
+            found += map(max, zip(*(index.scores(one) for one in wanted), strict=True))
+        return found
+
+
+relevance: Final = _Lexical()
+"""The lexical one, which is there always."""
 
 
 class _Index(NamedTuple):
