@@ -7,7 +7,6 @@ has named anything of it since, and what is talked about now is about something 
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from itertools import chain, pairwise
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.editable import Candidate, Fold
 from ctxkit.hygiene.identifiers import weight
-from ctxkit.hygiene.memo import remembered
 from ctxkit.hygiene.outputs import outputs
 from ctxkit.hygiene.relevance import relevance
+from ctxkit.hygiene.standing import is_standing
 from ctxkit.hygiene.stubs import MARK, closing_of
 from ctxkit.hygiene.uses import step_at, steps_behind, uses_of
 
@@ -35,13 +34,6 @@ _TIE = 4.0  # weight of names that are one tie; a proper id is enough, dates and
 _RECENT = 4  # turns that say what is talked about now
 _LEAST = 1500  # characters of a stretch that is worth a fold
 _ABOUT = 4000  # characters of each recent text that are looked at
-# What a user says once and means to hold for good.
-_STANDING = re.compile(
-    r"\b(?:from now on|in (?:the )?future|for the rest of|(?:please|must|should|you) (?:always|never|remember))\b"
-    r"|(?:^|[.!?\n] ?)(?:always|never(?! mind)|remember (?:that|to|this))\b"
-    r"|今後|必ず|いつも|覚えて|记住|以后|总是|\bab jetzt\b|\bimmer\b|\bdésormais\b|\btoujours\b|\bsiempre\b|\ba partir de ahora\b",
-    re.IGNORECASE,
-)
 
 
 class Episodes:
@@ -162,14 +154,9 @@ def _named(uses: Uses) -> dict[int, int]:
 def _stands(history: History, index: int) -> bool:
     """A user said something there that is meant to hold for good, or it was folded before."""
     return any(
-        piece.kind == "text" and (MARK in piece.text or (piece.speaker == "user" and _is_standing(piece.text)))
+        piece.kind == "text" and (MARK in piece.text or (piece.speaker == "user" and is_standing(piece.text)))
         for piece in history.by_message.get(index, ())
     )
-
-
-@remembered
-def _is_standing(text: str) -> bool:
-    return _STANDING.search(text[:_ABOUT]) is not None
 
 
 def _words(history: History, start: int, end: int) -> tuple[str, ...]:

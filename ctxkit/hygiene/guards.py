@@ -5,26 +5,19 @@ Passes may propose what they like; what the guards do not allow is never priced,
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ctxkit.editable import Fold
-from ctxkit.hygiene.memo import Memo
+from ctxkit.hygiene.pins import KEEP, Pin, Pins
 from ctxkit.hygiene.stubs import closing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ctxkit.editable import Candidate, Piece
     from ctxkit.hygiene.history import History
 
 __all__ = ["KEEP", "Guards", "Pin"]
-
-KEEP = "[ctxkit:keep]"
-"""A text that holds this is never removed, nor is anything else in its message."""
-
-Pin: TypeAlias = "str | re.Pattern[str] | Callable[[Piece], bool]"
-"""A pattern found in a text, or a callable that says so of a piece."""
 
 
 class Guards:
@@ -40,9 +33,7 @@ class Guards:
 
     def __init__(self, keep_last: int = 4, pins: Sequence[Pin] = ()) -> None:
         self._keep_last = max(keep_last, 1)
-        self._patterns = [re.compile(pin) for pin in pins if isinstance(pin, str | re.Pattern)]
-        self._asked = [pin for pin in pins if not isinstance(pin, str | re.Pattern)]
-        self._found = Memo(2_000_000)
+        self._pinned = Pins(pins)
 
     def allowed(self, history: History, candidates: Iterable[Candidate]) -> list[Candidate]:
         """Those that touch nothing protected, in the order given."""
@@ -64,14 +55,6 @@ class Guards:
         found = {piece.message for piece in history.pieces if self._pinned(piece)} | set(history.turns[-1:])
         newest = next((piece.message for piece in reversed(history.pieces) if piece.failed), None)
         return found | {*history.turns[-1:]} | (set() if newest is None else {newest})
-
-    def _pinned(self, piece: Piece) -> bool:
-        if KEEP in piece.text or (self._patterns and self._found.get(piece.text, self._matches)):
-            return True
-        return any(pin(piece) for pin in self._asked)
-
-    def _matches(self, text: str) -> bool:
-        return any(pattern.search(text) for pattern in self._patterns)
 
     def _allows(self, history: History, candidate: Candidate, bounds: tuple[int, int], kept: set[int]) -> bool:
         action = candidate.action
