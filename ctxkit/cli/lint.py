@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     complaints: list[TranscriptError] = []
     plans: list[tuple[Plan, str]] = list(_plans(kit, args, complaints))
     ignore = [name.strip() for name in args.ignore.split(",") if name.strip()]
-    findings = lint(plans, kit._meter.rates, ignore)  # noqa: SLF001 - the hall's own
+    findings = lint(plans, kit.rooms.meter.rates, ignore)
     kit.close()
     for complaint in complaints:
         print(f"ctxkit lint: {complaint}", file=sys.stderr)

@@ -106,11 +106,7 @@ def imagined(kit: Kit, mode: str) -> Kit:
     tidy = kit.policy.tidy.model_copy(update={"holdout": 0.0, "recall": "off"})
     policy = kit.policy.model_copy(update={"mode": mode, "tidy": tidy, "shadow": False, "cache_objects": False})
     other = Another(policy, clock=kit.clock, timer=kit.timer, strict=True)
-    vars(other).update(
-        _hasher=kit._hasher,  # noqa: SLF001 - a part of the hall
-        _meter=kit._meter.beside(),  # noqa: SLF001
-        ledger=Nowhere(),
-    )
+    vars(other.rooms).update(hasher=kit.rooms.hasher, meter=kit.rooms.meter.beside(), ledger=Nowhere())
     if policy.tidies:
-        other._tidying.accounts.trials.judges = False  # noqa: SLF001
+        other.rooms.tidying.accounts.trials.judges = False
     return other

@@ -28,14 +28,14 @@ def placed(ledger: str | Path | Ledger | None) -> Path | Ledger | None:
 
 def _opened(kit: Kit, name: str) -> Any:
     """A room of the kit, if it was ever opened."""
-    return vars(kit).get(name)
+    return vars(kit.rooms).get(name) or vars(kit).get(name)
 
 
 def keep_learned(kit: Kit) -> None:
     """Note in the store what was learned."""
-    if (meter := _opened(kit, "_meter")) is not None:
+    if (meter := _opened(kit, "meter")) is not None:
         kit.store.put(LEARNED_KEY, meter.dump())
-    if (tidying := _opened(kit, "_tidying")) is not None:
+    if (tidying := _opened(kit, "tidying")) is not None:
         tidying.accounts.save()
     if (shadow := _opened(kit, "shadow")) is not None:
         shadow.save()
@@ -48,9 +48,9 @@ def flush(kit: Kit) -> None:
         StoreError: the ledger cannot be written; what waits goes on waiting.
     """
     keep_learned(kit)
-    if (renting := _opened(kit, "_renting")) is not None:
+    if (renting := _opened(kit, "renting")) is not None:
         renting.tending.flush()
-    if (recall := _opened(kit, "_recall")) is not None:
+    if (recall := _opened(kit, "recall")) is not None:
         recall.flush()
     kit.store.flush()
     kit.ledger.flush()
@@ -58,7 +58,7 @@ def flush(kit: Kit) -> None:
 
 def close(kit: Kit, *, kept: bool) -> None:
     """Write what waits and let go; ``kept``: somebody may read the ledger later."""
-    rooms = (_opened(kit, "shadow"), _opened(kit, "_recall"), getattr(_opened(kit, "_renting"), "tending", None))
+    rooms = (_opened(kit, "shadow"), _opened(kit, "recall"), getattr(_opened(kit, "renting"), "tending", None))
     write = (lambda: flush(kit)) if kept else (lambda: keep_learned(kit))
     steps = [room.close for room in rooms if room is not None]
     for step in (*steps, write, kit.ledger.close, kit.store.close):
@@ -73,10 +73,10 @@ def reported(kit: Kit, by: tuple[str, ...], since: str | None, options: dict[str
     from ctxkit.metering.ledger.using import soon
     from ctxkit.metering.report import report
 
-    prices = kit._meter.prices  # noqa: SLF001
+    prices = kit.rooms.meter.prices
     money = {"currency": kit.policy.currency, "rate": kit.policy.usd_rate, "prices": prices}
     found = report(kit.ledger, by=by, since=since, now=kit.clock(), **{**money, **options})
-    tidied = kit._tidying.accounts.told() if kit.policy.tidies else ()  # noqa: SLF001
+    tidied = kit.rooms.tidying.accounts.told() if kit.policy.tidies else ()
     shadow = kit.shadow.told(found.since) if kit.policy.shadow else None
     coming = soon(kit.ledger, prices, kit.clock())
     return replace(found, tidied=tidied, shadow=shadow, coming=coming)

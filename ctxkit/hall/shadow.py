@@ -347,7 +347,7 @@ def _foregone(name: str, mode: str, figures: Sequence[int]) -> Foregone:
 def shadows_of(kit: Kit) -> Shadows:
     """The shadow planning of a kit: its own mode against all that are stronger."""
     own = MODES.index(kit.policy.mode)
-    shadows = Shadows(partial(imagined, kit), MODES[own:], kit._hasher, kit.store, kit.faults)  # noqa: SLF001
+    shadows = Shadows(partial(imagined, kit), MODES[own:], kit.rooms.hasher, kit.store, kit.faults)
     if kit.policy.tidies:
-        shadows.compared = kit._tidying.accounts.shadowed  # noqa: SLF001
+        shadows.compared = kit.rooms.tidying.accounts.shadowed
     return shadows

@@ -100,7 +100,7 @@ class Bench:
         if ttl:
             changes["cache_ttl"] = ttl
         kit = Kit(self.policy.model_copy(update=changes))
-        vars(kit).update(_hasher=self.hasher, _meter=self.meter.beside(), ledger=Nowhere())
+        vars(kit.rooms).update(hasher=self.hasher, meter=self.meter.beside(), ledger=Nowhere())
         return kit
 
     def card(self, one: Posed) -> Card | None:

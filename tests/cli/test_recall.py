@@ -15,8 +15,8 @@ TEXT = "a tide table\nof many lines"
 @pytest.fixture
 def kept(tmp_path):
     kit = Kit(Policy(mode="prune", tidy={"recall": "disk"}), store=tmp_path, clock=time.time, strict=True)
-    ref = kit._recall.ref_of([b"x" * 16], Stub((0, 0)))
-    kit._recall.keep("thread-1", ref, TEXT)
+    ref = kit.rooms.recall.ref_of([b"x" * 16], Stub((0, 0)))
+    kit.rooms.recall.keep("thread-1", ref, TEXT)
     kit.close()
     return tmp_path, ref
 

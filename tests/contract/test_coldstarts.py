@@ -226,7 +226,7 @@ def test_a_server_that_is_gone_is_found_to_be_gone_by_all(kit, provider):
                 create(**claude(question))
 
         at_once(one)
-    assert not kit._upkeep.cold_starts._waiting
+    assert not kit.rooms.upkeep.cold_starts._waiting
 
 
 async def test_when_the_first_is_cancelled_another_goes_first(kit, provider):
@@ -239,7 +239,7 @@ async def test_when_the_first_is_cancelled_another_goes_first(kit, provider):
             await until(lambda: provider.requests)
             provider.behave(delay=0)
             others = [asyncio.create_task(client.messages.create(**claude(f"question {n}"))) for n in range(1, NUMBER)]
-            await until(lambda: kit._upkeep.cold_starts._waiting == NUMBER - 1)
+            await until(lambda: kit.rooms.upkeep.cold_starts._waiting == NUMBER - 1)
             first.cancel()
             await asyncio.gather(*others)
             with pytest.raises(asyncio.CancelledError):
@@ -276,7 +276,7 @@ def test_the_pair_for_everything_else(kit):
     later: list[Any] = []
     thread = threading.Thread(target=lambda: later.append(kit.hold(kit.plan(claude("two"), **options))))
     thread.start()
-    while not kit._upkeep.cold_starts._waiting:
+    while not kit.rooms.upkeep.cold_starts._waiting:
         thread.join(0.01)
     kit.began(first)
     thread.join(LONG)

@@ -59,7 +59,7 @@ def provider(clock):
 
 def quiet(kit):
     """What the thread would do is done when the test says so."""
-    kit._renting.tending._run = lambda: None
+    kit.rooms.renting.tending._run = lambda: None
     return kit
 
 
@@ -183,7 +183,7 @@ def test_what_is_asked_for_again_is_created_read_and_charged(client, kit, clock,
 
 def test_what_a_request_would_cost_is_foreseen(client, kit, clock, provider):
     made = made_one(client, kit, clock, provider)
-    keeper = next(iter(kit._renting.tending.keepers.values()))
+    keeper = next(iter(kit.rooms.renting.tending.keepers.values()))
     with_tools = provider.requests[0].json
     body = {name: value for name, value in with_tools.items() if name != "tools"}
     plan = kit.plan(body, dialect="gemini.generate", platform=keeper.platform, model=MODEL, rental=keeper)
@@ -389,7 +389,7 @@ def test_a_creator_that_was_killed_leaves_an_heir_its_handle(provider, clock):
     store = MemoryStore()
     first = quiet(Kit(Policy(mode="cache"), store=store, clock=clock))
     client = from_options(provider, first)
-    first._renting.tending.registry.keep = lambda handle: (_ for _ in ()).throw(SystemExit)
+    first.rooms.renting.tending.registry.keep = lambda handle: (_ for _ in ()).throw(SystemExit)
     for _ in range(3):
         ask(client)
         clock.now += 5

@@ -61,14 +61,14 @@ def test_a_thread_is_judged_by_what_its_passes_saved(clock):
     records = conversation(kit, clock, "one")
     by_tidying = sum(amount for record in records for cause, amount in record.savings_by.items() if cause != "cache")
     assert by_tidying > 0
-    account = kit._tidying.accounts.trials.account("orders")
+    account = kit.rooms.tidying.accounts.trials.account("orders")
     assert account.under_way == int(by_tidying * 10**12)
     clock.now += 2 * IDLE
     conversation(kit, clock, "two", turns=1)
-    account = kit._tidying.accounts.trials.account("orders")
+    account = kit.rooms.tidying.accounts.trials.account("orders")
     assert (account.closed, account.saved) == (1, int(by_tidying * 10**12))
     assert account.cost == int(sum(record.cost for record in records) * 10**12)
-    assert kit._tidying.accounts.survival.closed("orders") == 1
+    assert kit.rooms.tidying.accounts.survival.closed("orders") == 1
     (one,) = kit.report().tidied
     assert (one.feature, one.state, one.closed) == ("orders", "edit", 1)
     kit.close()
@@ -76,7 +76,7 @@ def test_a_thread_is_judged_by_what_its_passes_saved(clock):
 
 def test_threads_held_out_are_sent_as_they_are_and_cost_is_noted(clock):
     kit = kit_of(clock, holdout=0.5)
-    trials = kit._tidying.accounts.trials
+    trials = kit.rooms.tidying.accounts.trials
     names = [f"t{number}" for number in range(60)]
     held = [name for name in names if trials.allowed("orders", name) == "holdout"]
     assert 10 < len(held) < 50
@@ -96,7 +96,7 @@ def test_threads_held_out_are_sent_as_they_are_and_cost_is_noted(clock):
 
 def test_a_feature_that_lost_is_left_as_it_is_and_threads_of_before_are_not(clock):
     kit = kit_of(clock)
-    trials = kit._tidying.accounts.trials
+    trials = kit.rooms.tidying.accounts.trials
     for number in range(25):
         trials.noted("orders", f"lost{number}", "edit", Settled(1, -(10**12)), clock.now)
     clock.now += IDLE - 15
@@ -125,14 +125,14 @@ def test_accounts_outlive_the_process(clock):
     (one,) = told(store)
     assert (one.closed, one.saved, one.judged) == (before[0].closed, before[0].saved, before[0].judged)
     again = kit_of(clock, store)
-    assert again._tidying.accounts.survival.closed("orders") == 1
+    assert again.rooms.tidying.accounts.survival.closed("orders") == 1
     again.close()
 
 
 def test_what_is_not_known_is_not_judged(clock):
     kit = kit_of(clock)
     conversation(kit, clock, "one", usage=Usage())
-    assert kit._tidying.accounts.trials.account("orders").under_way == 0
+    assert kit.rooms.tidying.accounts.trials.account("orders").under_way == 0
     kit.close()
 
 

@@ -52,12 +52,12 @@ def test_a_child_forked_while_its_parent_opens_a_room_opens_its_own(monkeypatch)
         begun.set()
         done.wait(10)
 
-    monkeypatch.setattr(type(kit)._meter, "_make", slow)
-    opener = threading.Thread(target=lambda: kit._meter)
+    monkeypatch.setattr(type(kit.rooms).meter, "_make", slow)
+    opener = threading.Thread(target=lambda: kit.rooms.meter)
     opener.start()
     begun.wait(10)
     monkeypatch.undo()
-    assert in_child(lambda: kit._meter.warm(1e9)) == 0
+    assert in_child(lambda: kit.rooms.meter.warm(1e9)) == 0
     done.set()
     opener.join()
     kit.close()

@@ -228,10 +228,10 @@ class Broken:
         raise OSError("broken on purpose")
 
 
-@pytest.mark.parametrize("room", ["_meter", "_threads", "_hasher", "ledger", "_counter", "_learned", "_prices"])
+@pytest.mark.parametrize("room", ["meter", "threads", "hasher", "ledger", "_counter", "_learned", "_prices"])
 def test_a_broken_room_never_breaks_the_call(room, caplog):
     kit = Kit()
-    parts = kit._meter.__dict__ if room in kit._meter.__dict__ else kit.__dict__
+    parts = kit.rooms.meter.__dict__ if room in kit.rooms.meter.__dict__ else kit.rooms.__dict__
     parts[room] = Broken()
     with caplog.at_level(logging.WARNING, logger="ctxkit"):
         plan = chat(kit)
@@ -245,7 +245,7 @@ def test_a_broken_room_never_breaks_the_call(room, caplog):
 
 def test_strict_raises_the_fault():
     kit = Kit(strict=True)
-    kit.__dict__["_meter"] = Broken()
+    kit.rooms.__dict__["meter"] = Broken()
     with pytest.raises(OSError, match="on purpose"):
         chat(kit)
 
@@ -269,8 +269,8 @@ async def test_the_async_twins_do_the_same(kit):
 
 async def test_what_takes_long_is_counted_off_the_event_loop(kit):
     seen = []
-    estimate = kit._meter.estimate
-    kit._meter.estimate = lambda *a, **k: (seen.append(threading.current_thread()), estimate(*a, **k))[1]
+    estimate = kit.rooms.meter.estimate
+    kit.rooms.meter.estimate = lambda *a, **k: (seen.append(threading.current_thread()), estimate(*a, **k))[1]
     huge = {**BODY, "messages": [{"role": "user", "content": "many words " * 20_000}]}
     with feature("loop"):
         plan = await kit.aplan(huge, dialect="openai.chat", platform="openai")

@@ -29,7 +29,7 @@ def chat(kit, body=BODY, **options):
 
 def test_settling_twice_is_one_row_and_one_lesson(kit, monkeypatch):
     plan, taught = chat(kit), []
-    monkeypatch.setattr(kit._meter, "learn", lambda *_: taught.append(1))
+    monkeypatch.setattr(kit.rooms.meter, "learn", lambda *_: taught.append(1))
     kit.settle(plan, ANSWER)
     kit.settle(plan, {**ANSWER, "usage": {"prompt_tokens": 10, "completion_tokens": 5}})
     kit.sent(plan)
@@ -65,7 +65,7 @@ def test_what_contains_itself_or_has_no_bottom_is_malformed(kit):
 
 def test_a_fault_while_learning_loses_no_record(monkeypatch):
     kit = Kit()
-    monkeypatch.setattr(type(kit._meter), "learn", lambda self, *_: 1 / 0)
+    monkeypatch.setattr(type(kit.rooms.meter), "learn", lambda self, *_: 1 / 0)
     kit.settle(chat(kit), ANSWER)
     assert [r.status for r in kit.ledger.records()] == ["settled"]
     assert kit.faults.counts == {"learn: ZeroDivisionError": 1}

@@ -256,9 +256,9 @@ def test_what_a_request_is_sent_without_can_be_asked_for(clock):
 def test_a_preview_keeps_nothing(clock):
     kit = Kit(Policy(mode="prune"), clock=clock, strict=True)
     plan = driven(kit, clock)
-    kit._recall._kept.clear()
+    kit.rooms.recall._kept.clear()
     planned(kit, body(20))
-    assert not kit._recall._kept
+    assert not kit.rooms.recall._kept
     assert plan.tidied.refs
 
 

@@ -55,7 +55,7 @@ class World:
     def __init__(self):
         self.now = 1_795_000_000.0
         self.kit = Kit(Policy(mode="cache"), clock=lambda: self.now, strict=True)
-        self.kit._renting.tending._run = lambda: None
+        self.kit.rooms.renting.tending._run = lambda: None
         self.keeper = FakeKeeper(lambda: self.now)
         self.paid = Decimal(0)
         self.plainly = Decimal(0)

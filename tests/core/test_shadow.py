@@ -228,7 +228,7 @@ def test_what_cannot_be_read_is_forgotten(stored):
 
 def test_a_feature_that_lost_is_watched_in_the_shadow(clock):
     kit = kit_of(clock, "prune", shadow=False)
-    trials = kit._tidying.accounts.trials
+    trials = kit.rooms.tidying.accounts.trials
     trials._features.held("chat").resting = True
     shadows = still(shadows_of(kit))
     talk(kit, shadows, clock)

@@ -49,7 +49,7 @@ from ctxkit import Kit, Policy
 url, folder, dies = sys.argv[1:]
 kit = Kit(Policy(mode="cache"), store=folder, ledger=None, strict=True)
 client = genai.Client(api_key="none", http_options=kit.google_http_options(base_url=url))
-tending = kit._renting.tending
+tending = kit.rooms.renting.tending
 tending._run = lambda: None
 config = types.GenerateContentConfig(system_instruction="Rule: be brief and say where it stands. " * 1000)
 for number in range(4):
@@ -111,7 +111,7 @@ def test_a_process_killed_between_create_and_register(provider, tmp_path):
 
     later = time.time() + 130  # its lease is over
     kit = Kit(Policy(mode="cache"), store=tmp_path / "s", ledger=None, strict=True, clock=lambda: later)
-    kit._renting.tending._run = lambda: None
+    kit.rooms.renting.tending._run = lambda: None
     http = kit.google_http_options(base_url=provider.gemini_url)
     client = genai.Client(api_key="none", http_options=http)
     assert [one.verdict for one in kit.caches.list()] == ["being created"]
@@ -135,7 +135,7 @@ def ask(client, text):
 def clocked(provider):
     now = [time.time()]
     kit = Kit(Policy(mode="cache"), clock=lambda: now[0], strict=True)
-    kit._renting.tending._run = lambda: None
+    kit.rooms.renting.tending._run = lambda: None
     http = kit.google_http_options(base_url=provider.gemini_url)
     client = genai.Client(api_key="none", http_options=http)
     for number in range(4):
@@ -178,12 +178,12 @@ def test_a_clock_that_goes_backwards(clocked, provider):
 def test_a_provider_that_is_down_for_its_caches_only(provider):
     """No answer to a create: it may stand or not, so nothing is made until its lease is over; calls go on."""
     kit = Kit(Policy(mode="cache"), strict=True)
-    kit._renting.tending._run = lambda: None
+    kit.rooms.renting.tending._run = lambda: None
     http = kit.google_http_options(base_url=provider.gemini_url)
     client = genai.Client(api_key="none", http_options=http)
     for number in range(4):
         ask(client, f"{number}?")
-    (keeper,) = kit._renting.tending.keepers.values()
+    (keeper,) = kit.rooms.renting.tending.keepers.values()
 
     def unreachable():
         raise ConnectionError("no route")
@@ -202,14 +202,14 @@ def test_a_provider_that_is_down_for_its_caches_only(provider):
 
 def test_a_store_that_fails_leaves_calls_alone(provider, tmp_path):
     kit = Kit(Policy(mode="cache"), store=tmp_path / "s")
-    kit._renting.tending._run = lambda: None
+    kit.rooms.renting.tending._run = lambda: None
     http = kit.google_http_options(base_url=provider.gemini_url)
     client = genai.Client(api_key="none", http_options=http)
     ask(client, "1?")
     kit.close()
     for file in (tmp_path / "s").glob("*"):
         file.write_bytes(b"not a database at all" * 100)
-    kit._renting.tending._run = lambda: None
+    kit.rooms.renting.tending._run = lambda: None
     for number in range(5):
         assert ask(client, f"{number}?").text == "Four."
     kit.caches.tend()

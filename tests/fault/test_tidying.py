@@ -313,9 +313,9 @@ def test_recall_that_fails_does_not_touch_the_call(monkeypatch):
 
 def test_a_full_memory_forgets_texts_and_goes_on():
     kit = Kit(Policy(mode="prune"), strict=True)
-    kit._recall._limit = 30_000
+    kit.rooms.recall._limit = 30_000
     plans = driven(kit, 25)
-    assert 0 < kit._recall._bytes <= 30_000
+    assert 0 < kit.rooms.recall._bytes <= 30_000
     assert stubs(plans[-1].body) > 2
 
 

@@ -49,7 +49,7 @@ def test_a_kit_begins_with_what_its_ledger_knows(ledger):
         write(ledger, f"t{number}", 9, start=NOW - 10_000)
     write(ledger, "open", 3, start=NOW - 10)
     kit = Kit(Policy(mode="prune"), store=MemoryStore(), ledger=ledger, clock=lambda: NOW, strict=True)
-    accounts = kit._tidying.accounts
+    accounts = kit.rooms.tidying.accounts
     accounts.recall(ledger, NOW)  # as the thread does that was begun, which may be at it still
     assert accounts.survival.closed("a") == 40
     assert accounts.survival.remaining("a", 1) > 5
