@@ -1,0 +1,9 @@
+"""How far a conversation has drifted: noise, repetition, loops, lost goals, what was taken back, what stands mid-way.
+
+Figures alone; what they mean, and what they are evidence for, stands in ``docs/explanation/drift.md``.
+"""
+
+from ctxkit.hygiene.drift.measuring import Looked, looked, measured
+from ctxkit.hygiene.drift.score import DRIFTING, LOST, WEIGHTS, level_of, score
+
+__all__ = ["DRIFTING", "LOST", "WEIGHTS", "Looked", "level_of", "looked", "measured", "score"]

@@ -1,0 +1,66 @@
+"""One figure for how far a conversation has drifted, from 0 to 1.
+
+Each component is worth at most its weight when it stands alone, and what one leaves is left to the others:
+``1 - (1 - w1 x1)(1 - w2 x2)...``. So the score grows with each of them, none of them hides another, and a weight says how
+much that component proves by itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ctxkit.drift import Level
+
+__all__ = ["DRIFTING", "LOST", "WEIGHTS", "level_of", "score"]
+
+WEIGHTS: Final = {
+    "loop": 0.9,
+    "noise": 0.5,
+    "superseded": 0.3,
+    "goal": 0.3,
+    "repetition": 0.3,
+    "position": 0.3,
+}
+"""What each component comes to when it is at its worst and all others are at their best."""
+
+DRIFTING: Final = 0.4
+"""Score from which on a conversation drifts, unless the policy says otherwise."""
+
+LOST: Final = 0.7
+"""Score from which on it is lost, unless the policy says otherwise."""
+
+
+def score(
+    *,
+    noise: float = 0.0,
+    repetition: float = 0.0,
+    loop: float = 0.0,
+    goal: float | None = None,
+    superseded: int = 0,
+    position: float = 0.0,
+) -> float:
+    """All components as one figure; arguments as the attributes of :class:`~ctxkit.drift.Drift`, noise as a share.
+
+    >>> score()
+    0.0
+    >>> score(loop=1.0)
+    0.9
+    """
+    parts = {
+        "loop": loop,
+        "noise": noise,
+        "superseded": 1 - 0.5**superseded,
+        "goal": 0.0 if goal is None else 1 - goal,
+        "repetition": repetition,
+        "position": position,
+    }
+    left = 1.0
+    for name, part in parts.items():
+        left *= 1 - WEIGHTS[name] * min(max(part, 0.0), 1.0)
+    return round(1 - left, 6)
+
+
+def level_of(score: float, *, drifting: float = DRIFTING, lost: float = LOST) -> Level:
+    """By thresholds of the score."""
+    return "lost" if score >= lost else "drifting" if score >= drifting else "calm"
