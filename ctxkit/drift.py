@@ -7,15 +7,18 @@ of each figure, and what it is evidence for, stands in ``docs/explanation/drift.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = ["Drift", "Level", "Superseded"]
+__all__ = ["STUCK", "Drift", "DriftEvent", "Level", "Superseded"]
 
 Level: TypeAlias = Literal["calm", "drifting", "lost"]
 """How far it has come, by the policy's thresholds of the score."""
+
+STUCK: Final = 0.75
+"""``Drift.loop`` from which on a model counts as stuck."""
 
 
 class Superseded(NamedTuple):
@@ -47,6 +50,7 @@ class Drift:
         superseded: constraints of the user that no longer hold and still stand there.
         position: share of what matters that stands in the middle of a very long prompt, from 0 to 1.
         by: what ranked it: ``"lexical"`` or the name of the embedding model.
+        level: how far that is, by the policy's thresholds; ``None``: nobody has judged it.
     """
 
     score: float
@@ -59,8 +63,43 @@ class Drift:
     superseded: tuple[Superseded, ...] = ()
     position: float = 0.0
     by: str = "lexical"
+    level: Level | None = None
 
     @property
     def noise_share(self) -> float:
         """Noise over all tokens of the conversation, from 0 to 1."""
         return self.noise / self.tokens if self.tokens else 0.0
+
+    @property
+    def stuck(self) -> bool:
+        """The model seems to do the same again and again."""
+        return self.loop >= STUCK
+
+
+@dataclass(frozen=True, slots=True)
+class DriftEvent:
+    """A conversation came to another level, as ``Policy(on_drift=...)`` is told. Holds no text.
+
+    Attributes:
+        level: where it is now.
+        before: where it was; ``"calm"`` for one that was never measured before.
+        drift: what that was measured in.
+        thread: id of the conversation, ``plan.thread``.
+        feature: whose it is; ``None``: unattributed.
+        attempt: id of the request that was measured, for ``ctxkit explain``.
+        model: that was asked.
+    """
+
+    level: Level
+    before: Level
+    drift: Drift
+    thread: str
+    feature: str | None = None
+    attempt: str = ""
+    model: str = ""
+
+    @property
+    def worse(self) -> bool:
+        """It came from a calmer level."""
+        order: tuple[Level, ...] = ("calm", "drifting", "lost")
+        return order.index(self.level) > order.index(self.before)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from ctxkit.cacheable import Diagnosis, Forecast, Miss, MissReason
+    from ctxkit.drift import Drift
     from ctxkit.editable import Tidied
 
 __all__ = [
@@ -456,6 +457,8 @@ class Record:
         savings_by: the same by cause: ``"cache"`` (what was said to the provider's cache) and the passes that made
             edits (``"compact"``, ``"stale"``, ...); they add up to ``savings``.
         predicted: USD that removals decided for this request are expected to save over the rest of its thread.
+        drift: how much of it was noise, and what that cost; measured after it was settled, so ``None`` in what ``settle``
+            gives, and in the ledger where it was not measured.
     """
 
     attempt: str
@@ -495,6 +498,7 @@ class Record:
     savings: Decimal | None = None
     savings_by: Mapping[str, Decimal] = field(default_factory=dict)
     predicted: Decimal | None = None
+    drift: Drift | None = None
 
     @property
     def error_vs_estimate(self) -> float | None:

@@ -32,7 +32,7 @@ _ORPHANS: Final = 32  # journals without an owner that are finished in one trans
 _MONEY: Final = frozenset(
     (
         *("cost_pico", "card_cost_pico", "est_cost_low", "est_cost_expected", "est_cost_max"),
-        *("miss_cost_pico", "savings_pico", "predicted_pico"),
+        *("miss_cost_pico", "savings_pico", "predicted_pico", "drift_fee_pico"),
     )
 )
 _TOKENS: Final = frozenset(
@@ -49,10 +49,12 @@ _TOKENS: Final = frozenset(
         "est_high",
         "forecast_read",
         "miss_tokens",
+        "drift_tokens",
+        "drift_noise",
     )
 )
 _COUNTS: Final = frozenset(("written", "media", "calls", "edits"))
-_NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot"))
+_NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot", "drift_score"))
 _SHAPES: Final[dict[str, dict[str, type | UnionType]]] = {
     "miss": {"path": list, "detail": str, "source": str},
     "forecast": {
@@ -63,6 +65,15 @@ _SHAPES: Final[dict[str, dict[str, type | UnionType]]] = {
         "fresh": int,
         "probability": int | float,
         "unsupported": str,
+    },
+    "drift": {
+        "repetition": int | float,
+        "loop": int | float,
+        "goal": int | float,
+        "position": int | float,
+        "superseded": list,
+        "by": str,
+        "level": str,
     },
 }
 """What stands in the maps that are more than counts."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from ctxkit.drift import STUCK
 from ctxkit.metering.ledger.journal import encode
 from ctxkit.metering.ledger.sketch import Sketch, bucket_of
 
@@ -55,6 +56,8 @@ COUNTERS: tuple[str, ...] = (
     *("foreseen", "foreseen_right", "foreseen_read", "foreseen_actual"),
     *("saved", "savings_usd", "savings_pico", "charges", "storage_usd", "storage_pico"),
     *(f"{name}_{unit}" for name in ("predicted", *_SAVED) for unit in ("usd", "pico")),
+    *("drifts", "drift_score", "drift_tokens", "drift_noise", "drift_priced", "noise_usd", "noise_pico"),
+    *("drift_drifting", "drift_lost", "drift_stuck"),
 )
 """Integer columns of a roll-up.
 
@@ -65,10 +68,12 @@ the reported prompts of attempts that have both. ``miss_priced`` counts misses w
 attempts whose cache reads were forecast and reported, ``foreseen_right`` those of them whose forecast was of the right
 kind (see :func:`right`), and the two after it sum tokens forecast and read. ``saved`` counts attempts whose savings are
 known; these are signed, and the sums ``saved_*`` by cause add up to them. ``charges`` are rows that no request made (``number`` 0): rent, counted as ``storage`` and cost
-and as nothing else.
+and as nothing else. ``drifts`` counts attempts whose drift was measured, ``drift_score`` sums their scores in millionths;
+of ``drift_tokens`` of their conversations ``drift_noise`` were noise, which cost ``noise`` in the ``drift_priced`` of them
+whose fee is known; the last three count those that were at these levels, and those that were stuck.
 """
 
-MONEY: Final = ("cost", "estimated", "miss", "savings", "storage", "predicted", *_SAVED)
+MONEY: Final = ("cost", "estimated", "miss", "savings", "storage", "predicted", *_SAVED, "noise")
 """Sums that are kept as ``_usd`` and ``_pico``."""
 
 SKETCHES: tuple[str, ...] = ("ttft", "ttfc", "e2e", "tpot", "error")
@@ -80,6 +85,7 @@ _OTHER_LABELS: Final = '{"ctxkit":"other labels"}'
 _LABEL_SETS: Final = 2_000  # a label that is new in each request would make the roll-ups as large as the rows
 _REMEMBERED: Final = 5_000  # cells, a kilobyte each
 _WHOLE: Final = 10**12
+_MILLION: Final = 10**6
 
 
 class Tally:
@@ -138,7 +144,20 @@ def figures(row: Mapping[str, Any]) -> dict[str, int]:
         _add_causes(found, row, savings)
     if (predicted := row.get("predicted_pico")) is not None:
         found["predicted_pico"] = predicted
+    if row.get("drift_score") is not None:
+        _add_drift(found, row)
     return found
+
+
+def _add_drift(found: dict[str, int], row: Mapping[str, Any]) -> None:
+    told = row.get("drift") or {}
+    found["drifts"], found["drift_score"] = 1, round(row["drift_score"] * _MILLION)
+    found["drift_tokens"], found["drift_noise"] = row.get("drift_tokens") or 0, row.get("drift_noise") or 0
+    if (fee := row.get("drift_fee_pico")) is not None:
+        found["drift_priced"], found["noise_pico"] = 1, fee
+    if (level := told.get("level")) in ("drifting", "lost"):
+        found[f"drift_{level}"] = 1
+    found["drift_stuck"] = int((told.get("loop") or 0) >= STUCK)
 
 
 def _add_causes(found: dict[str, int], row: Mapping[str, Any], savings: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.cacheable import Miss
+from ctxkit.drift import Drift, Superseded
 from ctxkit.model import CostRange, Estimate, Json, Record, Timing, Usage
 from ctxkit.money import pico_of, usd_of
 
@@ -28,14 +29,20 @@ COLUMNS: Final = (
     *("response_id", "finish", "tier", "stream", "edits", "problems"),
     *("forecast_read", "miss_reason", "miss_tokens", "miss_cost_pico", "savings_pico", "miss", "forecast", "notes"),
     *("savings_by", "predicted_pico"),
+    *("drift_score", "drift_tokens", "drift_noise", "drift_fee_pico", "drift"),
 )
 """The columns of a row, in the order in which the database keeps them."""
 
 MAPS: Final = frozenset(
-    {"labels", "written", "media", "calls", "est_usage", "edits", "problems", "miss", "forecast", "notes", "savings_by"}
+    {
+        *("labels", "written", "media", "calls", "est_usage", "edits", "problems", "miss", "forecast", "notes"),
+        *("savings_by", "drift"),
+    }
 )
 """Columns whose value is a small JSON object or array."""
 
+_LEXICAL: Final = "lexical"
+_MOST_SUPERSEDED: Final = 20
 _PLAIN: Final = (
     *("attempt", "operation", "number", "status", "http_status", "created", "dialect", "platform", "model"),
     *("response_model", "feature", "scope", "thread", "cost_source", "card", "response_id", "finish", "tier"),
@@ -70,6 +77,8 @@ def row_of(record: Record) -> dict[str, Json]:
         row.update(_estimate_row(record.estimate))
     if record.timing is not None:
         row.update(_timing_row(record.timing, record.usage))
+    if record.drift is not None:
+        row.update(_drift_row(record.drift))
     return row
 
 
@@ -129,6 +138,27 @@ def _estimate_row(estimate: Estimate) -> dict[str, Json]:
     return row
 
 
+def _drift_row(drift: Drift) -> dict[str, Json]:
+    told = {
+        "repetition": round(drift.repetition, 4),
+        "loop": round(drift.loop, 4),
+        "goal": None if drift.goal is None else round(drift.goal, 4),
+        "position": round(drift.position, 4),
+        "superseded": [list(one) for one in drift.superseded[:_MOST_SUPERSEDED]],
+        "by": None if drift.by == _LEXICAL else drift.by,
+        "level": drift.level,
+    }
+    row: dict[str, Json] = {
+        "drift_score": round(drift.score, 6),
+        "drift_tokens": drift.tokens,
+        "drift_noise": drift.noise,
+        "drift": {name: value for name, value in told.items() if value or (name == "goal" and value is not None)},
+    }
+    if drift.fee is not None:
+        row["drift_fee_pico"] = pico_of(drift.fee)
+    return row
+
+
 def _timing_row(timing: Timing, usage: Usage | None) -> dict[str, Json]:
     # Hidden reasoning passes before the first visible token: it would make each token look faster than it was.
     visible = None if usage is None or usage.output is None else usage.output - (usage.reasoning or 0)
@@ -158,6 +188,28 @@ def record_of(row: Mapping[str, Json]) -> Record:
         miss=_miss(row),
         forecast=row.get("forecast") or {},
         notes=tuple(row.get("notes") or ()),
+        drift=_drift(row),
+    )
+
+
+def _drift(row: Mapping[str, Json]) -> Drift | None:
+    if row.get("drift_score") is None:
+        return None
+    told = row.get("drift") or {}
+    return Drift(
+        score=row["drift_score"],
+        tokens=row.get("drift_tokens") or 0,
+        noise=row.get("drift_noise") or 0,
+        fee=usd_of(row.get("drift_fee_pico")),
+        repetition=told.get("repetition") or 0.0,
+        loop=told.get("loop") or 0.0,
+        goal=told.get("goal"),
+        superseded=tuple(
+            Superseded(*one) for one in told.get("superseded") or () if len(one) == len(Superseded._fields)
+        ),
+        position=told.get("position") or 0.0,
+        by=told.get("by") or _LEXICAL,
+        level=told.get("level"),
     )
 
 

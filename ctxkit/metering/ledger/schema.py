@@ -117,6 +117,25 @@ _VERSION_3: Final = ";\n".join(
 """What was saved by cause, and predicted. Before there was one cause only."""
 
 
+_VERSION_4: Final = ";\n".join(
+    (
+        "ALTER TABLE attempts ADD COLUMN drift_score REAL",
+        "ALTER TABLE attempts ADD COLUMN drift_tokens INTEGER",
+        "ALTER TABLE attempts ADD COLUMN drift_noise INTEGER",
+        "ALTER TABLE attempts ADD COLUMN drift_fee_pico INTEGER",
+        "ALTER TABLE attempts ADD COLUMN drift TEXT",
+        *(
+            f"ALTER TABLE rollups ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0"
+            for name in (
+                *("drifts", "drift_score", "drift_tokens", "drift_noise", "drift_priced", "noise_usd", "noise_pico"),
+                *("drift_drifting", "drift_lost", "drift_stuck"),
+            )
+        ),
+    )
+)
+"""How much of a request was noise, and what that cost."""
+
+
 def _create(db: sqlite3.Connection) -> None:
     _run(db, _VERSION_1)
 
@@ -129,12 +148,16 @@ def _add_causes(db: sqlite3.Connection) -> None:
     _run(db, _VERSION_3)
 
 
+def _add_drift(db: sqlite3.Connection) -> None:
+    _run(db, _VERSION_4)
+
+
 def _run(db: sqlite3.Connection, statements: str) -> None:
     for statement in statements.split(";"):
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _add_misses, _add_causes)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _add_misses, _add_causes, _add_drift)
 """Step ``n`` makes version ``n + 1`` of version ``n``; version 0 is an empty file."""
 
 

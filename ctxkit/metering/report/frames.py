@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from ctxkit.errors import ConfigurationError
 from ctxkit.metering.report.period import zone_of
 from ctxkit.metering.report.reading import TIMES
-from ctxkit.metering.report.row import LATENCIES, QUANTILES
+from ctxkit.metering.report.row import LATENCIES, LEVELS, QUANTILES
 from ctxkit.money import EXACT
 
 if TYPE_CHECKING:
@@ -100,8 +100,20 @@ def _more_figures(report: Report) -> Iterator[tuple[str, _Kind, _Tell]]:
         yield f"savings_by.{name}", "money", _saved_by(name)
     yield "predicted", "money", lambda row: row.predicted
     yield "storage", "money", lambda row: row.storage
+    yield from _drift_figures()
     for name in ("edits", "edit_tokens", "problems"):
         yield name, "count", _counted(name)
+
+
+def _drift_figures() -> Iterator[tuple[str, _Kind, _Tell]]:
+    yield "drift.requests", "count", lambda row: row.drifts
+    yield "drift.score", "figure", lambda row: row.drift
+    yield "drift.noise_tokens", "count", lambda row: row.noise if row.drifts else None
+    yield "drift.noise_share", "figure", lambda row: row.noise_share
+    yield "drift.noise_fee", "money", lambda row: row.noise_fee
+    yield "drift.unpriced", "count", lambda row: row.noise_unpriced
+    for name in LEVELS:
+        yield f"drift.{name}", "count", _counted(f"drift_{name}")
 
 
 def _status(name: str) -> _Tell:

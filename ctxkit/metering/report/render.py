@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.metering.report.period import zone_of
+from ctxkit.metering.report.row import LEVELS
 from ctxkit.printable import printable
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 
     from ctxkit.metering.report import Report, Row
 
-__all__ = ["NAMELESS", "csv_of", "renderables_of", "tables_of", "text_of"]
+__all__ = ["NAMELESS", "csv_of", "drifts", "renderables_of", "tables_of", "text_of"]
 
 _COMPACT: Final = 100
 _KEY_ROOM: Final = 24  # columns a key may ask for before figures are left out for its sake
 _UNKNOWN: Final = "-"
+_NOISY: Final = 0.1
+"""Share of noise from which on it is worth a table although nothing drifts."""
 NAMELESS: Final = {
     "feature": "(unattributed)",
     "model": "(no model)",
@@ -71,6 +74,8 @@ def tables_of(report: Report, width: int) -> list[Table]:
         drawn.append(_table("Cache misses", report, _miss_columns(report, compact=compact), width))
     if set(report.total.savings_by) - {"cache"}:
         drawn.append(_table("Saved by cause", report, _saved_columns(report), width))
+    if drifts(report.total):
+        drawn.append(_table("Drift", report, _drift_columns(report), width))
     if any(merger.used for merger in report.total.group.sketches.values()):
         drawn.append(_table("Speed and accuracy", report, _speed_columns(compact=compact), width))
     return drawn
@@ -133,6 +138,41 @@ def _miss_cost(row: Row, money: Callable[[Decimal], str]) -> str:
     if row.miss_cost is None:
         return "unknown"
     return f"≥ {money(row.miss_cost)}" if row.misses_unpriced else money(row.miss_cost)
+
+
+def drifts(row: Row) -> bool:
+    """Its drift is worth a look."""
+    return any(map(row.drifted, LEVELS)) or (row.noise_share or 0.0) >= _NOISY
+
+
+def _drift_columns(report: Report) -> list[_Column]:
+    money = _money_format(report)
+    return [
+        _Column(2, ("Requests", "measured"), lambda row: _count(row.drifts or None)),
+        _Column(0, ("Drift", "score"), lambda row: _UNKNOWN if row.drift is None else f"{row.drift:.2f}"),
+        _Column(0, ("Noise", "share"), lambda row: _share(row.noise_share)),
+        _Column(0, ("Cost of", f"noise ({report.currency})"), lambda row: _noise_fee(row, money)),
+        _Column(1, ("Requests", "drifting"), lambda row: _count(row.drifted("drifting") if row.drifts else None)),
+        _Column(1, ("", "lost"), lambda row: _count(row.drifted("lost") if row.drifts else None)),
+        _Column(1, ("", "stuck"), lambda row: _count(row.drifted("stuck") if row.drifts else None)),
+    ]
+
+
+def _noise_fee(row: Row, money: Callable[[Decimal], str]) -> str:
+    if row.noise_fee is None:
+        return "unknown" if row.drifts else _UNKNOWN
+    return f"≥ {money(row.noise_fee)}" if row.noise_unpriced else money(row.noise_fee)
+
+
+def _drift_note(report: Report) -> Iterator[str]:
+    """One line where nothing drifts: it was looked at."""
+    total = report.total
+    if total.drifts and not drifts(total):
+        fee = f", {_noise_fee(total, _money_format(report))}" if total.noise_fee is not None else ""
+        yield (
+            f"Drift: none in {total.drifts:,} measured requests; {_share(total.noise_share)} of their conversations was "
+            f"noise{fee}."
+        )
 
 
 def _speed_columns(*, compact: bool) -> list[_Column]:
@@ -260,6 +300,7 @@ def _notes(report: Report) -> list[str]:
         )
     notes += [f"Note: {printable(line)}." for line in report.quality]
     notes += [f"Note: {printable(line)}." for line in _soon(report)]
+    notes += _drift_note(report)
     if report.shadow is not None:
         notes += report.shadow.lines(_feature)
     notes += [f"Tidying: {one.line(_feature)}." for one in report.tidied]

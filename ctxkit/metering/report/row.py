@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ctxkit.metering.ledger.rollup import CAUSES
 from ctxkit.money import EXACT, usd_of
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
     from ctxkit.metering.report.reading import Group
 
-__all__ = ["LATENCIES", "QUANTILES", "TTLS", "Row", "plain", "rounded"]
+__all__ = ["LATENCIES", "LEVELS", "QUANTILES", "TTLS", "Row", "plain", "rounded"]
 
 LATENCIES: Final = ("ttft", "ttfc", "tpot", "e2e")
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+LEVELS: Final[tuple[Literal["drifting", "lost", "stuck"], ...]] = ("drifting", "lost", "stuck")
 TTLS: Final = ("5m", "30m", "1h", "12h", "other")
+_MILLION: Final = 10**6
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,41 @@ class Row:
         """The part of the cost that was charged by time: storage of cache objects."""
         return self._money("storage_pico")
 
+    @property
+    def drifts(self) -> int:
+        """Requests whose drift was measured."""
+        return self.group.counters["drifts"]
+
+    @property
+    def drift(self) -> float | None:
+        """Mean of their scores, from 0 (calm) to 1."""
+        return self.group.counters["drift_score"] / _MILLION / self.drifts if self.drifts else None
+
+    @property
+    def noise(self) -> int:
+        """Tokens of their conversations that neither bore on the goal nor were referred to later."""
+        return self.group.counters["drift_noise"]
+
+    @property
+    def noise_share(self) -> float | None:
+        """Share of their conversations that was noise."""
+        tokens = self.group.counters["drift_tokens"]
+        return self.noise / tokens if tokens else None
+
+    @property
+    def noise_fee(self) -> Decimal | None:
+        """What that cost; ``None`` when no price is known, a lower bound when some are not."""
+        return self._money("noise_pico") if self.group.counters["drift_priced"] else None
+
+    @property
+    def noise_unpriced(self) -> int:
+        """Measured requests whose fee is not known."""
+        return self.drifts - self.group.counters["drift_priced"]
+
+    def drifted(self, level: Literal["drifting", "lost", "stuck"]) -> int:
+        """Measured requests at this level, or whose model seemed to be stuck."""
+        return self.group.counters[f"drift_{level}"]
+
     def error(self, share: float) -> float | None:
         """Quantile of the size of the estimate's error: ``0.01`` is one per cent."""
         return self.group.sketches["error"].sketch().quantile(share)
@@ -225,6 +262,15 @@ class Row:
             "savings_by": {cause: plain(amount) for cause, amount in self.savings_by.items()},
             "predicted": plain(self.predicted),
             "storage": plain(self.storage),
+            "drift": {
+                "requests": self.drifts,
+                "score": rounded(self.drift),
+                "noise_tokens": self.noise if self.drifts else None,
+                "noise_share": rounded(self.noise_share),
+                "noise_fee": plain(self.noise_fee),
+                "unpriced": self.noise_unpriced,
+                **{level: self.drifted(level) for level in LEVELS},
+            },
             "edits": self.group.counters["edits"],
             "edit_tokens": self.group.counters["edit_tokens"],
             "problems": self.group.counters["problems"],

@@ -1,0 +1,138 @@
+"""Drift in the ledger: kept beside the record, told in the report, exact when it is written again, unknown where it is."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ctxkit.drift import Drift, Superseded
+from ctxkit.metering.ledger import Ledger, schema
+from ctxkit.metering.ledger.rows import record_of, row_of
+from ctxkit.metering.report import report
+
+NOON = 1_763_640_000.0
+DRIFT = Drift(
+    score=0.625,
+    tokens=2_000,
+    noise=500,
+    fee=Decimal("0.0015"),
+    repetition=0.25,
+    loop=0.9,
+    goal=0.0,
+    superseded=(Superseded(1, 5, "superseded"), Superseded(2, 7, "contradicted")),
+    position=0.125,
+    level="lost",
+)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as made:
+        yield made
+
+
+def ask(ledger, by="feature"):
+    return report(ledger, by=by, now=NOON + 86_400, timezone="UTC")
+
+
+def test_drift_is_written_beside_a_record_that_is_there_already(ledger, record):
+    ledger.append(record(1))
+    assert ask(ledger).total.drift is None
+    ledger.append(record(1, drift=DRIFT))
+    total = ask(ledger).total
+    assert (total.requests, total.drifts, total.drift) == (1, 1, 0.625)
+    assert ledger.record(record(1).attempt).drift == DRIFT
+
+
+def test_sums_of_the_report(ledger, record):
+    ledger.append(record(1, drift=DRIFT))
+    ledger.append(record(2, drift=Drift(0.125, tokens=6_000, noise=0, fee=Decimal(0), level="calm")))
+    ledger.append(record(3, drift=replace(DRIFT, fee=None, loop=0.0, level="drifting")))
+    ledger.append(record(4))
+    told = ask(ledger).to_dict()["total"]["drift"]
+    assert told == {
+        "requests": 3,
+        "score": pytest.approx((0.625 + 0.125 + 0.625) / 3, abs=1e-6),
+        "noise_tokens": 1_000,
+        "noise_share": 0.1,
+        "noise_fee": "0.0015",
+        "unpriced": 1,
+        "drifting": 1,
+        "lost": 1,
+        "stuck": 1,
+    }
+    assert "drift.noise_fee" in ask(ledger).to_csv()
+
+
+def test_what_was_not_measured_or_has_no_price_is_not_nothing(ledger, record):
+    ledger.append(record(1))
+    told = ask(ledger).to_dict()["total"]["drift"]
+    assert told["requests"] == 0
+    assert told["score"] is told["noise_share"] is told["noise_fee"] is told["noise_tokens"] is None
+    ledger.append(record(2, drift=replace(DRIFT, fee=None)))
+    found = ask(ledger)
+    assert found.total.noise_fee is None
+    assert "unknown" in found.text(120).split("Drift\n")[1]
+
+
+def test_the_table_stands_where_something_drifts_and_a_line_where_nothing_does(ledger, record):
+    calm = Drift(0.125, tokens=6_000, noise=60, fee=Decimal("0.01"), level="calm")
+    ledger.append(record(1))
+    assert "Drift" not in ask(ledger).text(120)
+    ledger.append(record(2, drift=calm))
+    text = ask(ledger).text(120)
+    assert "Drift: none in 1 measured requests; 1.0% of their conversations was noise" in text
+    ledger.append(record(3, drift=DRIFT))
+    lines = ask(ledger).text(80).split("Drift\n")[1].splitlines()
+    assert "0.38" in lines[3]
+    assert max(map(len, lines)) <= 80
+
+
+def test_rows_of_before_know_none(tmp_path, record):
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for step in schema.MIGRATIONS[:3]:
+            step(db)
+        db.execute(f"PRAGMA application_id = {schema.APPLICATION}")
+        db.execute("PRAGMA user_version = 3")
+        db.execute("INSERT INTO attempts (attempt, at, owner, status, created) VALUES ('old', 1, 'me', 'settled', 1.0)")
+    with Ledger(path) as ledger:
+        assert ledger.record("old").drift is None
+        ledger.append(record(1, drift=DRIFT))
+        assert ask(ledger).total.drifts == 1
+
+
+@pytest.mark.parametrize(
+    "odd", [{"drift_score": "high"}, {"drift": {"loop": "yes"}}, {"drift": [1]}, {"drift_noise": 10**13}]
+)
+def test_what_is_no_figure_is_left_out_and_named(ledger, record, odd):
+    row = {**row_of(record(1, drift=DRIFT)), **odd}
+    ledger.append(row)
+    one = ledger.record(row["attempt"])
+    assert next(iter(odd)) in one.problems[0]
+    assert ask(ledger).total.requests == 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.floats(0, 1),
+    st.one_of(st.none(), st.floats(0, 1)),
+    st.integers(0, 10**9),
+    st.sampled_from([None, "calm", "lost"]),
+)
+def test_a_row_says_what_the_record_said(record, share, goal, tokens, level):
+    drift = Drift(share, tokens, tokens // 2, None, share, share, goal, (), share, "some/model", level)
+    found = record_of(row_of(record(1, drift=drift))).drift
+    assert found.score == pytest.approx(share, abs=1e-6)
+    assert found.goal == (None if goal is None else pytest.approx(goal, abs=1e-4))
+    assert (found.tokens, found.noise, found.fee, found.by, found.level) == (
+        tokens,
+        tokens // 2,
+        None,
+        "some/model",
+        level,
+    )
