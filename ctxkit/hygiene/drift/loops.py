@@ -35,6 +35,7 @@ _WORDS: Final = 400  # words of a text that are compared
 _FEW: Final = 4  # words are too few to be alike
 _LONG: Final = 20_000  # characters; in longer texts numbers are compared like all else
 _SHORT: Final = 120  # characters of a result in which a number that counts on is nothing new
+_MOST: Final = 10.0  # evidence; a longer loop is no surer
 _LEFT: Final = 0.4  # of the evidence behind a step that brought something new
 
 _SAME, _ALIKE, _AGAIN_BUT_NUMBERS, _WAITING, _COUNTING = 1.0, 0.7, 0.35, 0.25, 0.1
@@ -73,8 +74,8 @@ def stuck(history: History) -> float:
             continue
         found = [seen.again(done) for done in step]
         new = found.count(0.0) / len(found)
-        evidence = evidence * (1 - (1 - _LEFT) * new) + sum(found) / len(found)
-    return 1 - 0.5**evidence
+        evidence = min(evidence * (1 - (1 - _LEFT) * new) + sum(found) / len(found), _MOST)
+    return 1.0 - 1.0 / 2.0**evidence
 
 
 class _Seen:

@@ -1,0 +1,195 @@
+"""What a user wants to hold for good, and what of it no longer does: taken back, changed, or said the other way round.
+
+Both are found by how it is said, in several languages, and cautiously: something counts as taken back only where a later
+message of the user says so *and* it is clear what it means. Both name the same kind of thing (a day, a unit, a language, a
+format) with different values, or the later one names the words of the earlier one that it takes back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from ctxkit.drift import Superseded
+from ctxkit.hygiene.drift.slots import LASTING, named
+from ctxkit.hygiene.memo import remembered
+from ctxkit.hygiene.outputs import outputs
+from ctxkit.hygiene.pins import Pins
+from ctxkit.hygiene.relevance import terms
+from ctxkit.hygiene.standing import ABOUT, is_standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ctxkit.editable import Piece
+    from ctxkit.hygiene.history import History
+    from ctxkit.hygiene.pins import Pin
+
+__all__ = ["standing", "superseded"]
+
+_BACK: Final = 200  # messages of a user that a later one may take back
+_LONGEST: Final = 300  # characters of a sentence; what is longer is something that was pasted
+_SHARE: Final = 0.6  # of the words of two rules that make them rules about the same
+_SENTENCE = re.compile(r"[^.!?。\uff01\uff1f\n]+(?:[.!?](?=\S)[^.!?。\uff01\uff1f\n]*)*[.!?。\uff01\uff1f]?")
+# Somebody says something else than before. Each needs a value that differs, too: "actually" alone changes nothing.
+_CHANGES = re.compile(
+    r"^\W*(?:(?:oh|hmm|um|ah|ok|okay|well|hey|so|and|but|sorry|please)\W+)*"
+    r"(?:actually|no|nope|(?:no,? )?wait|on second thoughts?|scratch that|correction|change of plans?|never ?mind|instead"
+    r"|rather|i meant|make (?:it|that|them)|change|switch|let'?s (?:rather|change|switch|make))\b"
+    r"|\b(?:instead|i(?:'d| would) rather|(?:i(?:'ve| have)? )?changed my mind|no longer|any ?more|not \w+ but)\b"
+    r"|\b(?:doch lieber|lieber|stattdessen|anstatt|eigentlich|anders überlegt|nicht mehr|ändere)\b|^\W*(?:nein|doch)\b"
+    r"|\b(?:en fait|finalement|plutôt|à la place|au lieu de|changé d'avis|ne plus)\b|^\W*non\b"
+    r"|\b(?:en realidad|mejor|en vez de|en lugar de|cambiado de (?:idea|opinión)|ya no)\b"
+    r"|\b(?:in realtà|anzi|invece|cambiato idea|na verdade|em vez de|mudei de ideia)\b"
+    r"|\b(?:на самом деле|вместо|лучше|передумал[аи]?)\b"
+    r"|やっぱり|やはり|ではなく|じゃなく|代わりに|変更して|訂正|^\W*いや|其实|改成|改为|换成|算了|而是|不对|대신|바꿔|말고",
+    re.IGNORECASE,
+)
+# Somebody takes something back; what it was stands behind, or before.
+_TAKES_BACK = re.compile(
+    r"\b(?:forget|ignore|disregard|never ?mind|scratch|drop) "
+    r"(?:(?:about )?(?:what|everything|all) i (?:said|told you|wrote|asked)(?: \w+)?(?: about| on| regarding)?"
+    r"|(?:my|the|that) (?:(?:earlier|previous|last|first|old|whole) )?(?:\w+ )?(?:rule|request|instruction|constraint|requirement|"
+    r"restriction|limit|condition|message|one)s?(?: about| on| that| to)?)(?P<en>[^.!?\n]*)"
+    r"|\byou (?:no longer (?:need|have) to|(?:don'?t|do not) (?:need|have) to) (?P<need>[^.!?\n]+?) any ?more\b"
+    r"|\bvergiss,? was ich (?:dir )?(?:über|zu|von|wegen|zum|zur) (?P<de>[^.!?\n]*?) gesagt"
+    r"|\boublie[zr]? ce que j'ai dit (?:sur|de|à propos d[eu]|au sujet d[eu]) (?P<fr>[^.!?\n]*)"
+    r"|\bolvida lo que (?:te )?dije (?:sobre|de|acerca de) (?P<es>[^.!?\n]*)"
+    r"|(?P<ja>[^。\uff01\uff1f\n]{1,30}?)(?:について|に関して|の件|の話|と言ったの|って言ったの)[^。\n]{0,12}忘れて"
+    r"|忘(?:掉|了|记)(?:我)?(?:之前|刚才|前面)?(?:说的|提到的)?(?:关于)?(?P<zh>[^。\uff01\uff1f\n]*)",
+    re.IGNORECASE,
+)
+_COMMON = re.compile(r"\b(?:a|an|the|of|to|on|in|and|or|it|that|this|those|my|any|anything|about|was|is|be|before|earlier|"
+                     r"please|just|now|with|for|use|using|only|der|die|das|den|dem|le|la|les|el|los|las)\b", re.IGNORECASE)  # fmt: skip
+_WISH = re.compile(r"^\W*(?:\w+\W+){0,3}(?:can|could|would|will) (?:you|we|i)\b|\bplease\b", re.IGNORECASE)
+_POLAR = re.compile(
+    r"^(?:always|never|must|don|not|do|you|from|should|immer|nie|niemals|toujours|jamais|siempre|nunca)$"
+)
+_FORBIDS = re.compile(r"\b(?:never|don'?t|do not|nie|niemals|jamais|nunca)\b|しない|禁止|不要", re.IGNORECASE)
+_ORDERS = re.compile(r"\b(?:always|must|immer|toujours|siempre)\b|必ず|いつも|总是", re.IGNORECASE)
+
+
+class _Said(NamedTuple):
+    """What a user said in one message: its texts, without what was pasted."""
+
+    message: int
+    sentences: tuple[str, ...]
+    values: Mapping[str, frozenset[str]]
+    words: frozenset[str]
+
+
+def standing(history: History, pins: Pins | Sequence[Pin] = ()) -> list[Piece]:
+    """What holds for good, in order: what is pinned, and what a user said for good and has not taken back.
+
+    Args:
+        history: of a request.
+        pins: what is pinned, as for tidying.
+    """
+    pinned = pins if isinstance(pins, Pins) else Pins(pins)
+    printed = outputs(history)
+    held = [
+        piece
+        for piece in history.pieces
+        if pinned(piece)
+        or (
+            piece.speaker == "user"
+            and piece.kind == "text"
+            and piece.message not in printed
+            and is_standing(piece.text)
+        )
+    ]
+    gone = {one.message for one in superseded(history) if one.kind == "superseded"} if held else set()
+    return [piece for piece in held if piece.message not in gone or pinned(piece) or _rules(piece.text) > 1]
+
+
+def _rules(text: str) -> int:
+    return sum(map(is_standing, _sentences(text)))
+
+
+def superseded(history: History) -> tuple[Superseded, ...]:
+    """What a user asked for and took back, or contradicted, later, in order; each pair of messages once."""
+    found: dict[tuple[int, int], Superseded] = {}
+    earlier: deque[_Said] = deque(maxlen=_BACK)
+    for said in _all_said(history):
+        for message, kind in _undone(said, earlier):
+            found.setdefault((message, said.message), Superseded(message, said.message, kind))
+        earlier.append(said)
+    return tuple(found.values())
+
+
+def _all_said(history: History) -> Iterator[_Said]:
+    printed = outputs(history)
+    for index in history.turns:
+        if index not in printed:
+            pieces = history.by_message[index]
+            yield _said(index, [one.text for one in pieces if one.speaker == "user" and one.kind == "text"])
+
+
+def _said(message: int, texts: Iterable[str]) -> _Said:
+    found = [sentence for text in texts for sentence in _sentences(text)]
+    text = "\n".join(found)
+    return _Said(message, tuple(found), named(text), _words(text))
+
+
+@remembered
+def _sentences(text: str) -> tuple[str, ...]:
+    found = (match.group().strip() for match in _SENTENCE.finditer(text[:ABOUT]))
+    return tuple(sentence for sentence in found if 0 < len(sentence) <= _LONGEST)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(terms(_COMMON.sub(" ", text)))
+
+
+def _undone(said: _Said, earlier: Sequence[_Said]) -> Iterator[tuple[int, Literal["superseded", "contradicted"]]]:
+    """Earlier messages of which a message takes something back, and how."""
+    for sentence, following in zip(said.sentences, (*said.sentences[1:], ""), strict=True):
+        if _CHANGES.search(sentence) and not _asks(sentence):
+            yield from ((message, "superseded") for message in _changed(named(f"{sentence}\n{following}"), earlier))
+        for match in _TAKES_BACK.finditer(sentence):
+            yield from ((message, "superseded") for message in _taken_back(match, earlier))
+        if is_standing(sentence):
+            yield from ((message, "contradicted") for message in _contradicted(sentence, earlier))
+
+
+def _asks(sentence: str) -> bool:
+    """It is a question, not a wish said as one."""
+    return sentence.endswith(("?", "\uff1f")) and _WISH.search(sentence) is None
+
+
+def _changed(values: Mapping[str, frozenset[str]], earlier: Sequence[_Said]) -> Iterator[int]:
+    """The latest message that named each kind of thing, where it named no such value."""
+    for kind, new in values.items():
+        before = next((one for one in reversed(earlier) if kind in one.values), None)
+        if before is not None and new - before.values[kind]:
+            yield before.message
+
+
+def _taken_back(match: re.Match[str], earlier: Sequence[_Said]) -> Iterator[int]:
+    """The latest message that says most of the words; without any, the one before."""
+    wanted = _words(next(filter(None, match.groups()), ""))
+    for one in reversed(earlier):
+        if len(wanted & one.words) >= _SHARE * len(wanted):
+            yield one.message
+            return
+
+
+def _contradicted(sentence: str, earlier: Sequence[_Said]) -> Iterator[int]:
+    """Messages with a rule that cannot hold together with this one."""
+    values, words = named(sentence), _words(sentence)
+    for one in earlier:
+        if any(_clash(sentence, values, words, rule) for rule in one.sentences if is_standing(rule)):
+            yield one.message
+
+
+def _clash(sentence: str, values: Mapping[str, frozenset[str]], words: frozenset[str], rule: str) -> bool:
+    others = named(rule)
+    if any(values[kind].isdisjoint(others[kind]) for kind in LASTING & values.keys() & others.keys()):
+        return True
+    forbids = [_FORBIDS.search(one) is not None for one in (sentence, rule)]
+    orders = [_ORDERS.search(one) is not None for one in (sentence, rule)]
+    if forbids[0] == forbids[1] or orders[0] == orders[1]:
+        return False
+    about = [frozenset(_POLAR.sub("", word) for word in found) - {""} for found in (words, _words(rule))]
+    return len(about[0] & about[1]) >= max(_SHARE * len(about[0] | about[1]), 2)
