@@ -14,13 +14,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from ctxkit.answers import Answers
 from ctxkit.errors import ConfigurationError
 from ctxkit.tidiness import Tidy
 
 __all__ = ["Policy"]
 
+_SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _WAITS = {"observe": 0.0}  # seconds, where nothing is said
 _WAIT = 5.0  # a cold prefix of 50,000 tokens is computed by then; who waits longer is better off paying for it
 
@@ -71,6 +73,14 @@ class Policy(BaseModel):
     """32 random bytes in Base64, by which texts that ``tidy.recall = "disk"`` keeps are encrypted; best given as
     ``CTXKIT_RECALL_KEY`` (see docs/how-to/recall.md)."""
 
+    answers: Answers | None = None
+    """Answer the very same request with the answer that it got before, without sending it (see docs/how-to/answers.md):
+    ``True``, ``Answers(ttl=..., where=...)`` or a table of its options. Off by default."""
+
+    answers_key: SecretStr | None = None
+    """32 random bytes in Base64, by which answers that ``answers.where = "disk"`` keeps are encrypted; best given as
+    ``CTXKIT_ANSWERS_KEY``."""
+
     shadow: bool = True
     """Say in the report what stronger modes would have saved: settled requests are planned a second time, while the
     application waits for answers, by a thread of their own (see docs/how-to/report.md). Nothing is sent."""
@@ -112,6 +122,13 @@ class Policy(BaseModel):
     def tidies(self) -> bool:
         """Contents of requests are made smaller."""
         return self.mode in ("lossless", "prune")
+
+    @field_validator("answers", mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        """A switch, as code or the environment writes one, stands for the defaults."""
+        said = _SWITCHES.get(value.strip().lower(), value) if isinstance(value, str) else value
+        return Answers() if said is True else None if said is False else said
 
     @model_validator(mode="after")
     def _rated(self) -> Policy:

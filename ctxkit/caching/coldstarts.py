@@ -28,13 +28,13 @@ so a task may wait for a thread and the reverse.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections import OrderedDict, deque
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+from ctxkit.caching.waiting import Owner, call_all, running, this_thread, wake
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class _Flight:
 
     __slots__ = ("closed", "owner", "since", "start", "wakers")
 
-    def __init__(self, start: Start, since: float, owner: _Owner) -> None:
+    def __init__(self, start: Start, since: float, owner: Owner) -> None:
         self.start = start
         self.since = since
         self.owner = owner
@@ -104,23 +104,12 @@ class _Opened(NamedTuple):
     until: float
 
 
-class _Owner(NamedTuple):
-    """Who sends a request, and so cannot wait for it."""
-
-    thread: object
-    task: object = None
-
-    def may_wait_for(self, other: _Owner) -> bool:
-        """A task may wait for its own thread, which goes on meanwhile; a thread that waits stands still."""
-        return self.thread is not other.thread if self.task is None else self.task is not other.task
-
-
 class _Visit:
     """One request that asks whether it may go."""
 
     __slots__ = ("bound", "found", "owner", "rounds", "since", "start")
 
-    def __init__(self, start: Start, since: float, bound: float, owner: _Owner) -> None:
+    def __init__(self, start: Start, since: float, bound: float, owner: Owner) -> None:
         self.start = start
         self.since = since
         self.bound = bound
@@ -168,7 +157,7 @@ class ColdStarts:
 
         Say :meth:`began` when its answer begins and :meth:`ended` when it is over, whatever became of it.
         """
-        visit = self._visit(start, bound, _Owner(_thread()))
+        visit = self._visit(start, bound, Owner(this_thread()))
         while True:
             event = threading.Event()
             flight = self._enter(visit, event.set)
@@ -182,13 +171,13 @@ class ColdStarts:
 
     async def ahold(self, start: Start, bound: float) -> Held:
         """``hold`` for tasks of asyncio; one that is cancelled leaves nothing behind. Other loops never wait."""
-        loop, task = _running()
-        visit = self._visit(start, bound, _Owner(_thread(), task))
+        loop, task = running()
+        visit = self._visit(start, bound, Owner(this_thread(), task))
         if loop is None:
             visit.give_up()
         while True:
             future = loop.create_future() if loop is not None else None
-            flight = self._enter(visit, partial(_wake, loop, future))
+            flight = self._enter(visit, partial(wake, loop, future))
             if flight is None or future is None:
                 return self._held(visit)
             try:
@@ -198,7 +187,7 @@ class ColdStarts:
             finally:
                 self._leave(visit, flight)
 
-    def _visit(self, start: Start, bound: float, owner: _Owner) -> _Visit:
+    def _visit(self, start: Start, bound: float, owner: Owner) -> _Visit:
         return _Visit(start, self._timer(), bound - self._waited.get(start.operation, 0.0), owner)
 
     def _left(self, visit: _Visit) -> float:
@@ -252,7 +241,7 @@ class ColdStarts:
             if self._open_entry(name) is None and self._may_write(visit, self._writers.get(name)):
                 self._writers[name] = flight
         while len(self._flights) > _MOST_UNDER_WAY:
-            _call(self._close(self._flights.popitem(last=False)[1], opens=False))
+            call_all(self._close(self._flights.popitem(last=False)[1], opens=False))
 
     def _may_write(self, visit: _Visit, writer: _Flight | None) -> bool:
         """The others are to wait for this request, and not for one that is late or that this one is a retry of."""
@@ -285,7 +274,7 @@ class ColdStarts:
         with self._lock:
             flight = self._flights.get(attempt)
             wakers = self._close(flight, opens=True) if flight is not None and not flight.start.at_end else ()
-        _call(wakers)
+        call_all(wakers)
 
     def ended(self, attempt: str, *, failed: bool = False) -> None:
         """The answer has ended, or there will be none (``failed``).
@@ -297,7 +286,7 @@ class ColdStarts:
             wakers = self._close(flight, opens=not failed) if flight is not None else ()
             if flight is not None:
                 self._retire(flight, 0.0 if failed else _GRACE)
-        _call(wakers)
+        call_all(wakers)
 
     def _retire(self, flight: _Flight, seconds: float) -> None:
         end = self._timer() + seconds
@@ -351,38 +340,3 @@ def _remember(waited: OrderedDict[str, float], operation: str, seconds: float) -
 def _coming(writers: Mapping[bytes, _Flight], name: bytes) -> Entry | None:
     flight = writers.get(name)
     return flight.start.writes[name] if flight is not None else None
-
-
-_here = threading.local()
-
-
-def _thread() -> object:
-    """This thread; its number is given to another one when it ends."""
-    found: object = getattr(_here, "thread", None)
-    if found is None:
-        found = _here.thread = object()
-    return found
-
-
-def _running() -> tuple[asyncio.AbstractEventLoop | None, asyncio.Task[object] | None]:
-    try:
-        return asyncio.get_running_loop(), asyncio.current_task()
-    except RuntimeError:
-        return None, None
-
-
-def _wake(loop: asyncio.AbstractEventLoop | None, future: asyncio.Future[None] | None) -> None:
-    """From any thread; a loop that is closed has nobody left to wake."""
-    if loop is not None and future is not None:
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_finish, future)
-
-
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _call(wakers: tuple[Callable[[], None], ...]) -> None:
-    for wake in wakers:
-        wake()
