@@ -1,10 +1,9 @@
 """What stronger modes would have saved: the annexe of the hall where requests are planned a second time, in the shadow.
 
-Nothing of it is on a request's path. A settled request waits in a short queue; a thread of its own plans it as each
-stronger mode would, and as it was sent, each against a simulated cache of its own, and settles it with what that cache
-says. So like is compared with like, and no provider is asked. The thread works while the application waits for answers,
-and where that never waits, one request in a while. What it cannot keep up with is left out by whole conversations: a
-share of them is followed from their begin to their end, which the report names.
+Nothing of it is on a request's path. A settled request waits in a short queue (:mod:`ctxkit.hall.afterwards`); a thread of
+its own plans it as each stronger mode would, and as it was sent, each against a simulated cache of its own, and settles it
+with what that cache says. So like is compared with like, and no provider is asked. What it cannot keep up with is left out
+by whole conversations: a share of them is followed from their begin to their end, which the report names.
 
 Figures alone are kept: what the requests of a feature cost in each mode, by day.
 """
@@ -13,14 +12,14 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
 from ctxkit.caching.trial import Settled
 from ctxkit.forks import on_fork
+from ctxkit.hall.afterwards import Afterwards, copied
 from ctxkit.hall.imagined import Line, imagined
 from ctxkit.metering.report.beside import Foregone, Shadow
 
@@ -43,14 +42,8 @@ _UNTIDIED = "cache"  # the mode of requests that could be tidied and are not
 _DAY = 86_400
 _DAYS = 60  # that figures are kept of
 _FEATURES = 200  # of a day
-_QUEUE = 64
 _THREADS = 5_000
 _SAVED_EVERY = 50
-_DELAY = 0.5  # seconds after which a thread begins: a process that ends by then has nothing to compare
-_LINGER = 5.0  # seconds that it waits for more
-_IDLE = 0.02  # seconds without a request after which the application is waiting for answers
-_PATIENCE = 5.0  # seconds after which one request is planned although it is not
-_REST = 9.0  # times as long as planning took that nothing is done then
 _LEAST = 2**-10
 _SHARES = 2**32
 
@@ -76,8 +69,8 @@ class Shadows:
 
     Attributes:
         share: of the conversations that is followed.
-        failed: requests whose planning failed.
         compared: told of a request of a feature that lost what it would have come to, had it been tidied.
+        behind: those that wait to be planned.
     """
 
     def __init__(
@@ -87,16 +80,14 @@ class Shadows:
         self._modes = tuple(modes)
         self._hasher = hasher
         self._store = store
-        self._faults = faults
         self._lines: dict[str, Line] = {}
         self._figures: dict[str, dict[str, list[int]]] = {}
         self._seen: dict[int, int] = {}
         self._followed: OrderedDict[str, None] = OrderedDict()
         self._done = 0
         self.share = 1.0
-        self.failed = 0
         self.compared: Callable[[Plan, Settled], None] | None = None
-        self._last = 0.0
+        self.behind = Afterwards("shadow", self._plan, faults)
         self._renew()
         on_fork(self, "_renew")
 
@@ -104,25 +95,24 @@ class Shadows:
     def _own(self) -> str:
         return self._modes[0]
 
+    @property
+    def failed(self) -> int:
+        """Requests whose planning failed."""
+        return self.behind.failed
+
     def _renew(self) -> None:
-        """A forked child has no such thread, and what waited is its parent's to plan."""
-        self._queue: deque[_Job] = deque()
-        self._some = threading.Event()
-        self._hurry = threading.Event()
-        self._working = threading.RLock()
+        """A forked child must not wait for a thread of its parent."""
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._closed = False
 
     # ------------------------------------------------------------------ on the request's path
 
     def offer(self, plan: Plan, record: Record) -> None:
         """A request was settled: let it be planned when there is time. Takes a few microseconds."""
-        self._last = time.monotonic()
+        self.behind.stirred()
         usage = record.usage
         if record.status != "settled" or usage is None or usage.output is None or record.cost is None:
             return
-        if dialects.caches(plan.dialect) is None or plan.rental is not None or self._closed:
+        if dialects.caches(plan.dialect) is None or plan.rental is not None or self.behind.closed:
             return
         if len(self._modes) == 1 and not _rests(plan):  # no mode is stronger
             return
@@ -132,7 +122,7 @@ class Shadows:
             thread = plan.thread or ""
             if not self._follows(thread):
                 return
-            if len(self._queue) >= _QUEUE:
+            if self.behind.full:
                 self.share = max(self.share / 2, _LEAST)
                 self._followed.pop(thread, None)
                 return
@@ -141,9 +131,7 @@ class Shadows:
             self._followed.move_to_end(thread)
             while len(self._followed) > _THREADS:
                 self._followed.popitem(last=False)
-            self._queue.append(_Job(_copied(plan.original), plan, record, new))
-            self._begin()
-        self._some.set()
+            self.behind.put(_Job(copied(plan.original), plan, record, new))
 
     def _follows(self, thread: str) -> bool:
         if self.share >= 1.0:
@@ -151,56 +139,15 @@ class Shadows:
         drawn = int.from_bytes(self._hasher.digest(("shadow", thread))[:4], "big")
         return drawn < self.share * _SHARES
 
-    def _begin(self) -> None:
-        if self._thread is None:
-            try:
-                self._thread = threading.Thread(target=self._work, name="ctxkit-shadow", daemon=True)
-                self._thread.start()
-            except RuntimeError:  # no more threads, or the process ends: nothing is planned in the shadow then
-                self._thread, self._closed = None, True
-
     # ------------------------------------------------------------------ in its own thread
 
-    def _work(self) -> None:
-        """Plan what comes; end when nothing has come for a while."""
-        self._hurry.wait(_DELAY)
-        while not self._closed and self._more():
-            self._await_idleness()
-            begun = time.monotonic()
-            if self._step():
-                self._hurry.wait(_REST * (time.monotonic() - begun))
-
-    def _more(self) -> bool:
-        """Something waits, perhaps after a while; if not, the next request begins another thread."""
-        while not self._queue and self._some.wait(_LINGER):
-            self._some.clear()
-        with self._lock:
-            if not self._queue:
-                self._thread = None
-            return bool(self._queue)
-
-    def _await_idleness(self) -> None:
-        begun = now = time.monotonic()
-        while not self._closed and now - self._last < _IDLE and now - begun < _PATIENCE:
-            if self._hurry.wait(_IDLE):
-                return
-            now = time.monotonic()
-
-    def _step(self) -> bool:
-        """Plan the next request that waits; ``False``: none does."""
-        with self._working:
-            if self._closed or not self._queue:
-                return False
-            job = self._queue.popleft()
-            try:
-                self._compare(job)
-            except Exception as error:  # noqa: BLE001 - nothing depends on it
-                self.failed += 1
-                self._faults.warn("shadow", type(error).__name__)
+    def _plan(self, job: _Job) -> None:
+        try:
+            self._compare(job)
+        finally:
             self._done += 1
             if self._done % _SAVED_EVERY == 0:
                 self.save()
-            return True
 
     def _compare(self, job: _Job) -> None:
         """What a request would have come to in each mode; nothing is told where one of them is unknown."""
@@ -237,25 +184,16 @@ class Shadows:
 
     def flush(self) -> None:
         """Plan everything that waits, now and in this thread, and keep the figures."""
-        self._hurry.set()
-        try:
-            while self._step():
-                pass
-        finally:
-            self._hurry.clear()
+        self.behind.flush()
         self.save()
 
     def close(self) -> None:
         """Keep the figures and let the thread end; what waits is left out."""
-        self._closed = True
-        self._hurry.set()
-        self._some.set()
-        with self._working:
-            self._queue.clear()
-            self.save()
-            for line in self._lines.values():
-                line.kit.close()
-            self._lines.clear()
+        self.behind.close()
+        self.save()
+        for line in self._lines.values():
+            line.kit.close()
+        self._lines.clear()
 
     def told(self, since: float | None = None) -> Shadow:
         """What stronger modes would have saved, over whole days (UTC)."""
@@ -287,13 +225,6 @@ _SEEN = "\0seen"
 def _rests(plan: Plan) -> bool:
     """The request was left as it is because tidying lost on its feature."""
     return getattr(plan.decision, "verdict", "") == "resting"
-
-
-def _copied(body: Json) -> Json:
-    """The body as it is now: applications append to the list of messages that they have sent."""
-    if not isinstance(body, dict):
-        return body
-    return {name: list(value) if isinstance(value, list) else value for name, value in body.items()}
 
 
 def _stored(store: Store) -> dict[str, dict[str, list[int]]]:

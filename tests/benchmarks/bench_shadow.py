@@ -52,13 +52,13 @@ def offered(body: dict) -> float:
     """Microseconds of handing a request over."""
     kit = Kit(Policy(shadow=False))
     shadows = shadows_of(kit)
-    shadows._begin = lambda: None
+    shadows.behind._begin = lambda: None
     plan = kit.plan(body, dialect="openai.chat", platform="openai")
     record = kit.settle(plan, ANSWERS["openai.chat"])
     begun = time.perf_counter()
     for _ in range(10_000):
         shadows.offer(plan, record)
-        shadows._queue.clear()
+        shadows.behind.queue.clear()
     return (time.perf_counter() - begun) * 100
 
 

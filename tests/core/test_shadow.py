@@ -78,7 +78,7 @@ def talk(kit, shadows, clock, *, turns=6, gap=30.0, feature="chat", thread=None,
 
 def still(shadows: Shadows) -> Shadows:
     """Without a thread: tests say when."""
-    shadows._begin = lambda: None
+    shadows.behind._begin = lambda: None
     return shadows
 
 
@@ -136,10 +136,10 @@ def test_the_original_is_planned_and_not_what_was_sent(clock):
     kit = kit_of(clock, "cache", shadow=False)
     shadows = still(shadows_of(kit))
     talk(kit, shadows, clock)
-    bodies = [json.dumps(job.body) for job in shadows._queue]
+    bodies = [json.dumps(job.body) for job in shadows.behind.queue]
     assert bodies
     assert not any("cache_control" in body for body in bodies)
-    assert any("cache_control" in json.dumps(job.plan.body) for job in shadows._queue)
+    assert any("cache_control" in json.dumps(job.plan.body) for job in shadows.behind.queue)
     shadows.close()
     kit.close()
 
@@ -151,7 +151,7 @@ def test_a_list_that_grows_afterwards_is_not_what_was_sent(observing, clock):
     plan = kit.plan(body, dialect="anthropic.messages", platform="anthropic")
     shadows.offer(plan, kit.settle(plan, Usage(8, 0, {}, 1)))
     messages.append({"role": "assistant", "content": "later"})
-    assert len(shadows._queue[0].body["messages"]) == 1
+    assert len(shadows.behind.queue[0].body["messages"]) == 1
 
 
 @pytest.mark.parametrize("usage", [None, Usage(), Usage(fresh=10)])
@@ -160,7 +160,7 @@ def test_what_is_not_known_of_a_request_is_not_compared(observing, usage):
     body = {"model": "claude-sonnet-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "hello"}]}
     plan = kit.plan(body, dialect="anthropic.messages", platform="anthropic")
     shadows.offer(plan, kit.settle(plan, usage))
-    assert not shadows._queue
+    assert not shadows.behind.queue
     assert shadows.told() == Shadow("observe", 0, 0)
 
 
@@ -178,13 +178,13 @@ def test_what_is_too_much_is_left_out_by_whole_conversations(observing, clock):
     kit, shadows = observing
     for seed in range(30):
         talk(kit, shadows, clock, turns=4, seed=seed)
-    assert len(shadows._queue) == 64
+    assert len(shadows.behind.queue) == 64
     assert shadows.share < 1.0
     shadows.flush()
     before = shadows.share
     for seed in range(100, 140):
         talk(kit, shadows, clock, turns=1, seed=seed)
-    assert len(shadows._queue) < 40
+    assert len(shadows.behind.queue) < 40
     assert shadows.share == before
     shadows.flush()
     told = shadows.told()
@@ -232,7 +232,7 @@ def test_a_feature_that_lost_is_watched_in_the_shadow(clock):
     trials._features.held("chat").resting = True
     shadows = still(shadows_of(kit))
     talk(kit, shadows, clock)
-    assert len(shadows._queue) == 6
+    assert len(shadows.behind.queue) == 6
     shadows.flush()
     assert shadows.failed == 0
     watched = [one for name, one in trials._features.held("chat").open.items() if name.startswith("\0")]
@@ -244,15 +244,15 @@ def test_a_feature_that_lost_is_watched_in_the_shadow(clock):
 
 def test_the_thread_does_it_by_itself_and_ends(observing, clock, monkeypatch):
     kit, _ = observing
-    monkeypatch.setattr("ctxkit.hall.shadow._DELAY", 0.0)
-    monkeypatch.setattr("ctxkit.hall.shadow._LINGER", 0.05)
+    monkeypatch.setattr("ctxkit.hall.afterwards._DELAY", 0.0)
+    monkeypatch.setattr("ctxkit.hall.afterwards._LINGER", 0.05)
     shadows = shadows_of(kit)
     talk(kit, shadows, clock, turns=2)
     for _ in range(2_000):
-        if shadows._thread is None:
+        if not shadows.behind.running:
             break
         threading.Event().wait(0.01)
-    assert shadows._thread is None
+    assert not shadows.behind.running
     assert shadows.told().planned == 2
     shadows.close()
 
@@ -261,11 +261,11 @@ def test_the_thread_does_it_by_itself_and_ends(observing, clock, monkeypatch):
 def test_a_forked_child_plans_its_own(observing, clock):
     kit, shadows = observing
     talk(kit, shadows, clock, turns=2)
-    with shadows._working, shadows._lock:
+    with shadows.behind.working, shadows.behind.lock, shadows._lock:
         child = os.fork()
         if child == 0:
             try:
-                assert not shadows._queue
+                assert not shadows.behind.queue
                 talk(kit, shadows, clock, turns=1, seed=9)
                 shadows.flush()
                 os._exit(0 if shadows.told().planned == 1 else 1)
