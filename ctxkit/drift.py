@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = ["STUCK", "Drift", "DriftEvent", "Level", "Superseded"]
+__all__ = ["DRIFTING", "LOST", "STUCK", "Drift", "DriftEvent", "Level", "Superseded"]
 
 Level: TypeAlias = Literal["calm", "drifting", "lost"]
 """How far it has come, by the policy's thresholds of the score."""
+
+DRIFTING: Final = 0.4
+"""Score from which on a conversation drifts, unless the policy says otherwise."""
+
+LOST: Final = 0.7
+"""Score from which on it is lost, unless the policy says otherwise."""
 
 STUCK: Final = 0.75
 """``Drift.loop`` from which on a model counts as stuck."""

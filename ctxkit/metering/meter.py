@@ -150,6 +150,22 @@ class Meter:
         card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
         return card.rates(plan.estimate.input_tokens if plan.estimate else 0) if card else None
 
+    def billed(self, plan: Plan, record: Record) -> Mapping[str, int] | None:
+        """Pico-dollars per token by bucket, by the price list of the record; ``None`` where that is not known.
+
+        Where the provider says another sum, each bucket has its share of it.
+        """
+        usage, model = record.usage, record.response_model
+        if usage is None or record.card_cost is None or record.cost is None:
+            return None
+        for name in (model, plan.model):
+            tier = record.tier or plan.tier
+            card = name and self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=plan.region)
+            if card and card.id == record.card:
+                share = record.cost / record.card_cost if record.card_cost else 1
+                return {bucket: round(rate * share) for bucket, rate in card.rates(usage.input_total or 0).items()}
+        return None
+
     def limits(self, plan: Plan) -> tuple[int | None, tuple[int, ...]]:
         """Most tokens that fit the model, where known, and lengths above which every token of a prompt costs more."""
         card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)

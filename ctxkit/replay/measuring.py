@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ctxkit.hall.imagined import Line
 from ctxkit.hall.linting import lint
+from ctxkit.metering.paid import Paid
 from ctxkit.metering.prices.card import charge
 from ctxkit.model import Answer
 from ctxkit.money import pico_of
@@ -20,7 +21,7 @@ from ctxkit.replay.posing import Assumed, named, posed, usual
 from ctxkit.replay.resending import MODES, RAW, Bill, added, bill_of, billed, served, share_of
 from ctxkit.replay.rows import textless
 from ctxkit.replay.unspoken import bills_by_growth, paid
-from ctxkit.replay.waste import Paid, Wasting
+from ctxkit.replay.waste import Wasting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -28,59 +28,23 @@ from ctxkit.hygiene.stubs import said as stubbed
 from ctxkit.hygiene.touches import touches_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.editable import Candidate, Piece, Place
     from ctxkit.hygiene.history import History
     from ctxkit.metering.count import Counter
-    from ctxkit.model import Conversation, Usage
+    from ctxkit.metering.paid import Paid
+    from ctxkit.model import Conversation
     from ctxkit.policy import Policy
     from ctxkit.replay.posing import Posed
 
-__all__ = ["KINDS", "Paid", "Wasted", "Wasting"]
+__all__ = ["KINDS", "Wasted", "Wasting"]
 
 KINDS = ("repeats", "deltas", "bloat", "stale", "spent", "episodes")
 _KIND_OF = {"compact": "bloat"}
 _PATH = re.compile(r"[\w.~@:+/\\-]{1,200}")
 _MOST_SUBJECTS = 200  # that are told apart in one conversation
-
-
-class Paid(NamedTuple):
-    """What was paid for one prompt.
-
-    Attributes:
-        tokens: of it, as billed.
-        read: how many of them were read from the cache; they stand first.
-        written: how many were written to it; they follow.
-        rates: pico-dollars per token that is read, written and fresh; ``None``: no price is known.
-    """
-
-    tokens: int
-    read: int = 0
-    written: int = 0
-    rates: tuple[float, float, float] | None = None
-
-    @classmethod
-    def of(cls, usage: Usage, rates: Mapping[str, int] | None) -> Paid:
-        """By the buckets of a usage."""
-        read, written = usage.read or 0, usage.written_total
-        whole = usage.input_total or 0
-        if rates is None or "fresh" not in rates:
-            return cls(whole, read, written)
-        fresh = rates["fresh"]
-        spent = sum(count * rates.get(f"written.{ttl}", fresh) for ttl, count in (usage.written or {}).items())
-        return cls(whole, read, written, (rates.get("read", fresh), spent / written if written else fresh, fresh))
-
-    def price(self, start: float, tokens: float) -> float:
-        """Of tokens that stand there."""
-        if self.rates is None:
-            return 0.0
-        read, write, fresh = self.rates
-        end = start + tokens
-        cached = min(max(self.read - start, 0.0), tokens)
-        kept = min(max(self.read + self.written - max(start, self.read), 0.0), max(end - max(start, self.read), 0.0))
-        return cached * read + kept * write + (tokens - cached - kept) * fresh
 
 
 @dataclass(slots=True)

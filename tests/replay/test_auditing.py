@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from ctxkit.metering.paid import Paid
 from ctxkit.model import Usage
 from ctxkit.policy import Policy
 from ctxkit.replay import sampling
@@ -14,7 +15,7 @@ from ctxkit.replay.posing import Assumed
 from ctxkit.replay.recording import Asked, Recording
 from ctxkit.replay.resending import Bench
 from ctxkit.replay.sampling import drawn, judged
-from ctxkit.replay.waste import KINDS, Paid
+from ctxkit.replay.waste import KINDS
 from tests.replay.recordings_by_hand import agent, fresh, recording
 
 USD = ("as_sent", "raw_cached", "ctxkit", "optimum")

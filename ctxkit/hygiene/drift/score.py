@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ctxkit.drift import DRIFTING, LOST
+
 if TYPE_CHECKING:
     from ctxkit.drift import Level
 
@@ -23,12 +25,6 @@ WEIGHTS: Final = {
     "position": 0.3,
 }
 """What each component comes to when it is at its worst and all others are at their best."""
-
-DRIFTING: Final = 0.4
-"""Score from which on a conversation drifts, unless the policy says otherwise."""
-
-LOST: Final = 0.7
-"""Score from which on it is lost, unless the policy says otherwise."""
 
 
 def score(
