@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit.dialects import platforms, routing
 from ctxkit.errors import UnsupportedClientError
+from ctxkit.integrations.anthropic_attempt import TRANSPORT, Attempt
 from ctxkit.integrations.anthropic_header import as_asked, keep
-from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.exchange import guard
 from ctxkit.integrations.nesting import is_nested, nested
 from ctxkit.integrations.tee import library_of, tee
+from ctxkit.integrations.transports import stand_before
 
 if TYPE_CHECKING:
+    from ctxkit.integrations.exchange import Exchange
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan
 
@@ -49,17 +52,19 @@ def wrap(client: Any, kit: Kit, *, platform: str | None = None) -> Any:
         return client
     region = getattr(client, "aws_region", None) or getattr(client, "region", None)
     ours = middleware(kit, platform=platform or _platform_of(client), region=region)
-    _keep_header(client, kit)
+    _enter_http(client, kit)
     # Ours is the innermost: it sees what really leaves, after the user's own middleware.
     return client.with_options(middleware=[*client.middleware, ours])
 
 
-def _keep_header(client: Any, kit: Kit) -> None:
+def _enter_http(client: Any, kit: Kit) -> None:
     http_client = getattr(client, "_client", None)
     library: Any = library_of(http_client)
     if library is not None:
         with guard(kit, "door: wrap"):
             keep(http_client, is_async=isinstance(http_client, library.AsyncClient))
+            if kit.policy.answers is not None:
+                stand_before(http_client, TRANSPORT)
 
 
 def middleware(kit: Kit, *, platform: str = "anthropic", region: str | None = None) -> Any:
@@ -105,27 +110,29 @@ class _Middleware:
         return response
 
     def _once(self, request: Any, call_next: Any, *, fixed: bool = False) -> tuple[Any, Exchange | None]:
-        exchange = None
+        attempt = None
         with guard(self.kit, "door: request"):
             body = self._body(request)
             if body is not None:
-                plan = self.kit.hold(self.kit.plan(body, **self._options, fixed=fixed))
-                request = _with_body(request, plan, body)
-                exchange = Exchange(self.kit, plan)
-                exchange.sent()
-        if exchange is None:
+                attempt = Attempt(self.kit, self.kit.plan(body, **self._options, fixed=fixed))
+                request = _with_body(request, attempt.plan, body)
+                if self.kit.policy.answers is None:
+                    attempt.leaves()
+        if attempt is None:
             with as_asked(request):
                 return call_next(request), None
         try:
-            with nested(), as_asked(request):
+            with nested(), as_asked(request), attempt.under_way():
                 response = call_next(request)
         except BaseException:
-            exchange.settle(ended=False)
+            if attempt.exchange is not None:
+                attempt.exchange.settle(ended=False)
             raise
         with guard(self.kit, "door: response"):
-            if _is_settled_by(response, exchange):
-                exchange.settle()
-        return response, exchange
+            attempt.leaves()
+            if attempt.exchange is not None and _is_settled_by(response, attempt.exchange):
+                attempt.exchange.settle()
+        return response, attempt.exchange
 
     async def handle_async(self, request: Any, call_next: Any) -> Any:
         response, exchange = await self._aonce(request, call_next)
@@ -137,27 +144,29 @@ class _Middleware:
         return response
 
     async def _aonce(self, request: Any, call_next: Any, *, fixed: bool = False) -> tuple[Any, Exchange | None]:
-        exchange = None
+        attempt = None
         with guard(self.kit, "door: request"):
             body = self._body(request)
             if body is not None:
-                plan = await self.kit.ahold(await self.kit.aplan(body, **self._options, fixed=fixed))
-                request = _with_body(request, plan, body)
-                exchange = Exchange(self.kit, plan)
-                await exchange.asent()
-        if exchange is None:
+                attempt = Attempt(self.kit, await self.kit.aplan(body, **self._options, fixed=fixed))
+                request = _with_body(request, attempt.plan, body)
+                if self.kit.policy.answers is None:
+                    await attempt.aleaves()
+        if attempt is None:
             with as_asked(request):
                 return await call_next(request), None
         try:
-            with nested(), as_asked(request):
+            with nested(), as_asked(request), attempt.under_way():
                 response = await call_next(request)
         except BaseException:
-            await exchange.asettle(ended=False)
+            if attempt.exchange is not None:
+                await attempt.exchange.asettle(ended=False)
             raise
         with guard(self.kit, "door: response"):
-            if _is_settled_by(response, exchange):
-                await exchange.asettle()
-        return response, exchange
+            await attempt.aleaves()
+            if attempt.exchange is not None and _is_settled_by(response, attempt.exchange):
+                await attempt.exchange.asettle()
+        return response, attempt.exchange
 
     def _was_ours(self, exchange: Exchange) -> bool:
         """The provider refused what we added: the call goes once more, as it was."""

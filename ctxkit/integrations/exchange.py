@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ctxkit.kit import Kit
+    from ctxkit.model import Record
+    from ctxkit.reuse import Headers, Lead
 
 __all__ = ["SIGNED", "Exchange", "Seen", "Settlement", "guard"]
 
@@ -68,14 +70,20 @@ class Settlement(NamedTuple):
     response: Mapping[str, Json] | Answer | Usage | None
     status: int | None
     timing: Timing
+    lead: Lead | None = None  # of an answer that came to its end, and may be kept
+    headers: Headers = ()
 
     def settle(self) -> None:
         """Write it down."""
-        self.kit.settle(self.plan, self.response, status=self.status, timing=self.timing)
+        self._keep(self.kit.settle(self.plan, self.response, status=self.status, timing=self.timing))
 
     async def asettle(self) -> None:
         """Write it down without blocking the event loop."""
-        await self.kit.asettle(self.plan, self.response, status=self.status, timing=self.timing)
+        self._keep(await self.kit.asettle(self.plan, self.response, status=self.status, timing=self.timing))
+
+    def _keep(self, record: Record) -> None:
+        if self.lead is not None:
+            self.lead.keep(record, status=self.status or 200, headers=self.headers)
 
 
 class Exchange:
@@ -85,6 +93,7 @@ class Exchange:
         kit: what plans and settles.
         plan: the plan that was sent.
         adds_usage: ctxkit asked for a usage chunk that the client did not ask for.
+        lead: takes the answer, where it may be kept for later requests.
 
     Attributes:
         status: HTTP status of the answer; ``None`` until there is one.
@@ -96,6 +105,8 @@ class Exchange:
         "_answer",
         "_first_chunk",
         "_first_content",
+        "_headers",
+        "_lead",
         "_once",
         "_process",
         "_sent",
@@ -107,7 +118,9 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, kit: Kit, plan: Plan, *, adds_usage: bool = False) -> None:
+    def __init__(self, kit: Kit, plan: Plan, *, adds_usage: bool = False, lead: Lead | None = None) -> None:
+        self._lead = lead
+        self._headers: Headers = ()
         self.kit = kit
         self.plan = plan
         self.adds_usage = adds_usage
@@ -137,15 +150,20 @@ class Exchange:
         """Nothing more will be written down of this attempt."""
         return self._once.locked()
 
-    def answered(self, status: int, media_type: str = "", encoding: str = "") -> None:
+    def answered(self, status: int, media_type: str = "", encoding: str = "", headers: Headers = ()) -> None:
         """An answer came; its body is still to be read."""
-        self.status = status
+        self.status, self._headers = status, headers
         if status < 400 and not self.plan.unmetered:
             with guard(self.kit, "door: answer"):
-                plan = self.plan
+                plan, copy = self.plan, None if self._lead is None else self.passed
                 self.body = self.reader = Body(
-                    plan.dialect, plan.platform, media_type, encoding, hide_usage=self.adds_usage
+                    plan.dialect, plan.platform, media_type, encoding, hide_usage=self.adds_usage, copy=copy
                 )
+
+    def passed(self, data: bytes) -> None:
+        """These bytes of the answer, decoded, are handed on."""
+        if self._lead is not None:
+            self._lead.feed(data)
 
     def knows(self, response: Mapping[str, Json] | Answer | Usage | None) -> None:
         """What the answer says, where a door reads it itself."""
@@ -203,6 +221,7 @@ class Exchange:
         self._note(error)
 
     def _note(self, error: Exception) -> None:
+        self.let_go()
         if isinstance(error, ProviderShapeError | ValueError):
             self.kit.faults.warn("door: malformed answer", str(error))
         else:
@@ -243,6 +262,12 @@ class Exchange:
             if settlement is not None:
                 await settlement.asettle()
 
+    def let_go(self) -> None:
+        """Nobody is to wait for this answer any more, and it is not kept."""
+        lead, self._lead = self._lead, None
+        if lead is not None:
+            lead.abandon()
+
     def _settlement(self, *, ended: bool) -> Settlement | None:
         if self._process != os.getpid() or not self._once.acquire(blocking=False):
             return None
@@ -252,9 +277,12 @@ class Exchange:
                 answer = self.reader.result(ended=ended)
             except Exception as error:  # noqa: BLE001 - the user's call is sacred
                 self._note(error)
+        if not ended or answer is None or self.status is None or self.status >= 300:
+            self.let_go()
         if answer is None and self.status is not None and not ended:
             answer = Answer(complete=False)
-        return Settlement(self.kit, self.plan, answer, self.status, self._timing())
+        lead, self._lead = self._lead, None
+        return Settlement(self.kit, self.plan, answer, self.status, self._timing(), lead, self._headers)
 
     def _timing(self) -> Timing:
         first = self._first_chunk if self.plan.stream else None

@@ -8,14 +8,15 @@ client per event loop, made from the arguments it was built with: those get the 
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.errors import ConfigurationError, UnsupportedClientError
 from ctxkit.integrations.google_caches import Keepers
-from ctxkit.integrations.httpx_hooks import attach, hooked
+from ctxkit.integrations.httpx_hooks import attach, attached, hooked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ctxkit.kit import Kit
 
@@ -97,14 +98,24 @@ def _client_classes(options: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _attach_async(client: Any, kit: Kit, names: Mapping[str, Any]) -> None:
-    attach(client, kit, **names)
-    arguments = getattr(client, "_client_kwargs", None)
-    if not isinstance(arguments, dict):
+    if attached(client.event_hooks, kit):
         return
-    hooks = hooked(arguments.get("event_hooks") or {}, kit, is_async=True, client=client, **names)
-    client._client_kwargs = {**arguments, "event_hooks": hooks}  # noqa: SLF001 - the inner clients are made of these
+    attach(client, kit, **names)
+    names = {"client": client, **names}
+    arguments, make = getattr(client, "_client_kwargs", None), getattr(client, "_inner_client_cls", None)
+    if kit.policy.answers is not None and callable(make):
+        client._inner_client_cls = partial(_attached, make, kit, names)  # noqa: SLF001 - what answers stands in no argument
+    elif isinstance(arguments, dict):
+        hooks = hooked(arguments.get("event_hooks") or {}, kit, is_async=True, **names)
+        client._client_kwargs = {**arguments, "event_hooks": hooks}  # noqa: SLF001 - the inner clients are made of these
     for inner in list(getattr(client, "_loop_clients", {}).values()):
-        attach(inner, kit, client=client, **names)
+        attach(inner, kit, **names)
+
+
+def _attached(make: Callable[..., Any], kit: Kit, names: Mapping[str, Any], /, **arguments: Any) -> Any:
+    inner = make(**arguments)
+    attach(inner, kit, **names)
+    return inner
 
 
 def _calls(api: Any, name: str) -> bool:

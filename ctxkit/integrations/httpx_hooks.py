@@ -11,15 +11,17 @@ Neither library is imported here: what is needed of one comes with the client th
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ctxkit.dialects import platforms, routing, wire
 from ctxkit.errors import BudgetExceeded, UnsupportedClientError
-from ctxkit.integrations import usage_probe
+from ctxkit.integrations import reusing, usage_probe
 from ctxkit.integrations.again import Again
 from ctxkit.integrations.exchange import SIGNED, Exchange, guard
 from ctxkit.integrations.nesting import is_nested
 from ctxkit.integrations.tee import library_of, tee
+from ctxkit.integrations.transports import stand_before
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
     from ctxkit.integrations.google_caches import Keepers
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan
+    from ctxkit.reuse import Lead, Origin, Reused
 
-__all__ = ["Hooks", "attach", "hooked"]
+__all__ = ["Hooks", "attach", "attached", "hooked"]
 
 
 class Call(NamedTuple):
@@ -49,9 +52,12 @@ class Hooks:
         otherwise: who serves it when nobody knows the host.
         keepers: know whose cache objects a request may use; ``None``: nobody does.
         client: the HTTP client, by which a request goes once more that was refused for its cache object.
+
+    Attributes:
+        answers: requests are looked at by a transport, which can answer them, and not by an event hook.
     """
 
-    __slots__ = ("_again", "_keepers", "_key", "_otherwise", "_platform", "_refused", "kit")
+    __slots__ = ("_again", "_keepers", "_key", "_otherwise", "_platform", "_refused", "answers", "kit")
 
     def __init__(
         self,
@@ -63,6 +69,7 @@ class Hooks:
         client: Any = None,
     ) -> None:
         self.kit = kit
+        self.answers = False
         self._keepers = keepers if kit.policy.mode != "observe" and kit.policy.cache_objects else None
         self._again = Again(kit, client)
         self._platform = platform
@@ -72,25 +79,55 @@ class Hooks:
 
     def request(self, request: Any) -> None:
         """Plan an attempt that is about to leave."""
-        with _passable(), guard(self.kit, "door: request"):
-            call = self._call(request)
-            if call is not None:
-                plan = self.kit.hold(self.kit.plan(call.body, **self._options(request, call.route)))
-                probing = self._rewrite(request, call, plan)
-                exchange = Exchange(self.kit, plan, adds_usage=probing)
-                exchange.sent()
-                request.extensions[self._key] = exchange
+        self.leaving(request)
 
     async def arequest(self, request: Any) -> None:
         """``request`` for event loops."""
+        await self.aleaving(request)
+
+    def leaving(self, request: Any) -> Reused | None:
+        """Plan an attempt that is about to leave; gives the answer where it is there already."""
         with _passable(), guard(self.kit, "door: request"):
             call = self._call(request)
-            if call is not None:
-                plan = await self.kit.ahold(await self.kit.aplan(call.body, **self._options(request, call.route)))
-                probing = self._rewrite(request, call, plan)
-                exchange = Exchange(self.kit, plan, adds_usage=probing)
+            if call is None:
+                return None
+            plan, lead = self.kit.plan(call.body, **self._options(request, call.route)), None
+            if self.answers:
+                found, lead = reusing.find(self.kit, plan, partial(_origin, request, call))
+                if found is not None:
+                    return found
+            with reusing.led(lead):
+                exchange = self._exchange_of(request, call, self.kit.hold(plan), lead)
+                exchange.sent()
+        return None
+
+    async def aleaving(self, request: Any) -> Reused | None:
+        """``leaving`` for event loops."""
+        with _passable(), guard(self.kit, "door: request"):
+            call = self._call(request)
+            if call is None:
+                return None
+            plan, lead = await self.kit.aplan(call.body, **self._options(request, call.route)), None
+            if self.answers:
+                found, lead = await reusing.afind(self.kit, plan, partial(_origin, request, call))
+                if found is not None:
+                    return found
+            with reusing.led(lead):
+                exchange = self._exchange_of(request, call, await self.kit.ahold(plan), lead)
                 await exchange.asent()
-                request.extensions[self._key] = exchange
+        return None
+
+    def lost(self, request: Any) -> None:
+        """No answer came."""
+        exchange = request.extensions.get(self._key)
+        if isinstance(exchange, Exchange):
+            exchange.settle(ended=False)
+
+    async def alost(self, request: Any) -> None:
+        """``lost`` for event loops."""
+        exchange = request.extensions.get(self._key)
+        if isinstance(exchange, Exchange):
+            await exchange.asettle(ended=False)
 
     def response(self, response: Any) -> None:
         """Read the answer as it passes, or settle what has none."""
@@ -122,6 +159,7 @@ class Hooks:
             return None
         under_way = request.extensions.get(self._key)
         if under_way is not None and not under_way.settled:
+            under_way.let_go()
             return None  # redirected: the plan goes along
         path, host = request.url.raw_path.decode("ascii"), request.url.host
         route = routing.route(path, host, request.method)
@@ -162,6 +200,12 @@ class Hooks:
         with guard(self.kit, "door: cache objects"):
             return self._keepers.of(request, self._named(route.platform))
         return None
+
+    def _exchange_of(self, request: Any, call: Call, plan: Plan, lead: Lead | None) -> Exchange:
+        """The attempt, whose request is as the plan has it."""
+        probing = self._rewrite(request, call, plan)
+        exchange = request.extensions[self._key] = Exchange(self.kit, plan, adds_usage=probing, lead=lead)
+        return exchange
 
     def _rewrite(self, request: Any, call: Call, plan: Plan) -> bool:
         """Change the bytes that leave, if the plan says so; True when we ask for a usage chunk ourselves."""
@@ -205,6 +249,12 @@ class Hooks:
         # an answer that is dropped unread would never settle.
         response.request.extensions.pop(self._key, None)
         return bool(response.is_closed)
+
+
+def _origin(request: Any, call: Call) -> Origin:
+    from ctxkit.reuse import Origin
+
+    return Origin(str(request.url), request.headers.multi_items(), call.raw)
 
 
 def _signed(request: Any) -> bool:
@@ -256,16 +306,26 @@ def attach(http_client: Any, kit: Kit, **names: Any) -> None:
             f"attach wants a Client or AsyncClient of httpx or httpx2, got {type(http_client).__name__}; "
             "for other HTTP clients use kit.plan, kit.sent and kit.settle"
         )
+    if attached(http_client.event_hooks, kit):
+        return
+    ours = Hooks(kit, **{"client": http_client, **names})
+    ours.answers = kit.policy.answers is not None and stand_before(http_client, ours)
     is_async = isinstance(http_client, library.AsyncClient)
-    names = {"client": http_client, **names}
-    http_client.event_hooks = hooked(http_client.event_hooks, kit, is_async=is_async, **names)
+    http_client.event_hooks = _among(http_client.event_hooks, ours, is_async=is_async)
+
+
+def attached(hooks: Mapping[str, list[Any]], kit: Kit) -> bool:
+    """Those of ``kit`` are among the event hooks ``hooks``."""
+    return any(getattr(getattr(hook, "__self__", None), "kit", None) is kit for hook in hooks.get("response", ()))
 
 
 def hooked(hooks: Mapping[str, list[Any]], kit: Kit, *, is_async: bool, **names: Any) -> dict[str, list[Any]]:
     """The event hooks ``hooks`` with those of ``kit`` among them, once."""
+    return {**hooks} if attached(hooks, kit) else _among(hooks, Hooks(kit, **names), is_async=is_async)
+
+
+def _among(hooks: Mapping[str, list[Any]], ours: Hooks, *, is_async: bool) -> dict[str, list[Any]]:
     before, after = list(hooks.get("request", ())), list(hooks.get("response", ()))
-    if any(getattr(getattr(hook, "__self__", None), "kit", None) is kit for hook in before):
-        return {**hooks}
-    ours = Hooks(kit, **names)
     ask, answer = (ours.arequest, ours.aresponse) if is_async else (ours.request, ours.response)
-    return {**hooks, "request": [*before, ask], "response": [answer, *after]}
+    asking = [] if ours.answers else [ask]  # where a transport of ours looks at requests, the hook does not
+    return {**hooks, "request": [*before, *asking], "response": [answer, *after]}

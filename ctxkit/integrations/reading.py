@@ -40,6 +40,7 @@ class Body:
         media_type: ``content-type`` of the answer.
         encoding: ``content-encoding`` of the answer; ``""`` for bytes that are decoded already.
         hide_usage: leave out the usage chunk that only ctxkit asked for. Then what :meth:`feed` gives is decoded.
+        copy: is given what the client reads, decoded; nothing of an answer that nobody here can read.
 
     Attributes:
         done: the protocol's own end was seen; only streams have one.
@@ -48,11 +49,31 @@ class Body:
         error: what reading the last event raised, for the door to note; the rest of the stream is read.
     """
 
-    __slots__ = ("_decode", "_kept", "_read", "_size", "_splitter", "_stream", "content", "done", "error", "hides")
+    __slots__ = (
+        "_copy",
+        "_decode",
+        "_kept",
+        "_read",
+        "_size",
+        "_splitter",
+        "_stream",
+        "content",
+        "done",
+        "error",
+        "hides",
+    )
 
     def __init__(
-        self, dialect: str, platform: str, media_type: str = "", encoding: str = "", *, hide_usage: bool = False
+        self,
+        dialect: str,
+        platform: str,
+        media_type: str = "",
+        encoding: str = "",
+        *,
+        hide_usage: bool = False,
+        copy: Callable[[bytes], None] | None = None,
     ) -> None:
+        self._copy = copy
         # What is handed on decoded is the client's own affair, however large: its own decoder has no limit either.
         decode = decoder(encoding, largest=None if hide_usage else LARGEST)
         self.done = self.content = False
@@ -81,6 +102,8 @@ class Body:
         """
         shown = self._read(raw if self._decode is None or self._read is _pass else self._undo(raw))
         self.done, self.content = self._stream.done, self._stream.content
+        if self._copy is not None and self._read is not _pass:
+            self._copy(shown)
         return shown if self.hides else raw
 
     def finish(self) -> bytes:
@@ -89,6 +112,8 @@ class Body:
             return b""
         held = self._show(self._splitter.finish(), b"")
         self.done = self._stream.done
+        if self._copy is not None and held:
+            self._copy(held)
         return held
 
     def result(self, *, ended: bool) -> Mapping[str, Json] | Answer | None:

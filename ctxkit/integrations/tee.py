@@ -42,11 +42,12 @@ def tee(response: Any, exchange: Exchange) -> None:
         return
     headers = response.headers
     if response.is_closed:  # a whole answer: decoded already, all there
-        exchange.answered(response.status_code, headers.get("content-type", ""))
+        exchange.answered(response.status_code, headers.get("content-type", ""), "", headers)
         exchange.feed(response.content)
         exchange.rest()
         return
-    exchange.answered(response.status_code, headers.get("content-type", ""), headers.get("content-encoding", ""))
+    encoding = headers.get("content-encoding", "")
+    exchange.answered(response.status_code, headers.get("content-type", ""), encoding, headers)
     if exchange.body is not None and exchange.body.hides:
         # What is handed on is decoded, and may be shorter than announced.
         for name in ("content-encoding", "content-length"):

@@ -1,0 +1,64 @@
+"""Asking for an answer that is there already, before a request leaves (policy ``answers``)."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ctxkit.model import Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ctxkit.kit import Kit
+    from ctxkit.model import Plan
+    from ctxkit.reuse import Lead, Origin, Reused
+
+__all__ = ["afind", "find", "led"]
+
+
+def find(kit: Kit, plan: Plan, origin: Callable[[], Origin]) -> tuple[Reused | None, Lead | None]:
+    """The answer that may be handed out, settled; or the one who goes first, or neither.
+
+    Args:
+        kit: whose answers.
+        plan: of the request.
+        origin: what decides on the answer beside its body; asked for only where answers are reused.
+    """
+    answers = kit.answers
+    if answers is None:
+        return None, None
+    from ctxkit.reuse import Reused
+
+    began = kit.timer()
+    found = answers.find(plan, origin())
+    if not isinstance(found, Reused):
+        return None, found
+    answers.served(plan, found, Timing(sent=began, last=kit.timer()))
+    return found, None
+
+
+async def afind(kit: Kit, plan: Plan, origin: Callable[[], Origin]) -> tuple[Reused | None, Lead | None]:
+    """``find`` for event loops."""
+    answers = kit.answers
+    if answers is None:
+        return None, None
+    from ctxkit.reuse import Reused
+
+    began = kit.timer()
+    found = await answers.afind(plan, origin())
+    if not isinstance(found, Reused):
+        return None, found
+    await answers.aserved(plan, found, Timing(sent=began, last=kit.timer()))
+    return found, None
+
+
+@contextmanager
+def led(lead: Lead | None) -> Iterator[None]:
+    """Inside, a request that goes first gets ready; if it comes to nothing, those who wait for it go on."""
+    try:
+        yield
+    except BaseException:
+        if lead is not None:
+            lead.abandon()
+        raise
