@@ -8,12 +8,11 @@ has named anything of it since, and what is talked about now is about something 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from functools import lru_cache
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.editable import Candidate, Fold
-from ctxkit.hygiene.identifiers import weight
+from ctxkit.hygiene.identifiers import tie
 from ctxkit.hygiene.outputs import outputs
 from ctxkit.hygiene.relevance import relevance
 from ctxkit.hygiene.standing import is_standing
@@ -127,26 +126,17 @@ def _cuts(uses: Uses, turns: Sequence[int]) -> list[int]:
     ties: dict[int, set[str]] = {}
     for name, message, before in uses.links:
         one, two = bisect_right(turns, before) - 1, bisect_right(turns, message) - 1
-        if one < two <= one + _NEAR and _tie(name):
+        if one < two <= one + _NEAR and tie(name):
             for turn in range(max(one, 0) + 1, two + 1):
                 ties.setdefault(turn, set()).add(name)
-    return [turn for turn in range(1, len(turns)) if sum(map(_tie, ties.get(turn, ()))) < _TIE]
-
-
-@lru_cache(maxsize=20_000)
-def _tie(name: str) -> float:
-    """How much a name ties: a folder says nothing, a date, a code or a symbol little, an id all."""
-    if "/" in name and "." not in name.rpartition("/")[2]:
-        return 0.0
-    heavy = weight(name)
-    return heavy if heavy > 4.0 else 1.0
+    return [turn for turn in range(1, len(turns)) if sum(map(tie, ties.get(turn, ()))) < _TIE]
 
 
 def _named(uses: Uses) -> dict[int, int]:
     """The last message that refers to something by its proper name, by the message in which that stood."""
     found: dict[int, int] = {}
     for name, message, before in uses.links:
-        if found.get(before, 0) < message and _tie(name) > 4.0:
+        if found.get(before, 0) < message and tie(name) > 4.0:
             found[before] = message
     return found
 

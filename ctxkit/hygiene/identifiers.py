@@ -15,7 +15,7 @@ from ctxkit.hygiene.memo import remembered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["chosen", "identifiers", "weight"]
+__all__ = ["chosen", "identifiers", "tie", "weight"]
 
 _END = 100_000  # characters read at either end of a text
 _MOST = 4_000  # identifiers taken from one text
@@ -124,6 +124,15 @@ def _weight_of_word(name: str) -> float:
     if "_" in name.strip("_"):
         return 1.5
     return 1.5 if _CAMEL.fullmatch(name) else 0.0
+
+
+@lru_cache(maxsize=20_000)
+def tie(name: str) -> float:
+    """How much a name ties what says it to where it stands: a folder nothing, a date, a code or a symbol little, an id all."""
+    if "/" in name and "." not in name.rpartition("/")[2]:
+        return 0.0
+    heavy = weight(name)
+    return heavy if heavy > 4.0 else 1.0
 
 
 def chosen(names: Iterable[str], uses: Mapping[str, float], room: int, keep: Callable[[str], bool]) -> list[str]:
