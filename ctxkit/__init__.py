@@ -23,6 +23,7 @@ from ctxkit.errors import (
 
 if TYPE_CHECKING:
     from ctxkit.defaults import default_kit
+    from ctxkit.drift import Drift, DriftEvent
     from ctxkit.hall.recall import recall_tool
     from ctxkit.kit import Kit
     from ctxkit.labels import feature
@@ -51,6 +52,8 @@ __all__ = [
     "Conversation",
     "CostRange",
     "CtxkitError",
+    "Drift",
+    "DriftEvent",
     "Edit",
     "Estimate",
     "Kit",
@@ -79,6 +82,8 @@ __version__: str  # read from the installed distribution when it is asked for
 
 _HOMES = {
     "Kit": "kit",
+    "Drift": "drift",
+    "DriftEvent": "drift",
     "default_kit": "defaults",
     "feature": "labels",
     "Ledger": "metering.ledger",

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ctxkit.explain import explain_record
 from ctxkit.page import Column, Figure, Section, Table, fragment
 from ctxkit.page.formats import format_of
-from ctxkit.told import tidied_figures
+from ctxkit.told import drift_lines, tidied_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from decimal import Decimal
 
+    from ctxkit.drift import Drift
     from ctxkit.model import Edit, Plan, Record
     from ctxkit.page.values import Cell
 
@@ -83,6 +84,7 @@ def _plan_text(plan: Plan) -> Iterator[str]:
     if tidied is not None and tidied.pending:
         tokens = sum(one.tokens for one in tidied.pending)
         yield f"Pending: {len(tidied.pending):,} removals, about {tokens:,} tokens."
+    yield from (line.strip().capitalize() for line in [*drift_lines(plan.drift)][1:])
     yield from plan.notes
     yield from (f"Header {name}: {value}" for name, value in plan.headers.items())
     if not plan.edits:
@@ -104,6 +106,16 @@ def _plan_figures(plan: Plan) -> Iterator[Figure]:
         if forecast.written:
             lives = ", ".join(f"{tokens:,} for {ttl}" for ttl, tokens in forecast.written.items())
             yield Figure("Written to it", sum(forecast.written.values()), "count", lives)
+    yield from _drift_figures(plan.drift, "about ")
+
+
+def _drift_figures(drift: Drift | None, about: str = "") -> Iterator[Figure]:
+    """Where there is anything to say of it."""
+    if drift is None or not (drift.noise or drift.score):
+        return
+    yield Figure("Drift", f"{drift.score:.2f}", "text", f"{drift.level}, of 1" if drift.level else "of 1")
+    fee = "" if drift.fee is None else f", {about}{_usd(drift.fee)}"
+    yield Figure("Noise", drift.noise_share, "share", f"{drift.noise:,} tokens of the conversation{fee}")
 
 
 def _usd(amount: Decimal | None) -> str:
@@ -179,6 +191,7 @@ def _record_text(record: Record) -> Iterator[str]:
         detail = f" {record.miss.detail}" if record.miss is not None and record.miss.detail else ""
         yield f"Missed {record.miss_tokens or 0:,} tokens, {record.miss_reason.replace('_', ' ')}.{detail}"
     yield from tidied_figures(record)
+    yield from (line.strip().capitalize() for line in [*drift_lines(record.drift)][1:])
     yield from record.notes
     yield from (f"Problem: {problem}" for problem in record.problems)
 
@@ -196,6 +209,7 @@ def _record_figures(record: Record) -> Iterator[Figure]:
         error = record.error_vs_estimate
         note = "" if error is None else f"estimated {abs(error):.1%} too {'much' if error >= 0 else 'little'}"
         yield Figure("Input tokens", usage.input_total, "count", note.replace("%", " %"))
+    yield from _drift_figures(record.drift)
     if timing is not None:
         yield Figure("First token", timing.ttft, "seconds")
         yield Figure("Whole answer", timing.e2e, "seconds")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.printable import printable
-from ctxkit.told import tidied_dict, tidied_figures, tidied_lines
+from ctxkit.told import drift_dict, drift_lines, tidied_dict, tidied_figures, tidied_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +28,7 @@ def explain_plan(plan: Plan) -> str:
         lines += _forecast_lines(_forecast_dict(plan.forecast))
         lines += [f"  {miss.reason}: {miss.detail}" for miss in plan.forecast.misses]
     lines += tidied_lines(plan)
+    lines += drift_lines(plan.drift)
     lines += [f"edit at {'.'.join(map(str, edit.path))}: {edit.reason}" for edit in plan.edits if not edit.by]
     lines += [f"header {name}: {value}" for name, value in plan.headers.items()]
     lines += plan.notes
@@ -99,6 +100,7 @@ def explain_record(record: Record, attempts: Sequence[Record] = ()) -> str:
         *_reported_lines(record),
         *_miss_lines(record),
         *tidied_figures(record),
+        *drift_lines(record.drift, cost="cost", always=True),
         *_cost_lines(record),
         *(f"problem: {problem}" for problem in record.problems),
         *_attempt_lines(record, attempts),
@@ -212,6 +214,7 @@ def record_dict(record: Record, attempts: Sequence[Record] = ()) -> dict[str, Js
         "savings": _plain(record.savings),
         "savings_by": {cause: _plain(saved) for cause, saved in record.savings_by.items()},
         "predicted": _plain(record.predicted),
+        "drift": drift_dict(record.drift),
         "problems": list(record.problems),
         "attempts": [
             {"attempt": one.attempt, "number": one.number, "status": one.status, "http_status": one.http_status}

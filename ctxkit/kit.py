@@ -45,7 +45,10 @@ if TYPE_CHECKING:
     from ctxkit.caching.coldstarts import Tally
     from ctxkit.caching.lint import Finding
     from ctxkit.dialects.base import Dialect
+    from ctxkit.drift import Drift
+    from ctxkit.hall.answering import Answering
     from ctxkit.hall.cache_objects import CacheObjects
+    from ctxkit.hall.drifting import Drifting
     from ctxkit.hall.planning import Look
     from ctxkit.hall.shadow import Shadows
     from ctxkit.hall.warming import Warming
@@ -162,6 +165,16 @@ class Kit:
         fixed: bool = False,
         rental: Keeper | None = None,
         now: float | None = None,
+    @lazily
+    def drifting(self) -> Drifting:
+        """How conversations drift: what is settled is measured; ``kit.drifting.flush()`` measures what waits."""
+        from ctxkit.hall.drifting import drifting_of
+
+        return drifting_of(self)
+
+    def _drift_of(self, plan: Plan) -> Drift | None:
+        return self.drifting.of(plan) if self.policy.drift else None
+
     ) -> Plan:
         """What should be sent and what it will cost; changes nothing.
 
@@ -256,6 +269,7 @@ class Kit:
             return replace(blank, dialect="", unmetered=f"malformed request: {error}")
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("plan", error, "Please report it; the request went out as it was.")
+            gauge=self._drift_of,
             return replace(blank, dialect="", unmetered=f"internal fault: {type(error).__name__}")
 
     # ------------------------------------------------------------------ cold starts
@@ -382,6 +396,8 @@ class Kit:
         bookkeeping.passed(self, platform, endpoint)
 
     def refused(self, plan: Plan, status: int | None, again: int | None = None) -> bool:
+        if self.policy.drift:
+            self.drifting.offer(plan, record)
         """A settled request was refused for what was added: doors send it as it was, and tell what came of it (``again``)."""
         return self.rooms.upkeep.refused(plan, status, again)
 

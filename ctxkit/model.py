@@ -363,6 +363,7 @@ class Plan:
         original: the wire JSON as the application gave it; its own object.
     """
 
+        gauge: measures the drift of a plan; not for users.
     body: Json
     edits: tuple[Edit, ...] = ()
     estimate: Estimate | None = None
@@ -395,6 +396,15 @@ class Plan:
     original: Json = field(default=None, repr=False, compare=False)
 
     def explain(self) -> str:
+    gauge: Callable[[Plan], Drift | None] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def drift(self) -> Drift | None:
+        """How much of it is noise, what that will cost about, and whether the model is stuck: measured when it is asked.
+
+        On a long conversation that takes a moment. ``None``: the policy says not to, or nobody can read the conversation.
+        """
+        return None if self.gauge is None else self.gauge(self)
         """The plan as a person would want it told."""
         from ctxkit.explain import explain_plan
 

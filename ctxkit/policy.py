@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from decimal import Decimal
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from ctxkit.answers import Answers
+from ctxkit.drift import DRIFTING, LOST, DriftEvent
 from ctxkit.errors import ConfigurationError
 from ctxkit.tidiness import Tidy
 
@@ -85,6 +88,20 @@ class Policy(BaseModel):
     """Say in the report what stronger modes would have saved: settled requests are planned a second time, while the
     application waits for answers, by a thread of their own (see docs/how-to/report.md). Nothing is sent."""
 
+    drift: bool = True
+    """Measure how far conversations drift, and what their noise costs: of settled requests, by a thread of its own (see
+    docs/how-to/drift.md). Nothing is changed by it."""
+
+    drift_at: float = Field(default=DRIFTING, gt=0, le=1)
+    """Score from which on a conversation counts as drifting."""
+
+    drift_lost_at: float = Field(default=LOST, gt=0, le=1)
+    """Score from which on it counts as lost."""
+
+    on_drift: Callable[[DriftEvent], object] | None = None
+    """Told when a conversation comes to another level (``calm``, ``drifting``, ``lost``), once for each change, in the thread
+    that measures. What it raises is counted and reaches nobody's request."""
+
     scope: str | None = None
     """Organisation, workspace or tenant whose provider caches and threads these are."""
 
@@ -129,6 +146,22 @@ class Policy(BaseModel):
         """A switch, as code or the environment writes one, stands for the defaults."""
         said = _SWITCHES.get(value.strip().lower(), value) if isinstance(value, str) else value
         return Answers() if said is True else None if said is False else said
+
+    @field_validator("on_drift")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        """There is no event loop where it is called."""
+        if iscoroutinefunction(value) or iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004
+            raise ValueError(
+                "wants a plain function: it is called in a thread (loop.call_soon_threadsafe goes on from it)"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Policy:
+        if self.drift_lost_at < self.drift_at:
+            raise ValueError(f"drift_lost_at ({self.drift_lost_at}) is below drift_at ({self.drift_at})")
+        return self
 
     @model_validator(mode="after")
     def _rated(self) -> Policy:

@@ -1,4 +1,4 @@
-"""What tidying did with a request, told to a person: from the plan, or from the figures that the ledger keeps of it."""
+"""What tidying did with a request, and how far it drifted, told to a person: from the plan, or from the ledger's figures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from decimal import Decimal
 
+    from ctxkit.drift import Drift, Superseded
     from ctxkit.editable import Pending, Tally, Tidied
     from ctxkit.model import Edit, Json, Plan, Record
 
-__all__ = ["tidied_dict", "tidied_figures", "tidied_lines"]
+__all__ = ["drift_dict", "drift_lines", "tidied_dict", "tidied_figures", "tidied_lines"]
 
 _SHOWN = 3  # edits of a pass, and pending removals, that are told one by one
 _REFS = 3
@@ -119,3 +121,80 @@ def tidied_figures(record: Record) -> Iterator[str]:
     if record.predicted is not None:
         kind = "save" if record.predicted >= 0 else "cost"
         yield f"what was removed with this request is expected to {kind} ${abs(record.predicted):.6f} over its thread"
+
+
+# ---- How far it drifted ------------------------------------------------------------------------------------------------
+
+_MUCH = 0.1  # share of noise, repetition or position risk from which on it is worth a word
+_LITTLE = 0.5  # of a goal that is kept
+
+
+def drift_lines(drift: Drift | None, *, cost: str = "costs about", always: bool = False) -> Iterator[str]:
+    """Score and level, noise and its fee, and what else is worth a word; nothing of a calm conversation without noise.
+
+    Args:
+        drift: ``None``: it was not measured.
+        cost: how the fee is introduced.
+        always: say one line at least.
+    """
+    if drift is None:
+        return
+    found = list(_findings(drift))
+    if not (always or found or drift.noise_share >= _MUCH or drift.level not in (None, "calm")):
+        return
+    fee = "" if drift.fee is None or not drift.noise else f", which {cost} {_dollars(drift.fee)} in this request"
+    noise = (
+        f"; about {drift.noise:,} of {drift.tokens:,} tokens of the conversation ({_percent(drift.noise_share)}) are noise"
+        if drift.noise
+        else "; no noise"
+    )
+    yield f"drift {drift.score:.2f} of 1{f', {drift.level}' if drift.level else ''}{noise}{fee}"
+    yield from (f"  {one}" for one in found)
+
+
+def _findings(drift: Drift) -> Iterator[str]:
+    if drift.stuck:
+        yield f"the model seems stuck: it does the same again, and nothing new comes of it (sure to {_percent(drift.loop)})"
+    if drift.repetition >= _MUCH:
+        yield f"{_percent(drift.repetition)} of it stands there more than once"
+    if drift.goal is not None and drift.goal < _LITTLE:
+        yield f"what is done now is little like what was asked for ({_percent(drift.goal)} of what it was at first)"
+    yield from map(_taken_back, drift.superseded[:_SHOWN])
+    if len(drift.superseded) > _SHOWN:
+        yield f"and {len(drift.superseded) - _SHOWN:,} more such"
+    if drift.position >= _MUCH:
+        yield f"{_percent(drift.position)} of what matters stands in the middle of a very long prompt, where models overlook it"
+
+
+def _taken_back(one: Superseded) -> str:
+    if one.kind == "contradicted":
+        return f"what the user wants in message {one.message} and in message {one.by} contradict each other"
+    return f"what the user wanted in message {one.message} was taken back in message {one.by}, and still stands there"
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
+
+
+def _dollars(amount: Decimal) -> str:
+    return f"${amount:.6f}"
+
+
+def drift_dict(drift: Drift | None) -> dict[str, Json] | None:
+    """All figures of a drift for ``json.dumps``; money as a decimal string."""
+    if drift is None:
+        return None
+    return {
+        "score": round(drift.score, 6),
+        "level": drift.level,
+        "tokens": drift.tokens,
+        "noise_tokens": drift.noise,
+        "noise_share": round(drift.noise_share, 6),
+        "noise_fee": None if drift.fee is None else f"{drift.fee:f}",
+        "repetition": round(drift.repetition, 6),
+        "loop": round(drift.loop, 6),
+        "goal": None if drift.goal is None else round(drift.goal, 6),
+        "superseded": [one._asdict() for one in drift.superseded],
+        "position": round(drift.position, 6),
+        "by": drift.by,
+    }

@@ -45,7 +45,7 @@ LEAVES = {
     "faults": {"errors", "forks"},
     "labels": {"errors"},
     "tidiness": set(),
-    "policy": {"errors", "tidiness"},
+    "policy": {"answers", "drift", "errors", "tidiness"},
     "attempts": {"model", "forks", "labels"},
     "defaults": {"kit", "policy"},
 }

@@ -104,7 +104,8 @@ def imagined(kit: Kit, mode: str) -> Kit:
     from ctxkit.kit import Kit as Another
 
     tidy = kit.policy.tidy.model_copy(update={"holdout": 0.0, "recall": "off"})
-    policy = kit.policy.model_copy(update={"mode": mode, "tidy": tidy, "shadow": False, "cache_objects": False})
+    behind = {"shadow": False, "drift": False, "cache_objects": False}
+    policy = kit.policy.model_copy(update={"mode": mode, "tidy": tidy, **behind})
     other = Another(policy, clock=kit.clock, timer=kit.timer, strict=True)
     vars(other.rooms).update(hasher=kit.rooms.hasher, meter=kit.rooms.meter.beside(), ledger=Nowhere())
     if policy.tidies:

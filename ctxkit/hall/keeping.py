@@ -48,6 +48,8 @@ def flush(kit: Kit) -> None:
         StoreError: the ledger cannot be written; what waits goes on waiting.
     """
     keep_learned(kit)
+    if (drifting := _opened(kit, "drifting")) is not None:
+        drifting.flush()
     if (renting := _opened(kit, "renting")) is not None:
         renting.tending.flush()
     if (recall := _opened(kit, "recall")) is not None:
@@ -58,7 +60,8 @@ def flush(kit: Kit) -> None:
 
 def close(kit: Kit, *, kept: bool) -> None:
     """Write what waits and let go; ``kept``: somebody may read the ledger later."""
-    rooms = (_opened(kit, "shadow"), _opened(kit, "recall"), getattr(_opened(kit, "renting"), "tending", None))
+    tending = getattr(_opened(kit, "renting"), "tending", None)
+    rooms = (_opened(kit, "drifting"), _opened(kit, "shadow"), _opened(kit, "recall"), _opened(kit, "answers"), tending)
     write = (lambda: flush(kit)) if kept else (lambda: keep_learned(kit))
     steps = [room.close for room in rooms if room is not None]
     for step in (*steps, write, kit.ledger.close, kit.store.close):
