@@ -439,9 +439,8 @@ class Kit:
         from ctxkit.hall.warming import Warming
 
         if self._warming is None:
-            self._warming = Warming(
-                lambda: self.rooms.meter, self.clock(), self.faults, prunes=self.policy.mode == "prune"
-            )
+            relevance = (lambda: self.rooms.relevance) if self.policy.mode == "prune" else None
+            self._warming = Warming(lambda: self.rooms.meter, self.clock(), self.faults, relevance)
 
     # ------------------------------------------------------------------ what was removed
 

@@ -70,6 +70,15 @@ class Tidy(BaseModel):
     episodes: bool = True
     """Finished stretches of the conversation that nothing since refers to go, when that pays (``prune``)."""
 
+    relevance: str = Field(default="auto", min_length=1)
+    """By what it is told whether something belongs to what is talked about now: ``"lexical"``, by words; a model of
+    sentence-transformers, by name or folder, by meaning as well; ``"auto"``: such a model where ``ctxkit[semantic]`` is
+    installed and one is at hand, and nothing is downloaded (see docs/how-to/relevance.md)."""
+
+    relevance_wait: float = Field(default=0.0, ge=0.0, le=5.0)
+    """Seconds that a request may wait for vectors of what is new in it; without, its words decide until they are there.
+    Nothing ever waits in an event loop."""
+
     fit: bool = True
     """What must go so that a request fits the model's window, or stays under a price step (``prune``)."""
 

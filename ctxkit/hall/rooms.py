@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ctxkit.hall.renting import Renting
     from ctxkit.hall.tidying import Tidying
     from ctxkit.hall.upkeep import Upkeep
+    from ctxkit.hygiene.relevance import Relevance
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.policy import Policy
@@ -125,10 +126,18 @@ class Rooms:
         """What is made smaller, and what goes."""
         from ctxkit.hall.tidying import Tidying
 
-        tidying = Tidying(self._policy, self._store, self.hasher, self.meter, self.recall, self._faults)
+        rooms = (self.hasher, self.meter, self.recall, self._faults, self.relevance)
+        tidying = Tidying(self._policy, self._store, *rooms)
         if self.keeps_records:
             tidying.recall(lambda: self.ledger, self._clock())
         return tidying
+
+    @lazily
+    def relevance(self) -> Relevance:
+        """What of a conversation belongs to what is talked about now: by words, or by a model that runs here."""
+        from ctxkit.hall.relevant import relevance_of
+
+        return relevance_of(self._policy, self._faults)
 
     @lazily
     def recall(self) -> Recall:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ctxkit.hall.recall import Recall
     from ctxkit.hygiene.editing import Sayings
     from ctxkit.hygiene.history import History
+    from ctxkit.hygiene.relevance import Relevance
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Plan, Record
@@ -88,19 +89,35 @@ class Decision:
 class Tidying:
     """Tidies requests; one per kit, for all threads.
 
+    Args:
+        policy: what the user decided.
+        store: what outlives requests.
+        hasher: keyed hashes.
+        meter: counts and prices.
+        recall: keeps texts that were removed.
+        faults: told of what goes wrong.
+        relevance: what belongs to what is talked about now.
+
     Attributes:
         accounts: what tidying came to.
     """
 
     def __init__(
-        self, policy: Policy, store: Store, hasher: Hasher, meter: Meter, recall: Recall, faults: Faults
+        self,
+        policy: Policy,
+        store: Store,
+        hasher: Hasher,
+        meter: Meter,
+        recall: Recall,
+        faults: Faults,
+        relevance: Relevance,
     ) -> None:
         self._prunes = policy.mode == "prune"
         self._tidy = policy.tidy
         self._hasher = hasher
         self._meter = meter
         self._recall = recall
-        self._passes = Passes(policy, faults)
+        self._passes = Passes(policy, faults, relevance)
         self.accounts = Accounts(hasher, store, policy.tidy.holdout)
         self._faults = faults
         self._decisions = Decisions(store)

@@ -11,6 +11,7 @@ from ctxkit.hygiene.compact import Compact
 from ctxkit.hygiene.episodes import Episodes
 from ctxkit.hygiene.fit import fit
 from ctxkit.hygiene.guards import Guards
+from ctxkit.hygiene.relevance import relevance as lexical
 from ctxkit.hygiene.repeats import Repeats
 from ctxkit.hygiene.spent import Spent
 from ctxkit.hygiene.stale import Stale
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ctxkit.hall.retelling import Request
     from ctxkit.hygiene.history import History
     from ctxkit.hygiene.passes import ArrivalPass, DeferredPass
+    from ctxkit.hygiene.relevance import Relevance
     from ctxkit.policy import Policy
     from ctxkit.tidiness import Tidy
 
@@ -34,12 +36,18 @@ _GOES_ON = "The other passes went on without it."
 
 
 class Passes:
-    """Runs the passes of one policy; for all threads."""
+    """Runs the passes of one policy; for all threads.
 
-    def __init__(self, policy: Policy, faults: Faults) -> None:
+    Args:
+        policy: says which, and how far they go.
+        faults: told of those that fail.
+        relevance: what belongs to what is talked about now.
+    """
+
+    def __init__(self, policy: Policy, faults: Faults, relevance: Relevance = lexical) -> None:
         tidy, prunes = policy.tidy, policy.mode == "prune"
         self._faults = faults
-        self._deferred = _deferred(tidy) if prunes else []
+        self._deferred = _deferred(tidy, relevance) if prunes else []
         self._guards = Guards(keep_last=tidy.keep_last, pins=tidy.pins)
         self._arrivals = Arrivals(_arrival(tidy, prunes=prunes), complain=self._complain)
 
@@ -78,14 +86,14 @@ def _arrival(tidy: Tidy, *, prunes: bool) -> list[ArrivalPass]:
     return found
 
 
-def _deferred(tidy: Tidy) -> list[DeferredPass]:
+def _deferred(tidy: Tidy, relevance: Relevance) -> list[DeferredPass]:
     found: list[DeferredPass] = []
     if tidy.spent:
         found.append(Spent(after=tidy.spent_after))
     if tidy.stale:
         found.append(Stale(tidy.touch, settle=tidy.keep_last, repeats=tidy.repeats or tidy.deltas))
     if tidy.episodes:
-        found.append(Episodes(after=tidy.keep_last))
+        found.append(Episodes(after=tidy.keep_last, relevance=relevance))
     found += [one for one in tidy.passes if not arrives(one)]
     return found
 

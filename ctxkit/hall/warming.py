@@ -1,4 +1,7 @@
-"""Vocabulary and prices, loaded in a thread of their own so that the first request does not wait for them."""
+"""Vocabulary and prices, loaded in a thread of their own so that the first request does not wait for them.
+
+A model that tells relevance takes seconds more: it is loaded behind them, in a thread that nobody waits for.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
+from ctxkit.hall.relevant import warm_relevance
 from ctxkit.metering.meter import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctxkit.faults import Faults
+    from ctxkit.hygiene.relevance import Relevance
     from ctxkit.metering.meter import Meter
 
 __all__ = ["Warming"]
@@ -26,11 +31,13 @@ class Warming:
         meter: opens the meter.
         at: unix time in seconds whose prices are loaded.
         faults: told of what goes wrong; the first request meets it again.
-        prunes: load what tells relevance, too.
+        relevance: opens what tells relevance; ``None``: nobody will ask for it.
     """
 
-    def __init__(self, meter: Callable[[], Meter], at: float, faults: Faults, *, prunes: bool) -> None:
-        self._meter, self._at, self._prunes = meter, at, prunes
+    def __init__(
+        self, meter: Callable[[], Meter], at: float, faults: Faults, relevance: Callable[[], Relevance] | None
+    ) -> None:
+        self._meter, self._at, self._relevance = meter, at, relevance
         self._faults = faults
         self._thread: threading.Thread | None = None
         try:
@@ -45,10 +52,8 @@ class Warming:
     def _run(self) -> None:
         try:
             self._meter().warm(self._at)
-            if self._prunes:
-                from ctxkit.hygiene.relevance import load as load_relevance
-
-                load_relevance()
+            if self._relevance is not None:
+                warm_relevance(self._relevance())
         except Exception as error:  # noqa: BLE001 - the first request meets it again, and says so
             self._faults.warn("warm", type(error).__name__)
 

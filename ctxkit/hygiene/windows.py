@@ -44,7 +44,7 @@ def windows(text: str) -> list[str]:
         at = len(text) if len(text) <= size else _end(text, size)
         cut.append(text[:at].strip())
         text = text[at:].lstrip()
-    return [one for one in cut if _says_something(one)]
+    return [_UNPRINTED.sub(" ", one) for one in cut if _says_something(one)]
 
 
 def _end(text: str, size: int) -> int:

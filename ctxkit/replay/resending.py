@@ -94,9 +94,13 @@ class Bench:
         self.hasher = Hasher(_KEY)
 
     def kit(self, mode: str, ttl: str | None = None) -> Kit:
-        """A fresh kit of a mode, in memory, that compares nothing in the shadow and keeps no text."""
-        tidy = self.policy.tidy.model_copy(update={"holdout": 0.0, "recall": "off"})
-        changes: dict[str, object] = {"mode": mode, "tidy": tidy, "shadow": False, "cache_objects": False}
+        """A fresh kit of a mode, in memory, that looks at nothing a second time and keeps no text.
+
+        Words tell what is relevant: what vectors say depends on when they are there, and a replay says the same each time.
+        """
+        tidy = self.policy.tidy.model_copy(update={"holdout": 0.0, "recall": "off", "relevance": "lexical"})
+        behind = {"shadow": False, "drift": False, "cache_objects": False}
+        changes: dict[str, object] = {"mode": mode, "tidy": tidy, **behind}
         if ttl:
             changes["cache_ttl"] = ttl
         kit = Kit(self.policy.model_copy(update=changes))
