@@ -22,6 +22,7 @@ from ctxkit.errors import (
 )
 
 if TYPE_CHECKING:
+    from ctxkit.answers import Answers
     from ctxkit.defaults import default_kit
     from ctxkit.drift import Drift, DriftEvent
     from ctxkit.hall.recall import recall_tool
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Answers",
     "BudgetExceeded",
     "ConfigurationError",
     "Conversation",
@@ -81,6 +83,7 @@ __all__ = [
 __version__: str  # read from the installed distribution when it is asked for
 
 _HOMES = {
+    "Answers": "answers",
     "Kit": "kit",
     "Drift": "drift",
     "DriftEvent": "drift",

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Json, Plan, Record, Timing
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
+    from ctxkit.stores.kept import KeptStore
     from ctxkit.stores.texts import TextStore
 
 __all__ = ["Kit"]
@@ -107,6 +108,7 @@ class Kit:
         self.listeners: list[Callable[[Record], None]] = []
         opened = (keeping.placed(ledger), self._texts(store), self.faults)
         self.rooms = Rooms(self.policy, self.store, *opened, clock, timer)
+        self._answers_on_disk = self._kept_answers(store)
         self._warming: Warming | None = None
         self._renew()
         on_fork(self, "_renew", before="_warmed_up")
@@ -126,6 +128,13 @@ class Kit:
 
         return texts_of(self.policy, store)
 
+    def _kept_answers(self, store: str | Path | Store | None) -> KeptStore | None:
+        if self.policy.answers is None or self.policy.answers.where != "disk":
+            return None
+        from ctxkit.hall.answering import answers_on_disk
+
+        return answers_on_disk(self.policy, store)
+
     # ------------------------------------------------------------------ opened on first use
 
     @property
@@ -141,11 +150,30 @@ class Kit:
         return CacheObjects(self, self.rooms.renting)
 
     @lazily
+    def answers(self) -> Answering | None:
+        """Answers that were given before to the very same request; ``None``: the policy wants none."""
+        if self.policy.answers is None:
+            return None
+        from ctxkit.hall.answering import Answering
+
+        return Answering(self, self._answers_on_disk)
+
+    @lazily
     def shadow(self) -> Shadows:
         """What stronger modes would have saved: ``kit.shadow.told()``; ``flush()`` plans what waits."""
         from ctxkit.hall.shadow import shadows_of
 
         return shadows_of(self)
+
+    @lazily
+    def drifting(self) -> Drifting:
+        """How conversations drift: what is settled is measured; ``kit.drifting.flush()`` measures what waits."""
+        from ctxkit.hall.drifting import drifting_of
+
+        return drifting_of(self)
+
+    def _drift_of(self, plan: Plan) -> Drift | None:
+        return self.drifting.of(plan) if self.policy.drift else None
 
     # ------------------------------------------------------------------ plan
 
@@ -165,16 +193,6 @@ class Kit:
         fixed: bool = False,
         rental: Keeper | None = None,
         now: float | None = None,
-    @lazily
-    def drifting(self) -> Drifting:
-        """How conversations drift: what is settled is measured; ``kit.drifting.flush()`` measures what waits."""
-        from ctxkit.hall.drifting import drifting_of
-
-        return drifting_of(self)
-
-    def _drift_of(self, plan: Plan) -> Drift | None:
-        return self.drifting.of(plan) if self.policy.drift else None
-
     ) -> Plan:
         """What should be sent and what it will cost; changes nothing.
 
@@ -251,6 +269,7 @@ class Kit:
             model=model or "",
             stream=bool(stream),
             scope=scope or self.policy.scope,
+            gauge=self._drift_of,
             **known,
         )
         return blank, named
@@ -269,7 +288,6 @@ class Kit:
             return replace(blank, dialect="", unmetered=f"malformed request: {error}")
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self.faults.note("plan", error, "Please report it; the request went out as it was.")
-            gauge=self._drift_of,
             return replace(blank, dialect="", unmetered=f"internal fault: {type(error).__name__}")
 
     # ------------------------------------------------------------------ cold starts
@@ -378,6 +396,8 @@ class Kit:
         record = bookkeeping.ended(self, plan, record)
         if self.policy.shadow:
             self.shadow.offer(plan, record)
+        if self.policy.drift:
+            self.drifting.offer(plan, record)
         return record
 
     async def asettle(
@@ -396,8 +416,6 @@ class Kit:
         bookkeeping.passed(self, platform, endpoint)
 
     def refused(self, plan: Plan, status: int | None, again: int | None = None) -> bool:
-        if self.policy.drift:
-            self.drifting.offer(plan, record)
         """A settled request was refused for what was added: doors send it as it was, and tell what came of it (``again``)."""
         return self.rooms.upkeep.refused(plan, status, again)
 

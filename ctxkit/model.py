@@ -50,7 +50,7 @@ PartKind: TypeAlias = Literal[
 ]
 """What a part is to the model. ``tool`` is a definition; ``marker`` a cache breakpoint that is a block of its own."""
 
-Status: TypeAlias = Literal["open", "settled", "partial", "unverified", "failed", "unmetered"]
+Status: TypeAlias = Literal["open", "settled", "partial", "unverified", "failed", "unmetered", "reused"]
 """How an attempt ended.
 
 ``open``
@@ -65,6 +65,8 @@ Status: TypeAlias = Literal["open", "settled", "partial", "unverified", "failed"
     refused or never answered (status 400 and above, no connection): nothing was billed as far as is known.
 ``unmetered``
     passed a door but is not understood: counted, never priced.
+``reused``
+    not sent: answered with what the very same request got before (``policy.answers``). It cost nothing.
 """
 
 
@@ -361,9 +363,9 @@ class Plan:
         tidied: what was made smaller, why now, and what is pending; ``None`` in modes that leave contents alone.
         decision: what ``sent`` is to commit of it; not for users.
         original: the wire JSON as the application gave it; its own object.
+        gauge: measures the drift of a plan; not for users.
     """
 
-        gauge: measures the drift of a plan; not for users.
     body: Json
     edits: tuple[Edit, ...] = ()
     estimate: Estimate | None = None
@@ -394,8 +396,6 @@ class Plan:
     tidied: Tidied | None = None
     decision: object = field(default=None, repr=False, compare=False)
     original: Json = field(default=None, repr=False, compare=False)
-
-    def explain(self) -> str:
     gauge: Callable[[Plan], Drift | None] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -405,6 +405,8 @@ class Plan:
         On a long conversation that takes a moment. ``None``: the policy says not to, or nobody can read the conversation.
         """
         return None if self.gauge is None else self.gauge(self)
+
+    def explain(self) -> str:
         """The plan as a person would want it told."""
         from ctxkit.explain import explain_plan
 
@@ -464,8 +466,9 @@ class Record:
         notes: what was changed and decided before it was sent, in sentences.
         savings: USD that ctxkit's edits and markers saved (negative: cost), where that is known: what the request would
             have cost as its user wrote it, every request of its history sent so, less what it did cost.
-        savings_by: the same by cause: ``"cache"`` (what was said to the provider's cache) and the passes that made
-            edits (``"compact"``, ``"stale"``, ...); they add up to ``savings``.
+        savings_by: the same by cause: ``"cache"`` (what was said to the provider's cache), the passes that made edits
+            (``"compact"``, ``"stale"``, ...) and ``"answers"`` (an answer that was reused: what it did cost when it
+            was given); they add up to ``savings``.
         predicted: USD that removals decided for this request are expected to save over the rest of its thread.
         drift: how much of it was noise, and what that cost; measured after it was settled, so ``None`` in what ``settle``
             gives, and in the ledger where it was not measured.

@@ -14,6 +14,7 @@ again on a processor with SHA instructions.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import marshal
 import threading
@@ -50,7 +51,12 @@ class Hasher:
 
     def __init__(self, key: bytes) -> None:
         self._seed = hashlib.sha256(hashlib.sha256(key).digest() * 2)
+        self._derived = hashlib.sha256(b"ctxkit derived" + hashlib.sha256(key).digest()).digest()
         self._markers = frozenset(self.digest((role, {})) for role in ("tools", "system"))
+
+    def secret(self, purpose: str) -> bytes:
+        """32 bytes that are known to whoever has this hasher's key, another one for each purpose."""
+        return hmac.digest(self._derived, purpose.encode(), hashlib.sha256)
 
     def digest(self, value: Json) -> bytes:
         """Hash of any wire value: big integers, NaN, lone surrogates and bytes included."""

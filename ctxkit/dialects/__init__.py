@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from ctxkit.dialects.base import Caches, Dialect, Texts
+    from ctxkit.dialects.base import Caches, Dialect, Ends, Texts
 
-__all__ = ["EDITABLE", "METER_ONLY", "caches", "get", "texts"]
+__all__ = ["EDITABLE", "METER_ONLY", "caches", "ends", "get", "texts"]
 
 EDITABLE = ("openai.chat", "openai.responses", "anthropic.messages", "gemini.generate", "bedrock.converse")
 """Formats whose requests can be viewed and edited."""
@@ -65,3 +65,22 @@ def texts(name: str) -> Texts | None:
     """What may be tidied of the dialect of this name; ``None`` for a format that is only metered."""
     module = _TEXTS.get(name)
     return cast("Texts", import_module(f"ctxkit.dialects.{module}")) if module else None
+
+
+_ENDS = {
+    "openai.chat": "openai.ends",
+    "openai.completions": "openai.ends",
+    "openai.embeddings": "openai.ends",
+    "openai.responses": "openai.responses_ends",
+    "anthropic.messages": "anthropic.ends",
+    "gemini.generate": "gemini.ends",
+    "bedrock.converse": "bedrock.ends",
+    "bedrock.invoke": "bedrock.invoke_ends",
+}
+
+
+@lru_cache(maxsize=64)
+def ends(name: str) -> Ends | None:
+    """When an answer of the dialect of this name is whole; ``None`` where nobody knows."""
+    module = _ENDS.get(name)
+    return cast("Ends", import_module(f"ctxkit.dialects.{module}")) if module else None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ctxkit.editable import Piece
     from ctxkit.model import Answer, Conversation, Edit, Json, Message
 
-__all__ = ["AnswerStream", "Caches", "Dialect", "Texts"]
+__all__ = ["AnswerStream", "Caches", "Dialect", "Ends", "Texts"]
 
 
 class AnswerStream(Protocol):
@@ -136,6 +136,22 @@ class Texts(Protocol):
 
     def written(self, piece: Piece, text: str) -> Json:
         """What has to stand at the piece's path so that it says ``text``."""
+        ...
+
+
+class Ends(Protocol):
+    """When an answer of a wire format is whole, and what may be asked again: a module with these names, beside the dialect's."""
+
+    def repeatable(self, body: dict[str, Json]) -> bool:
+        """The request says all that its answer depends on."""
+        ...
+
+    def whole(self, response: Json, body: Json) -> bool:
+        """An answer that was not streamed came to a good end, in all of its choices, and says something."""
+        ...
+
+    def streamed(self, events: Sequence[Json], body: Json) -> bool:
+        """The same of the parsed events of a stream, of which there is at least one; the last one is its terminator."""
         ...
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ctxkit.kit import Kit
     from ctxkit.model import Plan, Record
 
-__all__ = ["begun", "ended", "passed"]
+__all__ = ["begun", "ended", "passed", "reused"]
 
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
@@ -47,6 +47,24 @@ def ended(kit: Kit, plan: Plan, record: Record) -> Record:
         kit.faults.note("ledger", error, advice_for(error))
     if news:
         _learn(kit, plan, record)
+    _tell(kit, record)
+    return record
+
+
+def reused(kit: Kit, plan: Plan, record: Record) -> Record:
+    """The request was answered without being sent: its record is kept and told, and its conversation goes on.
+
+    Nothing is learned from it, no cache was read or written, no attempt began.
+    """
+    threads = kit.rooms.threads
+    try:
+        if plan.thread:
+            threads.commit(plan.prefix, plan.thread)
+            if record.response_id:
+                threads.commit([kit.rooms.hasher.digest(record.response_id)], plan.thread)
+        kit.ledger.append(record)
+    except Exception as error:  # noqa: BLE001 - the user's call is sacred
+        kit.faults.note("ledger", error, advice_for(error))
     _tell(kit, record)
     return record
 

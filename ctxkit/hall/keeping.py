@@ -54,6 +54,8 @@ def flush(kit: Kit) -> None:
         renting.tending.flush()
     if (recall := _opened(kit, "recall")) is not None:
         recall.flush()
+    if (answers := _opened(kit, "answers")) is not None:
+        answers.flush()
     kit.store.flush()
     kit.ledger.flush()
 

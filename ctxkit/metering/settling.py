@@ -6,21 +6,22 @@ priced by the estimate and says so; what has no price is ``None``, never 0.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from ctxkit.metering.prices.card import charge
-from ctxkit.model import Record
+from ctxkit.model import Record, Usage
 from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
     from ctxkit.editable import Tidied
     from ctxkit.metering.prices.card import Card
     from ctxkit.model import Answer, Plan, Status, Timing
+    from ctxkit.reuse import Reused
 
-__all__ = ["charge_record", "opening", "record_of", "unmetered_record"]
+__all__ = ["charge_record", "opening", "record_of", "reused_record", "unmetered_record"]
 
 _LONGEST = 256  # characters of a text that an upstream made: none is to fill the ledger
 _MOST_PROBLEMS = 10
@@ -38,6 +39,32 @@ def opening(plan: Plan) -> Record:
 def unmetered_record(plan: Plan, endpoint: str) -> Record:
     """The entry of a model call that passed a door and that nobody can meter."""
     return _record(plan, "unmetered", model=endpoint)
+
+
+def reused_record(plan: Plan, reused: Reused, timing: Timing | None, *, age: float) -> Record:
+    """The entry of a request that was not sent, because the very same one was answered before.
+
+    Args:
+        plan: what would have been sent.
+        reused: the answer, and what it did cost.
+        timing: from the moment it was asked for until it was handed over.
+        age: seconds since the answer was given.
+    """
+    waited = f", after {reused.waited:.1f} s of waiting for it" if reused.waited else ""
+    return _record(
+        plan,
+        "reused",
+        http_status=reused.status,
+        timing=timing,
+        usage=Usage(fresh=0, read=0, written={}, output=0, reasoning=0),
+        cost=Decimal(0),
+        card_cost=Decimal(0),
+        savings=reused.cost,
+        savings_by={} if reused.cost is None else {"answers": reused.cost},
+        edits={},
+        notes=(f"not sent: answered with what the same request got {max(age, 0.0):,.0f} s ago{waited}",),
+        **reused.said,
+    )
 
 
 def charge_record(

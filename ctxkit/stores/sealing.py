@@ -23,17 +23,18 @@ class Seal:
 
     Args:
         key: 32 random bytes in Base64, either alphabet.
+        option: of the policy, that the key is from.
 
     Raises:
         ConfigurationError: the key is of another form, or the extra is not installed. The key is not repeated.
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, option: str = "recall_key") -> None:
         try:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         except ImportError:
-            raise ConfigurationError("a recall key needs an extra: pip install 'ctxkit[encryption]'") from None
-        self._cipher: Any = AESGCM(_bytes_of(key))
+            raise ConfigurationError(f"{option} needs an extra: pip install 'ctxkit[encryption]'") from None
+        self._cipher: Any = AESGCM(_bytes_of(key, option))
 
     def sealed(self, text: bytes, name: bytes) -> bytes:
         """``text`` so that only this key opens it, and only under this name."""
@@ -52,15 +53,15 @@ class Seal:
         try:
             found: bytes = self._cipher.decrypt(value[:_NONCE_SIZE], value[_NONCE_SIZE:], name)
         except (InvalidTag, ValueError):
-            raise StoreError("a text that was kept cannot be opened: it was sealed with another key") from None
+            raise StoreError("what was kept cannot be opened: it was sealed with another key, or changed") from None
         return found
 
 
-def _bytes_of(key: str) -> bytes:
+def _bytes_of(key: str, option: str) -> bytes:
     try:
         found = base64.b64decode(key.strip().replace("-", "+").replace("_", "/").encode(), validate=True)
     except ValueError:
         found = b""
     if len(found) != _KEY_SIZE:
-        raise ConfigurationError(f"recall_key wants {_KEY_SIZE} random bytes in Base64; make one: {_MAKE}")
+        raise ConfigurationError(f"{option} wants {_KEY_SIZE} random bytes in Base64; make one: {_MAKE}")
     return found

@@ -1,12 +1,10 @@
-"""Texts on disk for a limited time, in a folder of their own; sealed when there is a key."""
+"""Texts on disk for a limited time."""
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
-from ctxkit.errors import StoreError
-from ctxkit.stores.disk import DiskStore
+from ctxkit.stores.kept import KeptStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,10 +12,6 @@ if TYPE_CHECKING:
     from ctxkit.stores.sealing import Seal
 
 __all__ = ["TextStore"]
-
-_HEAD = struct.Struct(">Bd")  # sealed or not, and the moment at which it is over
-_PLAIN, _SEALED = 0, 1
-_SIZE = 256 * 2**20
 
 
 class TextStore:
@@ -33,15 +27,11 @@ class TextStore:
     """
 
     def __init__(self, folder: Path, lifetime: float, seal: Seal | None) -> None:
-        # Nothing in memory: who uses this has a memory of its own, bounded in bytes.
-        self._store = DiskStore(folder, _SIZE, lifetime=lifetime, remembered=0, wipe=True)
-        self._seal = seal
+        self._kept = KeptStore(folder, lifetime, seal)
 
     def put(self, name: bytes, text: str, until: float) -> None:
         """Keep a text until that moment (unix seconds of the caller's clock); written a moment later."""
-        plain, seal = text.encode("utf-8", "surrogatepass"), self._seal
-        head = _HEAD.pack(_PLAIN if seal is None else _SEALED, until)
-        self._store.put(name, head + (plain if seal is None else seal.sealed(plain, head + name)))
+        self._kept.put(name, text.encode("utf-8", "surrogatepass"), until)
 
     def get(self, name: bytes, now: float) -> str | None:
         """The text, unless there is none or it is over; with a key none that was not sealed with it.
@@ -49,27 +39,13 @@ class TextStore:
         Raises:
             StoreError: it is sealed and there is no key, or another one.
         """
-        value = self._store.get(name)
-        if value is None or len(value) < _HEAD.size:
-            return None
-        head, rest = value[: _HEAD.size], value[_HEAD.size :]
-        kind, until = _HEAD.unpack(head)
-        if not now < until:
-            return None
-        if kind == _SEALED and self._seal is None:
-            raise StoreError(
-                "the text is kept sealed, and there is no key: set CTXKIT_RECALL_KEY, or Policy(recall_key=...)"
-            )
-        if kind != _SEALED and self._seal is not None:
-            return None
-        plain = rest if self._seal is None else self._seal.opened(rest, head + name)
-        return plain.decode("utf-8", "surrogatepass")
+        found = self._kept.get(name, now)
+        return None if found is None else found.decode("utf-8", "surrogatepass")
 
     def flush(self) -> None:
         """Write what is waiting, and delete what is over."""
-        self._store.flush()
-        self._store.expire()
+        self._kept.flush()
 
     def close(self) -> None:
         """Flush and let go."""
-        self._store.close()
+        self._kept.close()

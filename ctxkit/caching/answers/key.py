@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json
 
-__all__ = ["SCHEMA", "TRANSPORT", "UnwritableError", "ambiguous", "canonical", "key_of", "told"]
+__all__ = ["SCHEMA", "TRANSPORT", "UnwritableError", "ambiguous", "canonical", "key_of", "lowered", "told"]
 
 SCHEMA = 1
 """Version of this scheme; another one finds nothing that was kept under this one."""
@@ -124,14 +124,18 @@ def told(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[list[st
 
     Of a signature of AWS, which is another one each time, the credential and its scope count.
     """
+    counting = (pair for pair in lowered(headers) if pair[0] not in TRANSPORT and not pair[0].startswith(_CLIENTS))
+    return sorted(([name, _bare(value)] for name, value in counting), key=lambda pair: pair[0])
+
+
+def lowered(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Headers as pairs of text, names in lower case; also where a library gives bytes."""
     pairs = headers.items() if hasattr(headers, "items") else headers
-    lowered = ((_text(name).lower(), _text(value)) for name, value in pairs)
-    kept = [[name, _bare(value)] for name, value in lowered if name not in TRANSPORT and not name.startswith(_CLIENTS)]
-    return sorted(kept, key=lambda pair: pair[0])
+    return [(_text(name).lower(), _text(value)) for name, value in pairs]
 
 
-def _text(said: str | bytes) -> str:
-    return said.decode("latin-1") if isinstance(said, bytes) else said
+def _text(said: object) -> str:
+    return said.decode("latin-1") if isinstance(said, bytes) else str(said)
 
 
 def _bare(value: str) -> str:
