@@ -9,12 +9,14 @@ whose answer changes, a retry that succeeds, pages of results, and tests that ar
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ctxkit.hygiene.outputs import command_in, outputs
+from ctxkit.hygiene.touches import touches_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from ctxkit.editable import Piece
     from ctxkit.hygiene.history import History
 
-__all__ = ["STUCK", "stuck"]
+__all__ = ["STUCK", "stuck", "stuck_at"]
 
 STUCK: Final = 0.75
 """From here on it is a loop: something was done three times, and nothing came of it but what had come the first time."""
@@ -36,14 +38,22 @@ _FEW: Final = 4  # words are too few to be alike
 _LONG: Final = 20_000  # characters; in longer texts numbers are compared like all else
 _SHORT: Final = 120  # characters of a result in which a number that counts on is nothing new
 _MOST: Final = 10.0  # evidence; a longer loop is no surer
-_LEFT: Final = 0.4  # of the evidence behind a step that brought something new
+_PROGRAM: Final = 200  # characters of what is no question that is asked again
+_LEFT: Final = 0.2  # of the evidence behind a step that brought something new
 
-_SAME, _ALIKE, _AGAIN_BUT_NUMBERS, _WAITING, _COUNTING = 1.0, 0.7, 0.35, 0.25, 0.1
+_SECOND, _THIRD = 0.5, 1.5  # evidence of a thing done the second time, and each time after that: thrice is a loop
+_FIRST_ROUND: Final = 1.5  # evidence that second times come to: a program may be gone through twice
+# How much like before it is: the same; in other words; with other numbers in the result, or none that can be seen; the
+# same result, otherwise asked for; waiting; a number that counts.
+_SAME, _ALIKE, _RENUMBERED, _OTHERWISE, _WAITING, _COUNTING = 1.0, 0.7, 0.35, 0.35, 0.25, 0.1
 
 _BLANK = re.compile(r"\s+")
-_NUMBER = re.compile(r"\b\w*\d\w*\b")
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _WORD = re.compile(r"\w+")
 _WAIT = re.compile(r"(?:^|[^a-z])(?:wait|sleep|poll|status|progress|heartbeat)(?:[^a-z]|$)", re.IGNORECASE)
+_FAILED = re.compile(
+    r"\berror\b|\bfail(?:ed|ure)\b|exception|traceback|same input|invalid|not found|limit", re.IGNORECASE
+)
 _PROGRESS = re.compile(r"progress|percent|%|pending|running|queued|remaining|elapsed|eta\b|status", re.IGNORECASE)
 _ACTION = re.compile(r"(?:^|\n)Action: *([^\n]*)\n+Action Input: *")
 
@@ -53,71 +63,136 @@ class _Done(NamedTuple):
 
     Attributes:
         what: with white space made one.
-        got: what came of it; ``""``: nothing, or nobody knows yet.
-        called: it is a call or a command, not words.
+        got: what came of it; ``""``: nothing, or nobody knows.
+        name: of the tool that was called; ``""``: these are words.
         inside: the model's message holds what came of it, and more that the program said behind it.
+        looks: it changes nothing that is known to be changed.
     """
 
     what: str
     got: str
-    called: bool
+    name: str = ""
     inside: bool = False
+    looks: bool = True
 
 
 def stuck(history: History) -> float:
     """How sure it is that the model is stuck at the end of a conversation, from 0 to 1; from :data:`STUCK` on it is."""
+    found = stuck_at(history)
+    return found[-1][1] if found else 0.0
+
+
+def stuck_at(history: History) -> list[tuple[int, float]]:
+    """The same after each step, with what came of it, and after what a user said anew: by index of the message."""
+    found: list[tuple[int, float]] = []
     evidence = 0.0
-    seen = _Seen()
-    for step in _steps(history):
-        if not step:
-            evidence = 0.0
-            continue
-        found = [seen.again(done) for done in step]
-        new = found.count(0.0) / len(found)
-        evidence = min(evidence * (1 - (1 - _LEFT) * new) + sum(found) / len(found), _MOST)
-    return 1.0 - 1.0 / 2.0**evidence
+    called, spoken = _Seen(), _Seen()
+    for index, step in _steps(history):
+        if step:
+            evidence = _weighed(evidence, [(called if done.name else spoken).again(done) for done in step])
+        else:  # a user may ask for the same call again, but not for the same words
+            evidence, called = 0.0, _Seen()
+        found.append((index, 1.0 - math.exp2(-evidence)))
+    return found
+
+
+def _weighed(evidence: float, step: list[_Again]) -> float:
+    """The evidence with one step more; what its parts tell counts by their share."""
+    new = sum(one.like == 0.0 for one in step) / len(step)
+    second = sum(_SECOND * one.like for one in step if one.times == 1) / len(step)
+    third = sum(_THIRD * one.like for one in step if one.times > 1) / len(step)
+    left = evidence * (1 - (1 - _LEFT) * new)
+    return min(max(left, min(left + second, _FIRST_ROUND)) + third, _MOST)
+
+
+class _Again(NamedTuple):
+    """How much a thing done is like one before, from 0 (something of it is new) to 1, and how often that was done."""
+
+    like: float
+    times: int
+
+
+class _Near(NamedTuple):
+    """One of the latest things done."""
+
+    what: str
+    got: str
+    name: str
+    words: frozenset[str]
+    number: int
 
 
 class _Seen:
-    """What was done lately, and what came of it."""
+    """What was done lately, and what came of it; what is alike has one number."""
 
     def __init__(self) -> None:
-        self._results: OrderedDict[str, deque[str]] = OrderedDict()
-        self._masked: OrderedDict[str, deque[str]] = OrderedDict()
-        self._near: deque[tuple[frozenset[str], str]] = deque(maxlen=_NEAR)
+        self._times: Counter[int] = Counter()
+        self._results: OrderedDict[str, deque[tuple[str, int]]] = OrderedDict()
+        self._counted: OrderedDict[str, deque[tuple[str, int]]] = OrderedDict()
+        self._near: deque[_Near] = deque(maxlen=_NEAR)
 
-    def again(self, done: _Done) -> float:
-        """How much of this was there before: 1 if it was done with the same result, 0 if anything of it is new."""
+    def again(self, done: _Done) -> _Again:
+        """Whether this was there before."""
         words = frozenset(islice((match.group() for match in _WORD.finditer(done.what.lower())), _WORDS))
-        weight = self._weight(done, words)
-        _put(self._results, done.what, done.got)
-        _put(self._masked, _counted(done.what), _counted(done.got))
-        self._near.append((words, done.got))
-        return weight
+        like, number = self._like(done, words)
+        times = self._times[number]
+        self._times[number] += 1
+        _put(self._results, done.what, (done.got, number))
+        _put(self._counted, _counted(done.what), (_counted(done.got), number))
+        self._near.append(_Near(done.what, done.got, done.name, words, number))
+        return _Again(like, times)
 
-    def _weight(self, done: _Done, words: frozenset[str]) -> float:
+    def _like(self, done: _Done, words: frozenset[str]) -> tuple[float, int]:
+        """How much it is like one before, and the number of that; of what is new, a new one."""
         before = self._results.get(done.what, ())
-        if done.got in before or (done.inside and any(_begins(done.got, one) for one in before)):
-            return _WAITING if _WAIT.search(done.what[:200]) and done.called else _SAME
-        if any(done.got == got and _alike(words, other) for other, got in self._near):
-            return _ALIKE
-        if not done.got or _PROGRESS.search(done.got[:2000]):
-            return 0.0
+        for got, number in before:
+            if _same(done, got):
+                return _repeated(done), number
+        if before and self._near[-1].what == done.what and _hopeless(done):
+            return _SAME, before[-1][1]
+        for one in reversed(self._near):
+            if done.got == one.got and _alike(words, one.words):
+                return _ALIKE, one.number
+        for one in reversed(self._near):
+            if done.got and done.name and done.looks and done.name == one.name and _same(done, one.got):
+                return _OTHERWISE, one.number
+        return self._renumbered(done, bool(before))
+
+    def _renumbered(self, done: _Done, before: bool) -> tuple[float, int]:
+        """The same but for numbers that count on, of nothing that progresses."""
         counted = _counted(done.got)
-        if counted not in self._masked.get(_counted(done.what), ()):
-            return 0.0
-        return _AGAIN_BUT_NUMBERS if before else _COUNTING if len(counted) <= _SHORT else 0.0
+        if counted and not _PROGRESS.search(done.got[:2000]) and (before or len(counted) <= _SHORT):
+            for got, number in self._counted.get(_counted(done.what), ()):
+                if counted == got:
+                    return (_RENUMBERED if before else _COUNTING), number
+        return 0.0, len(self._times)
 
 
-def _put(where: OrderedDict[str, deque[str]], key: str, value: str) -> None:
+def _hopeless(done: _Done) -> bool:
+    """Done once more just behind the last time, it is refused or fails, or it is too long for something that is polled."""
+    return _FAILED.search(done.got[:_SHORT]) is not None or (
+        len(done.what) > _PROGRAM and not _PROGRESS.search(done.got)
+    )
+
+
+def _repeated(done: _Done) -> float:
+    if not done.name:
+        return _SAME
+    return _WAITING if _WAIT.search(done.what[:200]) else _SAME if done.got else _RENUMBERED
+
+
+def _put(where: OrderedDict[str, deque[tuple[str, int]]], key: str, value: tuple[str, int]) -> None:
     where.setdefault(key, deque(maxlen=_RESULTS)).append(value)
     where.move_to_end(key)
     if len(where) > _BACK:
         where.popitem(last=False)
 
 
-def _begins(one: str, other: str) -> bool:
-    return bool(one and other) and (one.startswith(other) or other.startswith(one))
+def _same(done: _Done, got: str) -> bool:
+    """The same came of it before; what the program said behind it left out."""
+    if done.got == got:
+        return True
+    return done.inside and bool(got) and (done.got.startswith(got) or got.startswith(done.got))
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
@@ -125,16 +200,22 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
     return both >= _FEW and both >= _LIKE * (len(one) + len(other) - both)
 
 
-def _steps(history: History) -> Iterator[list[_Done]]:
-    """What the model did in each message; nothing where a user says what was not said before."""
+def _steps(history: History) -> Iterator[tuple[int, list[_Done]]]:
+    """What the model did in each message; nothing where a user says what was not said before.
+
+    What is said behind a result, before the model said anything of it, is the program's.
+    """
     printed = outputs(history)
     said: set[str] = set()
+    results = False
     for index, pieces in history.by_message.items():
         if any(piece.speaker == "assistant" for piece in pieces):
+            results = False
             if done := list(_done(history, index, pieces, printed)):
-                yield done
-        elif index not in printed and _new(pieces, said):
-            yield []
+                yield index, done
+        elif index not in printed and _new(pieces, said) and not results:
+            yield index, []
+        results = results or any(piece.kind == "result" for piece in pieces)
 
 
 def _new(pieces: list[Piece], said: set[str]) -> bool:
@@ -149,11 +230,21 @@ def _done(history: History, index: int, pieces: list[Piece], printed: Mapping[in
     calls = [piece for piece in pieces if piece.kind == "arguments"]
     for call in calls:
         result = history.results.get(call.place)
-        yield _Done(f"{call.name or ''} {_one(call.text)}", "" if result is None else _one(result.text), called=True)
+        came = _stray(history, index) if result is None else result.text
+        looks = all(touch.kind == "read" for touch in touches_of(call.name or "", call.text))
+        if result is not None and looks and not came.strip():
+            continue  # a thought that is given to a tool, or a wait: nothing is done, and nothing comes of it
+        yield _Done(f"{call.name or ''} {_one(call.text)}", _one(came), call.name or "?", looks=looks)
     if not calls:
         text = "\n".join(piece.text for piece in pieces if piece.speaker == "assistant")
         if text.strip():
             yield _said(text, _after(history, index, printed))
+
+
+def _stray(history: History, index: int) -> str:
+    """Results behind a message that answer no call by its id."""
+    behind = history.by_message.get(index + 1, ())
+    return "\n".join(piece.text for piece in behind if piece.kind == "result" and piece.place not in history.calls)
 
 
 def _after(history: History, index: int, printed: Mapping[int, Piece]) -> str:
@@ -167,10 +258,10 @@ def _said(text: str, after: str) -> _Done:
     """What the model did by words: an action with what came of it, a command in JSON or at the end, or just words."""
     if (action := _ACTION.search(text)) is not None:
         given, _, came = text[action.end() :].partition("\nObservation:")
-        came = _one(came)
-        return _Done(f"{_one(action[1])} {_one(given)}", came or after, called=True, inside=bool(came))
+        came, name = _one(came), _one(action[1])
+        return _Done(f"{name} {_one(given)}", came or after, name or "?", inside=bool(came))
     command = _command(text) or command_in(text)
-    return _Done(_one(command or text), after, called=bool(command))
+    return _Done(_one(command or text), after, _one(command)[:20], looks=not command)
 
 
 def _command(text: str) -> str:

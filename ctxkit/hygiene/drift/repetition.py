@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ctxkit.editable import Piece
     from ctxkit.hygiene.history import History
 
-__all__ = ["repeated"]
+__all__ = ["repeated", "repeats"]
 
 _LEAST: Final = 200  # characters of a block that counts when it comes again
 
@@ -24,22 +24,28 @@ def repeated(history: History, tokens_of: Callable[[Piece], float]) -> float:
         history: of a request.
         tokens_of: tokens of a piece, by the estimate; those of a block are its share of them by length.
     """
+    tokens = sum(map(tokens_of, history.pieces))
+    return min(sum(repeats(history, tokens_of)) / tokens, 1.0) if tokens else 0.0
+
+
+def repeats(history: History, tokens_of: Callable[[Piece], float]) -> list[float]:
+    """Tokens of each piece that stood there before it; arguments as for :func:`repeated`."""
     blocks: Blocks[None] = Blocks(_LEAST)
     whole: set[str] = set()
-    again = tokens = 0.0
+    found: list[float] = []
     for piece in history.pieces:
         text = piece.text
-        weight = tokens_of(piece)
-        tokens += weight
         if len(text) < _LEAST:
+            found.append(0.0)
             continue
         if text in whole:
-            again += weight
+            found.append(tokens_of(piece))
             continue
-        again += weight * sum(block.end - block.start for block in blocks.find(text, _any)) / len(text)
+        again = sum(block.end - block.start for block in blocks.find(text, _any))
+        found.append(tokens_of(piece) * again / len(text))
         whole.add(text)
         blocks.add(text, None)
-    return min(again / tokens, 1.0) if tokens else 0.0
+    return found
 
 
 def _any(_: None) -> bool:
