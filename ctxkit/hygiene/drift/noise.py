@@ -1,15 +1,22 @@
 """Which parts of a conversation serve nothing any more: neither near to what is talked about now nor named by what is.
 
-What counts is found from the end to the beginning, as a collector of garbage finds what is in use. What nobody could have
-referred to yet counts (the latest step of the model and what came after it), so do the latest words of the user and what
-is pinned or said for good. A part before it counts when it holds enough of the current goal, or when what counts behind it
-names something that stands in it: its first place in the conversation, or the latest one before it was named. All else is
-noise, to the part.
+What is new counts: the latest words of the user, the latest steps of the model and what came of them, which nobody may have
+had the time to refer to. So does what is pinned or was said for good. A part before that counts
+
+- when it holds enough of the current goal (what the user asks for now, what the model has in hand, what holds for good), or
+- when something that counts for that, or was said lately, names something that stands in it: a name has its first place in
+  a conversation, and the latest one before it was named; words on the way hand it on. An id or a path is enough, of dates,
+  codes and symbols it takes some.
+
+All else is noise, to the part. Data that no model can read anything of (base64) is noise as soon as it was answered.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
+
+from ctxkit.hygiene.identifiers import tie
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -20,7 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Spot", "counting", "spots"]
 
-_NEAR = 0.12  # of the goal that a part holds which counts
+_NEAR = 0.2  # of the goal that a part holds which counts
+_NEW = 2  # latest steps of the model that are not judged yet
+_LATELY = 8  # latest steps whose names keep what they name
+_TIES = 3.0  # weight of the names that are enough
+_LEAST = 200  # characters of data
+_DATA = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
+_MOSTLY = 0.6  # share of a text in such runs that makes it data
 
 
 class Spot(NamedTuple):
@@ -48,31 +61,36 @@ def counting(
         near: how much of the current goal each of them holds, from 0 to about 1.
         standing: pieces that are pinned or hold for good.
     """
-    always = _always(history, standing)
+    new, answered, lately = (_since(history, steps) for steps in (_NEW, 1, _LATELY))
+    held = {*history.turns[-1:], *(piece.message for piece in standing)}
     first = _first(parts)
     counts = [False] * len(parts)
-    wanted: set[str] = set()  # names that what counts says
+    wanted: set[str] = set()  # names that were said
     sought: set[str] = set()  # of these, those whose latest place before is still looked for
     for at in range(len(parts) - 1, -1, -1):
-        piece, names = parts[at].piece, parts[at].names
-        counts[at] = (
-            piece.locked
-            or piece.message in always
-            or near[at] >= _NEAR
-            or any(name in sought or (name in wanted and first[name] == at) for name in names)
-        )
+        piece, text, names = parts[at].piece, parts[at].text, parts[at].names
+        message = piece.message
+        fresh = message >= answered or (message >= new and not _is_data(text))
+        by_itself = fresh or near[at] >= _NEAR or message in held or piece.locked
+        named = [name for name in names if name in sought or (name in wanted and first[name] == at)]
+        counts[at] = by_itself or sum(map(tie, named)) >= _TIES
         if counts[at]:
-            sought.difference_update(names)
-            if piece.kind != "result":
-                wanted.update(names)
-                sought.update(names)
+            sought.difference_update(named)
+        if piece.kind != "result":
+            said = names if by_itself or message >= lately else named if counts[at] else ()
+            wanted.update(said)
+            sought.update(said)
     return counts
 
 
-def _always(history: History, standing: Iterable[Piece]) -> set[int]:
-    """Indices of the messages that count whatever they say."""
-    latest = history.steps[-1] if history.steps else 0
-    return {*range(latest, history.count), *history.turns[-1:], *(piece.message for piece in standing)}
+def _since(history: History, steps: int) -> int:
+    """Index of the message with which the latest steps of the model begin; 0 where there are no more."""
+    return history.steps[-steps] if len(history.steps) >= steps else 0
+
+
+def _is_data(text: str) -> bool:
+    """Nothing that can be read or named: long runs of letters and digits, one after another."""
+    return len(text) > _LEAST and sum(len(run) for run in _DATA.findall(text)) > _MOSTLY * len(text)
 
 
 def _first(parts: Sequence[Part]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ctxkit.drift import DRIFTING, LOST
 
 if TYPE_CHECKING:
-    from ctxkit.drift import Level
+    from ctxkit.drift import Drift, Level
 
 __all__ = ["DRIFTING", "LOST", "WEIGHTS", "level_of", "score"]
 
@@ -27,34 +27,29 @@ WEIGHTS: Final = {
 """What each component comes to when it is at its worst and all others are at their best."""
 
 
-def score(
-    *,
-    noise: float = 0.0,
-    repetition: float = 0.0,
-    loop: float = 0.0,
-    goal: float | None = None,
-    superseded: int = 0,
-    position: float = 0.0,
-) -> float:
-    """All components as one figure; arguments as the attributes of :class:`~ctxkit.drift.Drift`, noise as a share.
+def score(drift: Drift) -> float:
+    """All figures of a conversation as one; its own ``score`` is not looked at.
 
-    >>> score()
-    0.0
-    >>> score(loop=1.0)
-    0.9
+    >>> from ctxkit.drift import Drift
+    >>> score(Drift(0.0)), score(Drift(0.0, loop=1.0))
+    (0.0, 0.9)
     """
-    parts = {
-        "loop": loop,
-        "noise": noise,
-        "superseded": 1 - 0.5**superseded,
-        "goal": 0.0 if goal is None else 1 - goal,
-        "repetition": repetition,
-        "position": position,
-    }
     left = 1.0
-    for name, part in parts.items():
-        left *= 1 - WEIGHTS[name] * min(max(part, 0.0), 1.0)
+    for name, figure in _components(drift).items():
+        left *= 1 - WEIGHTS[name] * min(max(figure, 0.0), 1.0)
     return round(1 - left, 6)
+
+
+def _components(drift: Drift) -> dict[str, float]:
+    """Each from 0 to 1, 1 being at its worst; what is not known yet is at its best."""
+    return {
+        "loop": drift.loop,
+        "noise": drift.noise_share,
+        "superseded": 1 - 0.5 ** len(drift.superseded),
+        "goal": 0.0 if drift.goal is None else 1 - drift.goal,
+        "repetition": drift.repetition,
+        "position": drift.position,
+    }
 
 
 def level_of(score: float, *, drifting: float = DRIFTING, lost: float = LOST) -> Level:
