@@ -17,9 +17,10 @@ from ctxkit.integrations.exchange import Exchange, guard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ctxkit.integrations.transports import Reply
     from ctxkit.kit import Kit
     from ctxkit.model import Plan
-    from ctxkit.reuse import Lead, Origin, Reused
+    from ctxkit.reuse import Lead, Origin
 
 __all__ = ["TRANSPORT", "Attempt"]
 
@@ -63,23 +64,23 @@ class Attempt:
                 self.exchange = Exchange(self._kit, await self._kit.ahold(self.plan), lead=lead)
                 await self.exchange.asent()
 
-    def found(self, request: Any) -> Reused | None:
-        """The answer to what is about to leave, where it is there already; otherwise it leaves."""
+    def answer(self, request: Any, reply: Reply) -> Any:
+        """What ``reply`` makes of the answer to what is about to leave, where that is there; otherwise it leaves."""
         with guard(self._kit, "door: request"):
             if self._has_left():
                 return None
-            found, lead = reusing.find(self._kit, self.plan, lambda: _origin(request))
+            found, lead = reusing.find(self._kit, self.plan, lambda: _origin(request), reply)
             self._answered = found is not None
             self.leaves(lead)
             return found
         return None
 
-    async def afound(self, request: Any) -> Reused | None:
-        """``found`` for event loops."""
+    async def aanswer(self, request: Any, reply: Reply) -> Any:
+        """``answer`` for event loops."""
         with guard(self._kit, "door: request"):
             if self._has_left():
                 return None
-            found, lead = await reusing.afind(self._kit, self.plan, lambda: _origin(request))
+            found, lead = await reusing.afind(self._kit, self.plan, lambda: _origin(request), reply)
             self._answered = found is not None
             await self.aleaves(lead)
             return found
@@ -97,13 +98,13 @@ _under_way: ContextVar[Attempt | None] = ContextVar("ctxkit_anthropic_attempt", 
 class _Transport:
     """Asks the attempt that is under way."""
 
-    def leaving(self, request: Any) -> Reused | None:
+    def leaving(self, request: Any, reply: Reply | None = None) -> Any:
         attempt = _under_way.get()
-        return None if attempt is None else attempt.found(request)
+        return None if attempt is None or reply is None else attempt.answer(request, reply)
 
-    async def aleaving(self, request: Any) -> Reused | None:
+    async def aleaving(self, request: Any, reply: Reply | None = None) -> Any:
         attempt = _under_way.get()
-        return None if attempt is None else await attempt.afound(request)
+        return None if attempt is None or reply is None else await attempt.aanswer(request, reply)
 
     def lost(self, request: Any) -> None:
         """The middleware is told by the SDK."""

@@ -8,18 +8,22 @@ them; the retries of botocore happen inside and are one attempt here. ``after-ca
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ctxkit import dialects
 from ctxkit.dialects import wire
 from ctxkit.errors import UnsupportedClientError
+from ctxkit.integrations import reusing
+from ctxkit.integrations.bedrock_answers import Asker, answered, copy
 from ctxkit.integrations.bedrock_bodies import read_events, read_through
 from ctxkit.integrations.exchange import Exchange, guard
 from ctxkit.integrations.nesting import is_nested
 
 if TYPE_CHECKING:
     from ctxkit.kit import Kit
-    from ctxkit.model import Json
+    from ctxkit.model import Json, Plan
+    from ctxkit.reuse import Lead
 
 __all__ = ["wrap"]
 
@@ -37,7 +41,7 @@ def wrap(client: Any, kit: Kit, *, platform: str | None = None) -> Any:
     service = client.meta.service_model.service_name
     if service != "bedrock-runtime":
         raise UnsupportedClientError(f"a boto3 client for {service!r} calls no model; wrap 'bedrock-runtime'")
-    door = _Door(kit, platform or "bedrock", client.meta.region_name)
+    door = _Door(kit, platform or "bedrock", client)
     register = client.meta.events.register
     for operation in (*_CONVERSE, *_INVOKE):
         for event, handler in (
@@ -47,6 +51,9 @@ def wrap(client: Any, kit: Kit, *, platform: str | None = None) -> Any:
         ):
             name = f"{event}.bedrock-runtime.{operation}"
             register(name, handler, unique_id=f"ctxkit-{id(kit):x}-{event}-{operation}")
+    for operation in _CONVERSE if kit.policy.answers is not None else ():
+        name = f"before-call.bedrock-runtime.{operation}"
+        register(name, door.answer, unique_id=f"ctxkit-{id(kit):x}-before-call-{operation}")
     for operation in _UNREAD:
         name = f"provide-client-params.bedrock-runtime.{operation}"
         register(name, door.unread, unique_id=f"ctxkit-{id(kit):x}-unread-{operation}")
@@ -56,12 +63,13 @@ def wrap(client: Any, kit: Kit, *, platform: str | None = None) -> Any:
 class _Door:
     """The handlers of one client and one kit."""
 
-    __slots__ = ("_key", "_kit", "_platform", "_region")
+    __slots__ = ("_asker", "_key", "_kit", "_platform", "_region")
 
-    def __init__(self, kit: Kit, platform: str, region: str | None) -> None:
+    def __init__(self, kit: Kit, platform: str, client: Any) -> None:
         self._kit = kit
         self._platform = platform
-        self._region = region
+        self._region = client.meta.region_name
+        self._asker = Asker(client)
         self._key = f"ctxkit.{id(kit):x}"
 
     def ask(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> Mapping[str, Any] | None:
@@ -82,11 +90,25 @@ class _Door:
                 stream="Stream" in model.name,
                 region=self._region,
             )
-            plan = self._kit.hold(plan)
-            exchange = context[self._key] = Exchange(self._kit, plan)
-            exchange.sent()
+            answer, lead = self._found(plan, model)
+            if answer is not None:
+                context[self._key] = answer
+                return None
+            with reusing.led(lead):
+                plan = self._kit.hold(plan)
+                exchange = context[self._key] = Exchange(self._kit, plan, lead=lead)
+                exchange.sent()
             return None if plan.body is body else put(plan.body)
         return None
+
+    def _found(self, plan: Plan, model: Any) -> tuple[Any, Lead | None]:
+        if self._kit.policy.answers is None or model.name not in _CONVERSE:
+            return None, None
+        return reusing.find(self._kit, plan, partial(self._asker.origin, model.name), partial(answered, model=model))
+
+    def answer(self, context: dict[str, Any], **_: Any) -> Any:
+        """The answer that was found, in place of sending; botocore goes on as if it had come."""
+        return None if isinstance(context.get(self._key), Exchange) else context.pop(self._key, None)
 
     def answered(self, http_response: Any, parsed: Any, model: Any, context: Mapping[str, Any], **_: Any) -> None:
         """Read the answer, or begin to read its stream."""
@@ -98,6 +120,8 @@ class _Door:
             if http_response.status_code >= 300 or exchange.plan.unmetered:
                 exchange.settle()
             else:
+                if model.name in _CONVERSE and exchange.leads:
+                    copy(exchange, http_response, parsed)
                 _READERS[model.name](exchange, parsed)
 
     def failed(self, context: Mapping[str, Any], **_: Any) -> None:

@@ -97,6 +97,7 @@ class Exchange:
 
     Attributes:
         status: HTTP status of the answer; ``None`` until there is one.
+        headers: of the answer.
         body: how the bytes of the answer are read; ``None`` while there are none, or when they cannot be read.
         reader: what was seen of the answer: ``body``, or what a door that sees objects puts there.
     """
@@ -105,13 +106,13 @@ class Exchange:
         "_answer",
         "_first_chunk",
         "_first_content",
-        "_headers",
         "_lead",
         "_once",
         "_process",
         "_sent",
         "adds_usage",
         "body",
+        "headers",
         "kit",
         "plan",
         "reader",
@@ -120,7 +121,7 @@ class Exchange:
 
     def __init__(self, kit: Kit, plan: Plan, *, adds_usage: bool = False, lead: Lead | None = None) -> None:
         self._lead = lead
-        self._headers: Headers = ()
+        self.headers: Headers = ()
         self.kit = kit
         self.plan = plan
         self.adds_usage = adds_usage
@@ -152,13 +153,18 @@ class Exchange:
 
     def answered(self, status: int, media_type: str = "", encoding: str = "", headers: Headers = ()) -> None:
         """An answer came; its body is still to be read."""
-        self.status, self._headers = status, headers
+        self.status, self.headers = status, headers
         if status < 400 and not self.plan.unmetered:
             with guard(self.kit, "door: answer"):
                 plan, copy = self.plan, None if self._lead is None else self.passed
                 self.body = self.reader = Body(
                     plan.dialect, plan.platform, media_type, encoding, hide_usage=self.adds_usage, copy=copy
                 )
+
+    @property
+    def leads(self) -> bool:
+        """The answer may be kept."""
+        return self._lead is not None
 
     def passed(self, data: bytes) -> None:
         """These bytes of the answer, decoded, are handed on."""
@@ -282,7 +288,7 @@ class Exchange:
         if answer is None and self.status is not None and not ended:
             answer = Answer(complete=False)
         lead, self._lead = self._lead, None
-        return Settlement(self.kit, self.plan, answer, self.status, self._timing(), lead, self._headers)
+        return Settlement(self.kit, self.plan, answer, self.status, self._timing(), lead, self.headers)
 
     def _timing(self) -> Timing:
         first = self._first_chunk if self.plan.stream else None

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from ctxkit.cacheable import Keeper
     from ctxkit.integrations.google_caches import Keepers
+    from ctxkit.integrations.transports import Reply
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan
-    from ctxkit.reuse import Lead, Origin, Reused
+    from ctxkit.reuse import Lead, Origin
 
 __all__ = ["Hooks", "attach", "attached", "hooked"]
 
@@ -85,15 +86,15 @@ class Hooks:
         """``request`` for event loops."""
         await self.aleaving(request)
 
-    def leaving(self, request: Any) -> Reused | None:
-        """Plan an attempt that is about to leave; gives the answer where it is there already."""
+    def leaving(self, request: Any, reply: Reply | None = None) -> Any:
+        """Plan an attempt that is about to leave; gives what ``reply`` makes of the answer, where that is there."""
         with _passable(), guard(self.kit, "door: request"):
             call = self._call(request)
             if call is None:
                 return None
             plan, lead = self.kit.plan(call.body, **self._options(request, call.route)), None
-            if self.answers:
-                found, lead = reusing.find(self.kit, plan, partial(_origin, request, call))
+            if reply is not None:
+                found, lead = reusing.find(self.kit, plan, partial(_origin, request, call), reply)
                 if found is not None:
                     return found
             with reusing.led(lead):
@@ -101,15 +102,15 @@ class Hooks:
                 exchange.sent()
         return None
 
-    async def aleaving(self, request: Any) -> Reused | None:
+    async def aleaving(self, request: Any, reply: Reply | None = None) -> Any:
         """``leaving`` for event loops."""
         with _passable(), guard(self.kit, "door: request"):
             call = self._call(request)
             if call is None:
                 return None
             plan, lead = await self.kit.aplan(call.body, **self._options(request, call.route)), None
-            if self.answers:
-                found, lead = await reusing.afind(self.kit, plan, partial(_origin, request, call))
+            if reply is not None:
+                found, lead = await reusing.afind(self.kit, plan, partial(_origin, request, call), reply)
                 if found is not None:
                     return found
             with reusing.led(lead):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
+from ctxkit.aside import aside
+from ctxkit.integrations.exchange import guard
 from ctxkit.model import Timing
 
 if TYPE_CHECKING:
@@ -16,14 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["afind", "find", "led"]
 
+T = TypeVar("T")
 
-def find(kit: Kit, plan: Plan, origin: Callable[[], Origin]) -> tuple[Reused | None, Lead | None]:
+
+def find(
+    kit: Kit, plan: Plan, origin: Callable[[], Origin], made: Callable[[Reused], T]
+) -> tuple[T | None, Lead | None]:
     """The answer that may be handed out, settled; or the one who goes first, or neither.
 
     Args:
         kit: whose answers.
         plan: of the request.
         origin: what decides on the answer beside its body; asked for only where answers are reused.
+        made: makes of an answer what the caller is to get; where it fails, the request goes out.
     """
     answers = kit.answers
     if answers is None:
@@ -34,11 +42,15 @@ def find(kit: Kit, plan: Plan, origin: Callable[[], Origin]) -> tuple[Reused | N
     found = answers.find(plan, origin())
     if not isinstance(found, Reused):
         return None, found
-    answers.served(plan, found, Timing(sent=began, last=kit.timer()))
-    return found, None
+    answer = _made(kit, made, found)
+    if answer is not None:
+        answers.served(plan, found, Timing(sent=began, last=kit.timer()))
+    return answer, None
 
 
-async def afind(kit: Kit, plan: Plan, origin: Callable[[], Origin]) -> tuple[Reused | None, Lead | None]:
+async def afind(
+    kit: Kit, plan: Plan, origin: Callable[[], Origin], made: Callable[[Reused], T]
+) -> tuple[T | None, Lead | None]:
     """``find`` for event loops."""
     answers = kit.answers
     if answers is None:
@@ -49,8 +61,20 @@ async def afind(kit: Kit, plan: Plan, origin: Callable[[], Origin]) -> tuple[Reu
     found = await answers.afind(plan, origin())
     if not isinstance(found, Reused):
         return None, found
-    await answers.aserved(plan, found, Timing(sent=began, last=kit.timer()))
-    return found, None
+    answer = _made(kit, made, found)
+    if answer is not None:
+        served = partial(answers.served, plan, found, Timing(sent=began, last=kit.timer()))
+        if kit.ledger.sync == "full":  # waits for the disk
+            await aside(served)
+        else:
+            served()
+    return answer, None
+
+
+def _made(kit: Kit, made: Callable[[Reused], T], found: Reused) -> T | None:
+    with guard(kit, "door: reused answer"):
+        return made(found)
+    return None
 
 
 @contextmanager

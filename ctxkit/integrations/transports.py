@@ -10,26 +10,29 @@ is metered as ever and answered by nobody.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from ctxkit.integrations.tee import library_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from ctxkit.reuse import Reused
 
-__all__ = ["Door", "stand_before"]
+__all__ = ["Door", "Reply", "stand_before"]
+
+Reply: TypeAlias = "Callable[[Reused], Any]"
+"""Makes of an answer a response of the library at hand."""
 
 
 class Door(Protocol):
     """What looks at a request that is about to leave."""
 
-    def leaving(self, request: Any) -> Reused | None:
-        """The answer, where it is there already; otherwise the request leaves now."""
+    def leaving(self, request: Any, reply: Reply | None = None) -> Any:
+        """The response that ``reply`` makes of the answer, where that is there already; otherwise the request leaves now."""
         ...
 
-    async def aleaving(self, request: Any) -> Reused | None:
+    async def aleaving(self, request: Any, reply: Reply | None = None) -> Any:
         """``leaving`` for event loops."""
         ...
 
@@ -103,9 +106,9 @@ class _Answering:
 
 class _SyncAnswering(_Answering):
     def handle_request(self, request: Any) -> Any:
-        found = self._ctxkit_door.leaving(request)
-        if found is not None:
-            return self._reply(found)
+        response = self._ctxkit_door.leaving(request, self._reply)
+        if response is not None:
+            return response
         try:
             return self._ctxkit_transport.handle_request(request)
         except BaseException:
@@ -125,9 +128,9 @@ class _SyncAnswering(_Answering):
 
 class _AsyncAnswering(_Answering):
     async def handle_async_request(self, request: Any) -> Any:
-        found = await self._ctxkit_door.aleaving(request)
-        if found is not None:
-            return self._reply(found)
+        response = await self._ctxkit_door.aleaving(request, self._reply)
+        if response is not None:
+            return response
         try:
             return await self._ctxkit_transport.handle_async_request(request)
         except BaseException:
