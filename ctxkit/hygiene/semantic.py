@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate, chain, pairwise
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctxkit.hygiene.relevance import relevance
 
@@ -18,15 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Semantic"]
 
-_USUAL = (0.4,) * 4  # cosines of texts of one subject: where there are few texts, they say what is usual
+_USUAL = 0.4  # cosine of texts of one subject
+_COUNTS = 0.5  # what meaning counts at most: two errands of one kind are alike, and neither needs the other
+_FEW = 4  # texts that are supposed to be like that: among few, nobody can tell what is usual
 
 
 class Semantic:
     """Relevance by words and by vectors; by words alone as long as vectors are not there.
 
-    The score of words, raised by how far the likeness of meaning stands out: ``1 - (1 - words) * (1 - meaning)``, where
-    ``meaning`` is the cosine of the two windows that are most alike, counted from the median of all texts on. In a
-    conversation of one subject all texts are alike, and that says nothing of any.
+    The score of words, raised by how far the likeness of meaning stands out: ``1 - (1 - words) * (1 - meaning / 2)``. For each
+    window of a query, ``meaning`` is the cosine of a text's window that is most alike, counted from the median of all
+    texts on: "yes, please" is like something everywhere, and in a conversation of one subject all is alike, which says
+    nothing of any. It is averaged over the windows of a query.
 
     All texts of a call are ranked by the same means: where the vectors of one are missing, words decide on all of them.
     Of a query those parts count that are known; their words count at once.
@@ -57,9 +59,9 @@ class Semantic:
     def __call__(self, texts: Sequence[tuple[str, ...]], *queries: Query) -> list[float]:
         """For each text, given in parts: from 0 to about 1, of the query that it has most of."""
         words = self._lexical(texts, *queries)
-        meant = self._likeness(texts, [(query,) if isinstance(query, str) else query for query in queries])
+        meanings = self._meaning(texts, [(query,) if isinstance(query, str) else query for query in queries])
         self.tell()
-        return words if meant is None else _blended(words, meant)
+        return words if meanings is None else list(map(_blended, words, meanings))
 
     def begin(self) -> None:
         """Load the model off the request's path."""
@@ -72,35 +74,62 @@ class Semantic:
                 self._complain(f"relevance: {kind}", words)
             self._told[kind] = count
 
-    def _likeness(
-        self, texts: Sequence[tuple[str, ...]], queries: Sequence[tuple[str, ...]]
-    ) -> list[float | None] | None:
-        """For each text the best match of one of its windows with the queries; ``None``: not all vectors are there."""
-        asked = self._vectors.get(list(chain.from_iterable(queries)), self._wait, urgent=True)
-        known = self._vectors.get(list(chain.from_iterable(texts)), self._wait)
-        wanted = [rows for rows in asked if rows is not None and len(rows)]
-        if not wanted or any(rows is None for rows in known):
+    def _meaning(self, texts: Sequence[tuple[str, ...]], queries: Sequence[tuple[str, ...]]) -> list[float] | None:
+        """For each text how far it stands out, for the query for which it does most; ``None``: vectors are missing."""
+        sought = [self._sought(query) for query in queries]
+        held = self._vectors.get(list(chain.from_iterable(texts)), self._wait)
+        known = [rows for rows in held if rows is not None]
+        if len(known) < len(held) or not any(sought):
             return None
-        return _matched([rows for rows in known if rows is not None], [len(parts) for parts in texts], wanted)
+        best = _Best(known, [len(parts) for parts in texts])
+        return [max(each) for each in zip(*(best.standing_out(one) for one in sought if one), strict=True)]
+
+    def _sought(self, query: tuple[str, ...]) -> list[_Sought]:
+        """The parts of a query that are known, and what each weighs."""
+        rows = self._vectors.get(query, self._wait, urgent=True)
+        return [
+            _Sought(one, float(len(part)))
+            for part, one in zip(query, rows, strict=True)
+            if one is not None and len(one)
+        ]
 
 
-def _blended(words: Sequence[float], likeness: Sequence[float | None]) -> list[float]:
-    usual = max(0.0, median([*_USUAL, *(like for like in likeness if like is not None)]))
-    meant = (0.0 if like is None else max(0.0, like - usual) / (1.0 - usual) for like in likeness)
-    return [1.0 - (1.0 - min(word, 1.0)) * (1.0 - meaning) for word, meaning in zip(words, meant, strict=True)]
+class _Sought(NamedTuple):
+    rows: NDArray[Any]
+    weight: float
 
 
-def _matched(
-    parts: Sequence[NDArray[Any]], counts: Sequence[int], wanted: Sequence[NDArray[Any]]
-) -> list[float | None]:
-    """For each text, of so many parts: how like its most alike window is; ``None``: it has none."""
-    import numpy as np
+class _Best:
+    """How like each of some texts is to something, by its window that is most alike.
 
-    held = [part for part in parts if len(part)]
-    if not held:
-        return [None] * len(counts)
-    sought = np.concatenate(wanted).astype(np.float32)
-    found = (np.concatenate(held).astype(np.float32) @ sought.T).max(axis=1)
-    rows = list(accumulate(map(len, parts), initial=0))
-    ends = [rows[at] for at in accumulate(counts, initial=0)]
-    return [float(found[first:last].max()) if first < last else None for first, last in pairwise(ends)]
+    Args:
+        parts: matrices of all parts of the texts.
+        counts: parts of each text.
+    """
+
+    def __init__(self, parts: Sequence[NDArray[Any]], counts: Sequence[int]) -> None:
+        import numpy as np
+
+        rows = list(accumulate(map(len, parts), initial=0))
+        self._ends = list(pairwise(rows[at] for at in accumulate(counts, initial=0)))
+        held = [part for part in parts if len(part)]
+        self._rows = np.concatenate(held).astype(np.float32) if held else None
+
+    def standing_out(self, query: Sequence[_Sought]) -> list[float]:
+        """For each text, from 0 to 1: how far it stands out from the usual, on average over the windows of a query."""
+        import numpy as np
+
+        if self._rows is None:
+            return [0.0] * len(self._ends)
+        sought = np.concatenate([part.rows for part in query]).astype(np.float32)
+        weights = np.concatenate([np.full(len(part.rows), part.weight / len(part.rows)) for part in query])
+        found = self._rows @ sought.T
+        none = np.full(len(sought), np.nan, np.float32)
+        best = np.stack([found[first:last].max(axis=0) if first < last else none for first, last in self._ends])
+        usual = np.nanmedian(np.vstack([best, np.full((_FEW, len(sought)), _USUAL)]), axis=0).clip(0.0)
+        out = np.nan_to_num((best - usual).clip(0.0) / (1.0 - usual))
+        return [float(share) for share in out @ weights / weights.sum()]
+
+
+def _blended(word: float, meaning: float) -> float:
+    return 1.0 - (1.0 - min(word, 1.0)) * (1.0 - _COUNTS * meaning)
