@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ctxkit.drift import Superseded
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["standing", "superseded"]
 
-_BACK: Final = 200  # messages of a user that a later one may take back
+_BACK: Final = 100  # messages of a user that a later one may take back
 _LONGEST: Final = 300  # characters of a sentence; what is longer is something that was pasted
 _SHARE: Final = 0.6  # of the words of two rules that make them rules about the same
 _SENTENCE = re.compile(r"[^.!?。\uff01\uff1f\n]+(?:[.!?](?=\S)[^.!?。\uff01\uff1f\n]*)*[.!?。\uff01\uff1f]?")
@@ -70,6 +71,15 @@ _FORBIDS = re.compile(r"\b(?:never|don'?t|do not|nie|niemals|jamais|nunca)\b|し
 _ORDERS = re.compile(r"\b(?:always|must|immer|toujours|siempre)\b|必ず|いつも|总是", re.IGNORECASE)
 
 
+class _Rule(NamedTuple):
+    """A sentence that is to hold for good."""
+
+    values: Mapping[str, frozenset[str]]
+    about: frozenset[str]
+    forbids: bool
+    orders: bool
+
+
 class _Said(NamedTuple):
     """What a user said in one message: its texts, without what was pasted."""
 
@@ -77,6 +87,7 @@ class _Said(NamedTuple):
     sentences: tuple[str, ...]
     values: Mapping[str, frozenset[str]]
     words: frozenset[str]
+    rules: tuple[_Rule, ...]
 
 
 def standing(history: History, pins: Pins | Sequence[Pin] = ()) -> list[Piece]:
@@ -129,7 +140,13 @@ def _all_said(history: History) -> Iterator[_Said]:
 def _said(message: int, texts: Iterable[str]) -> _Said:
     found = [sentence for text in texts for sentence in _sentences(text)]
     text = "\n".join(found)
-    return _Said(message, tuple(found), named(text), _words(text))
+    return _Said(message, tuple(found), named(text), _words(text), tuple(map(_rule, filter(is_standing, found))))
+
+
+@remembered
+def _rule(sentence: str) -> _Rule:
+    about = frozenset(_POLAR.sub("", word) for word in _words(sentence)) - {""}
+    return _Rule(named(sentence), about, _FORBIDS.search(sentence) is not None, _ORDERS.search(sentence) is not None)
 
 
 @remembered
@@ -144,13 +161,13 @@ def _words(text: str) -> frozenset[str]:
 
 def _undone(said: _Said, earlier: Sequence[_Said]) -> Iterator[tuple[int, Literal["superseded", "contradicted"]]]:
     """Earlier messages of which a message takes something back, and how."""
-    for sentence, following in zip(said.sentences, (*said.sentences[1:], ""), strict=True):
+    for sentence, following in pairwise((*said.sentences, "")):
         if _CHANGES.search(sentence) and not _asks(sentence):
             yield from ((message, "superseded") for message in _changed(named(f"{sentence}\n{following}"), earlier))
         for match in _TAKES_BACK.finditer(sentence):
             yield from ((message, "superseded") for message in _taken_back(match, earlier))
-        if is_standing(sentence):
-            yield from ((message, "contradicted") for message in _contradicted(sentence, earlier))
+    for rule in said.rules:
+        yield from ((one.message, "contradicted") for one in earlier if any(_clash(rule, old) for old in one.rules))
 
 
 def _asks(sentence: str) -> bool:
@@ -175,21 +192,10 @@ def _taken_back(match: re.Match[str], earlier: Sequence[_Said]) -> Iterator[int]
             return
 
 
-def _contradicted(sentence: str, earlier: Sequence[_Said]) -> Iterator[int]:
-    """Messages with a rule that cannot hold together with this one."""
-    values, words = named(sentence), _words(sentence)
-    for one in earlier:
-        if any(_clash(sentence, values, words, rule) for rule in one.sentences if is_standing(rule)):
-            yield one.message
-
-
-def _clash(sentence: str, values: Mapping[str, frozenset[str]], words: frozenset[str], rule: str) -> bool:
-    others = named(rule)
-    if any(values[kind].isdisjoint(others[kind]) for kind in LASTING & values.keys() & others.keys()):
+def _clash(rule: _Rule, old: _Rule) -> bool:
+    """They cannot hold together."""
+    if any(rule.values[kind].isdisjoint(old.values[kind]) for kind in LASTING & rule.values.keys() & old.values.keys()):
         return True
-    forbids = [_FORBIDS.search(one) is not None for one in (sentence, rule)]
-    orders = [_ORDERS.search(one) is not None for one in (sentence, rule)]
-    if forbids[0] == forbids[1] or orders[0] == orders[1]:
+    if rule.forbids == old.forbids or rule.orders == old.orders:
         return False
-    about = [frozenset(_POLAR.sub("", word) for word in found) - {""} for found in (words, _words(rule))]
-    return len(about[0] & about[1]) >= max(_SHARE * len(about[0] | about[1]), 2)
+    return len(rule.about & old.about) >= max(_SHARE * len(rule.about | old.about), 2)

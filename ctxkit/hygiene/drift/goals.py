@@ -1,12 +1,13 @@
 """What a conversation is about: what its user asked for, what the model has in hand, and whether the two belong together.
 
 A user may change the subject: what is done now is held against what was asked for first and against what is asked for
-now, whichever it is more like. It is measured by what it was at first, so that the words of one conversation are compared
-with one another, whatever ranks them.
+now, whichever it is more like. Both are measured by how like them the model's steps were right after they were said, so that
+the words of one conversation are compared with one another, whatever ranks them.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,15 +15,15 @@ from ctxkit.hygiene.episodes import turns_of
 from ctxkit.hygiene.relevance import terms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ctxkit.editable import Piece
     from ctxkit.hygiene.drift.parts import Part
     from ctxkit.hygiene.history import History
 
-__all__ = ["Goals", "goals_of", "kept"]
+__all__ = ["Goals", "goals_of", "kept", "tells"]
 
-_SPOKEN = 12  # different words of a user that say what is wanted; a "yes, please" does not
+_SPOKEN = 8  # different words of a user that say what is wanted; a "yes, please" does not
 _BACK = 4  # turns that are looked at for them
 _HELD = 2  # latest steps of the model that say what it has in hand
 _ABOUT = 4_000  # characters of a text that are looked at
@@ -53,13 +54,16 @@ def goals_of(history: History) -> Goals:
 def _telling(history: History, turns: Iterable[int]) -> tuple[str, ...]:
     """What is said in one turn, and in the next ones until that says something."""
     said: dict[int, tuple[str, ...]] = {}
-    words: set[str] = set()
     for turn in turns:
         said[turn] = _said(history, turn)
-        words.update(term for text in said[turn] for term in terms(text))
-        if len(words) >= _SPOKEN:
+        if tells(text for texts in said.values() for text in texts):
             break
     return tuple(text for turn in sorted(said) for text in said[turn])
+
+
+def tells(texts: Iterable[str]) -> bool:
+    """There are words enough in these texts to know what they are about."""
+    return len({term for text in texts for term in terms(text)}) >= _SPOKEN
 
 
 def _said(history: History, message: int) -> tuple[str, ...]:
@@ -72,7 +76,7 @@ def _opening(piece: Piece) -> str:
 
 
 def kept(history: History, parts: Sequence[Part], first: Sequence[float], latest: Sequence[float]) -> float | None:
-    """How like the goal the latest steps are, measured by the first ones: from 0 (not at all) to 1 (as at first).
+    """How like the goal the latest steps are, measured by the steps after it was set: from 0 (not at all) to 1 (as then).
 
     Args:
         history: the conversation.
@@ -81,21 +85,28 @@ def kept(history: History, parts: Sequence[Part], first: Sequence[float], latest
         latest: how much each holds of what is asked for now.
 
     Returns:
-        ``None``: there are too few steps, or the first ones had nothing to do with what was asked for.
+        The better of the two; ``None``: there are too few steps, or they never had to do with what was asked for.
     """
-    steps = history.steps
-    if len(steps) < 2 * _FEW:
+    turns = turns_of(history)
+    if not turns or len(history.steps) < 2 * _FEW:
         return None
-    began = _likeness(parts, first, steps[:_FEW])
-    now = max(_likeness(parts, scores, steps[-_FEW:]) for scores in (first, latest))
-    return min(now / began, 1.0) if began > 0 else None
+    found = [
+        _kept(history, _likeness(parts, scores), turn) for turn, scores in ((turns[0], first), (turns[-1], latest))
+    ]
+    return max((one for one in found if one is not None), default=None)
 
 
-def _likeness(parts: Sequence[Part], scores: Sequence[float], steps: Iterable[int]) -> float:
-    """The mean over some steps of what is most like the goal in each."""
-    best: dict[int, float] = dict.fromkeys(steps, 0.0)
+def _kept(history: History, likeness: Mapping[int, float], turn: int) -> float | None:
+    """Of the goal that was set in a turn: the latest steps beside the first ones behind it."""
+    steps = history.steps[bisect_left(history.steps, turn) :]
+    began = fmean(likeness.get(step, 0.0) for step in steps[:_FEW]) if steps else 0.0
+    return min(fmean(likeness.get(step, 0.0) for step in steps[-_FEW:]) / began, 1.0) if began > 0 else None
+
+
+def _likeness(parts: Sequence[Part], scores: Sequence[float]) -> dict[int, float]:
+    """What the model said or called in each message that is most like the goal."""
+    best: dict[int, float] = {}
     for part, score in zip(parts, scores, strict=True):
-        message = part.piece.message
-        if message in best and part.piece.kind != "result":
-            best[message] = max(best[message], score)
-    return fmean(best.values())
+        if part.piece.speaker == "assistant":
+            best[part.piece.message] = max(best.get(part.piece.message, 0.0), score)
+    return best

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.drift import Drift
 from ctxkit.hygiene.drift.constraints import standing, superseded
-from ctxkit.hygiene.drift.goals import goals_of, kept
+from ctxkit.hygiene.drift.goals import goals_of, kept, tells
 from ctxkit.hygiene.drift.loops import stuck, stuck_at
 from ctxkit.hygiene.drift.noise import Spot, counting, spots
 from ctxkit.hygiene.drift.parts import parts_of
@@ -91,6 +91,7 @@ def curve(
     pins: Pins | Sequence[Pin] = (),
     before: float = 0.0,
     most: int = 24,
+    ends: Sequence[int] | None = None,
 ) -> tuple[tuple[int, Looked], ...]:
     """The same for the requests of a whole conversation, without measuring anew what does not change between them.
 
@@ -101,6 +102,7 @@ def curve(
         pins: as there.
         before: as there.
         most: requests that are measured at most, evenly spread, the first and the last one among them.
+        ends: index of the message behind each prompt, ascending; default: wherever the model answered, and the end.
 
     Returns:
         Index of the message behind each prompt (its answer, if there is one), and what was found in that prompt.
@@ -110,7 +112,7 @@ def curve(
     again = list(accumulate(repeats(history, tokens_of), initial=0.0))
     loops = [(-1, 0.0), *stuck_at(history)]
     found: list[tuple[int, Looked]] = []
-    for end in _spread(_ends(history), most):
+    for end in _spread(_ends(history) if ends is None else ends, most):
         reached = bisect_left(pieces, end, key=attrgetter("message"))
         prompt = History(pieces[:reached], end)
         known = _Known(
@@ -189,8 +191,9 @@ def _likened(
 ) -> tuple[float | None, Sequence[float]]:
     """Whether the goal is kept, and how much of the current goal each part holds."""
     goals = goals_of(history)
-    texts = [(part.text,) for part in parts]
     wishes = tuple(piece.text[:_ABOUT] for piece in held)
+    others = [one if tells(one) else (*one, *goals.latest) for one in (goals.hand, wishes) if one]
+    texts = [(part.text,) for part in parts]
     nothing = [0.0] * len(parts)
-    first, latest, hand, rest = (relevance(texts, one) if one and texts else nothing for one in (*goals, wishes))
-    return kept(history, parts, first, latest), [max(each) for each in zip(latest, hand, rest, strict=True)]
+    first, latest, *rest = (relevance(texts, one) if one and texts else nothing for one in (*goals[:2], *others))
+    return kept(history, parts, first, latest), [max(each) for each in zip(latest, *rest, strict=True)]

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["DRIFTING", "LOST", "WEIGHTS", "level_of", "score"]
 
 WEIGHTS: Final = {
-    "loop": 0.9,
+    "loop": 0.95,
     "noise": 0.5,
-    "superseded": 0.3,
+    "repetition": 0.35,
     "goal": 0.3,
-    "repetition": 0.3,
     "position": 0.3,
+    "superseded": 0.2,
 }
 """What each component comes to when it is at its worst and all others are at their best."""
 
@@ -32,7 +32,7 @@ def score(drift: Drift) -> float:
 
     >>> from ctxkit.drift import Drift
     >>> score(Drift(0.0)), score(Drift(0.0, loop=1.0))
-    (0.0, 0.9)
+    (0.0, 0.95)
     """
     left = 1.0
     for name, figure in _components(drift).items():
