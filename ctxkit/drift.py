@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = ["DRIFTING", "LOST", "STUCK", "Drift", "DriftEvent", "Level", "Superseded"]
+__all__ = ["DRIFTING", "LEVELS", "LOST", "STUCK", "Drift", "DriftEvent", "Level", "Superseded"]
 
 Level: TypeAlias = Literal["calm", "drifting", "lost"]
 """How far it has come, by the policy's thresholds of the score."""
+
+LEVELS: Final[tuple[Level, ...]] = ("calm", "drifting", "lost")
+"""From the best to the worst."""
 
 DRIFTING: Final = 0.4
 """Score from which on a conversation drifts, unless the policy says otherwise."""
@@ -48,11 +51,12 @@ class Drift:
     Attributes:
         score: from 0 (all of it serves the goal) to 1, put together from the figures below.
         tokens: of the conversation, the opening instruction and tools left out, by the estimate.
-        noise: of those, tokens that neither bear on the current goal nor were referred to later.
+        noise: of those, tokens that neither bear on the current goal nor were referred to lately.
         fee: USD that these cost in this request, at the cache mix it was billed at; ``None``: not known.
         repetition: share of the tokens that stand in blocks that stood there before, from 0 to 1.
         loop: how sure it is that the model is stuck, doing the same again without a new result, from 0 to 1.
-        goal: likeness of what is done now to what was asked for first, from 0 to 1; ``None``: too early to say.
+        goal: likeness of what is done now to what was asked for, first or now, beside what it was when that was said: from 0
+            to 1 (as then); ``None``: too early to say.
         superseded: constraints of the user that no longer hold and still stand there.
         position: share of what matters that stands in the middle of a very long prompt, from 0 to 1.
         by: what ranked it: ``"lexical"`` or the name of the embedding model.
@@ -107,5 +111,4 @@ class DriftEvent:
     @property
     def worse(self) -> bool:
         """It came from a calmer level."""
-        order: tuple[Level, ...] = ("calm", "drifting", "lost")
-        return order.index(self.level) > order.index(self.before)
+        return LEVELS.index(self.level) > LEVELS.index(self.before)
