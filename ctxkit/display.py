@@ -170,7 +170,7 @@ def record_html(record: Record) -> str:
 
 def _record(record: Record) -> Section:
     code = "" if record.http_status is None else f", HTTP {record.http_status}"
-    usage = record.usage
+    usage = None if record.status == "reused" else record.usage  # nobody reported the zeros
     lives = {} if usage is None else {f"written, {ttl}": tokens for ttl, tokens in (usage.written or {}).items()}
     named = {} if usage is None else {"fresh": usage.fresh, "read": usage.read, **lives, "output": usage.output}
     if usage is not None and usage.reasoning is not None:
@@ -198,13 +198,19 @@ def _record_text(record: Record) -> Iterator[str]:
 
 def _record_figures(record: Record) -> Iterator[Figure]:
     source = {"provider": "as the provider says", "card": "by the price list", "estimate": "estimated"}
-    yield Figure("Cost", record.cost, "usd", source.get(record.cost_source or "", "no price is known"))
+    reused = record.status == "reused"
+    told = "nothing was sent" if reused else source.get(record.cost_source or "", "no price is known")
+    yield Figure("Cost", record.cost, "usd", told)
     if record.savings is not None:
         by = ", ".join(record.savings_by) if len(record.savings_by) > 1 else ""
         yield Figure("Saved", record.savings, "saved", f"by {by}" if by else "")
     if record.miss_reason is not None:
         yield Figure("Cost of the miss", record.miss_cost, "usd", "more than reading would have cost")
     usage, timing = record.usage, record.timing
+    if reused:
+        if timing is not None:
+            yield Figure("Handed over after", timing.e2e, "seconds")
+        return
     if usage is not None:
         error = record.error_vs_estimate
         note = "" if error is None else f"estimated {abs(error):.1%} too {'much' if error >= 0 else 'little'}"

@@ -130,6 +130,8 @@ def _bound(forecast: Mapping[str, Json]) -> str:
 
 def _reported_lines(record: Record) -> Iterator[str]:
     usage = record.usage
+    if record.status == "reused":
+        return
     if usage is None:
         yield "reported: no usage"
         return
@@ -142,7 +144,7 @@ def _reported_lines(record: Record) -> Iterator[str]:
 
 def _miss_lines(record: Record) -> Iterator[str]:
     if record.miss_reason is None:
-        if record.usage is not None and record.usage.read is not None:
+        if record.usage is not None and record.usage.read is not None and record.status != "reused":
             yield "missed: nothing that could have been read"
         return
     miss = record.miss
@@ -155,6 +157,10 @@ def _miss_lines(record: Record) -> Iterator[str]:
 
 
 def _cost_lines(record: Record) -> Iterator[str]:
+    if record.status == "reused":
+        saved = "nobody knows what" if record.savings is None else _usd(record.savings)
+        yield f"cost nothing; saved {saved}, which the answer did cost when it was given"
+        return
     if record.cost is None:
         yield "cost unknown"
     else:

@@ -240,7 +240,7 @@ NAMES = {
     "requests", "attempts", "statuses", "errors", "input_tokens", "fresh_tokens", "read_tokens", "written_tokens",
     "output_tokens", "reasoning_tokens", "cached", "cost", "cost_estimated", "unpriced", "estimate_error", "latency",
     "edits", "edit_tokens", "problems", "misses", "forecast", "savings", "savings_by",
-    "predicted", "storage", "drift",
+    "predicted", "storage", "drift", "reused",
 }  # fmt: skip
 
 

@@ -54,7 +54,7 @@ _TOKENS: Final = frozenset(
     )
 )
 _COUNTS: Final = frozenset(("written", "media", "calls", "edits"))
-_NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot", "drift_score"))
+_NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot", "reuse", "drift_score"))
 _SHAPES: Final[dict[str, dict[str, type | UnionType]]] = {
     "miss": {"path": list, "detail": str, "source": str},
     "forecast": {

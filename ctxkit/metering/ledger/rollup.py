@@ -42,8 +42,8 @@ DAY: Final = 86_400
 CELL: tuple[str, ...] = ("feature", "model", "platform", "dialect", "tier", "scope", "labels", "status", "miss_reason")
 """What tells one cell from another; ``labels`` as JSON with sorted keys, ``""`` for what is not known."""
 
-CAUSES: Final = ("cache", "compact", "repeats", "deltas", "stale", "spent", "episodes", "fit", "other")
-"""What savings are split by: what is said to the cache, each pass, and passes of the user's own together."""
+CAUSES: Final = ("cache", "compact", "repeats", "deltas", "stale", "spent", "episodes", "fit", "answers", "other")
+"""What savings are split by: what is said to the cache, each pass, answers that were reused, and passes of the user's own together."""
 
 _SAVED: Final = tuple(f"saved_{cause}" for cause in CAUSES)
 
@@ -58,6 +58,7 @@ COUNTERS: tuple[str, ...] = (
     *(f"{name}_{unit}" for name in ("predicted", *_SAVED) for unit in ("usd", "pico")),
     *("drifts", "drift_score", "drift_tokens", "drift_noise", "drift_priced", "noise_usd", "noise_pico"),
     *("drift_drifting", "drift_lost", "drift_stuck"),
+    *("reused", "reused_known"),
 )
 """Integer columns of a roll-up.
 
@@ -70,14 +71,16 @@ kind (see :func:`right`), and the two after it sum tokens forecast and read. ``s
 known; these are signed, and the sums ``saved_*`` by cause add up to them. ``charges`` are rows that no request made (``number`` 0): rent, counted as ``storage`` and cost
 and as nothing else. ``drifts`` counts attempts whose drift was measured, ``drift_score`` sums their scores in millionths;
 of ``drift_tokens`` of their conversations ``drift_noise`` were noise, which cost ``noise`` in the ``drift_priced`` of them
-whose fee is known; the last three count those that were at these levels, and those that were stuck.
+whose fee is known; the last three count those that were at these levels, and those that were stuck. ``reused`` counts requests that were answered
+without being sent, which are no attempts; ``reused_known`` those of them whose savings are known.
 """
 
 MONEY: Final = ("cost", "estimated", "miss", "savings", "storage", "predicted", *_SAVED, "noise")
 """Sums that are kept as ``_usd`` and ``_pico``."""
 
-SKETCHES: tuple[str, ...] = ("ttft", "ttfc", "e2e", "tpot", "error")
-"""Histograms of a roll-up: four durations in seconds, and the size of the estimate's relative error."""
+SKETCHES: tuple[str, ...] = ("ttft", "ttfc", "e2e", "tpot", "reuse", "error")
+"""Histograms of a roll-up: four durations of answers in seconds, that of answers which were reused (in none of the four), and
+the size of the estimate's relative error."""
 
 _SPANS: Final = SKETCHES[:-1]
 _TTLS: Final = ("5m", "30m", "1h", "12h")
@@ -122,6 +125,8 @@ def figures(row: Mapping[str, Any]) -> dict[str, int]:
     """What a closed row adds to the counters, money in pico-dollars alone."""
     if row.get("number") == 0:
         return _charge(row)
+    if row["status"] == "reused":
+        return _reused(row)
     found = {"attempts": 1, "operations": int(row.get("number") == 1), "problems": int(bool(row.get("problems")))}
     if (cost := row.get("cost_pico")) is not None:
         found["priced"], found["cost_pico"] = 1, cost
@@ -175,6 +180,14 @@ def _charge(row: Mapping[str, Any]) -> dict[str, int]:
     if (savings := row.get("savings_pico")) is not None:
         known["savings_pico"] = known["saved_cache_pico"] = savings
     return {"charges": 1, "problems": int(bool(row.get("problems"))), **known}
+
+
+def _reused(row: Mapping[str, Any]) -> dict[str, int]:
+    """What was answered without being sent: a request, and no attempt."""
+    found = {"operations": int(row.get("number") == 1), "reused": 1, "priced": 1, "metered": 1}
+    if (savings := row.get("savings_pico")) is not None:
+        found |= {"reused_known": 1, "saved": 1, "savings_pico": savings, "saved_answers_pico": savings}
+    return found
 
 
 def _add_miss(found: dict[str, int], row: Mapping[str, Any]) -> None:

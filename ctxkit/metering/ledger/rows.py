@@ -30,6 +30,7 @@ COLUMNS: Final = (
     *("forecast_read", "miss_reason", "miss_tokens", "miss_cost_pico", "savings_pico", "miss", "forecast", "notes"),
     *("savings_by", "predicted_pico"),
     *("drift_score", "drift_tokens", "drift_noise", "drift_fee_pico", "drift"),
+    "reuse",
 )
 """The columns of a row, in the order in which the database keeps them."""
 
@@ -75,7 +76,9 @@ def row_of(record: Record) -> dict[str, Json]:
     row.update(_money_row(record))
     if record.estimate is not None:
         row.update(_estimate_row(record.estimate))
-    if record.timing is not None:
+    if record.timing is not None and record.status == "reused":  # no duration of an answer of any provider
+        row.update({} if record.timing.e2e is None else {"reuse": record.timing.e2e})
+    elif record.timing is not None:
         row.update(_timing_row(record.timing, record.usage))
     if record.drift is not None:
         row.update(_drift_row(record.drift))
@@ -250,5 +253,7 @@ def _estimate(row: Mapping[str, Json]) -> Estimate | None:
 
 
 def _timing(row: Mapping[str, Json]) -> Timing | None:
+    if (reuse := row.get("reuse")) is not None:
+        return Timing(0.0, last=reuse)
     spans = [row.get(name) for name in ("ttfc", "ttft", "e2e")]
     return None if all(span is None for span in spans) else Timing(0.0, *spans)

@@ -136,6 +136,19 @@ _VERSION_4: Final = ";\n".join(
 """How much of a request was noise, and what that cost."""
 
 
+_VERSION_5: Final = ";\n".join(
+    (
+        "ALTER TABLE attempts ADD COLUMN reuse REAL",
+        *(
+            f"ALTER TABLE rollups ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0"
+            for name in ("reused", "reused_known", "saved_answers_usd", "saved_answers_pico")
+        ),
+        "ALTER TABLE rollups ADD COLUMN reuse BLOB",
+    )
+)
+"""Requests that were answered with what the same one got before: how many, how fast, and what that saved."""
+
+
 def _create(db: sqlite3.Connection) -> None:
     _run(db, _VERSION_1)
 
@@ -152,12 +165,22 @@ def _add_drift(db: sqlite3.Connection) -> None:
     _run(db, _VERSION_4)
 
 
+def _add_reuse(db: sqlite3.Connection) -> None:
+    _run(db, _VERSION_5)
+
+
 def _run(db: sqlite3.Connection, statements: str) -> None:
     for statement in statements.split(";"):
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _add_misses, _add_causes, _add_drift)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _create,
+    _add_misses,
+    _add_causes,
+    _add_drift,
+    _add_reuse,
+)
 """Step ``n`` makes version ``n + 1`` of version ``n``; version 0 is an empty file."""
 
 

@@ -101,6 +101,11 @@ def _more_figures(report: Report) -> Iterator[tuple[str, _Kind, _Tell]]:
     yield "predicted", "money", lambda row: row.predicted
     yield "storage", "money", lambda row: row.storage
     yield from _drift_figures()
+    yield "reused.requests", "count", lambda row: row.reused
+    yield "reused.savings", "money", lambda row: row.reused_savings
+    yield "reused.unpriced", "count", lambda row: row.reused_unpriced
+    for label, share in QUANTILES.items():
+        yield f"reused.latency.{label}", "figure", _latency("reuse", share)
     for name in ("edits", "edit_tokens", "problems"):
         yield name, "count", _counted(name)
 

@@ -58,7 +58,7 @@ class Group:
     Attributes:
         counters: sums by name, as :func:`ctxkit.metering.ledger.rollup.figures` names them, and ``attributed``: requests that
             belong to a feature.
-        statuses: attempts by status.
+        statuses: attempts by status, and requests that were not sent as ``reused``.
         unpriced: attempts without a cost by model, among those that were answered.
         sketches: histograms by name, while they grow.
     """
@@ -75,7 +75,7 @@ class Group:
         if cell["feature"]:
             self.counters["attributed"] += sign * counters.get("operations", 0)
         status, attempts = cell["status"], counters.get("attempts", 0)
-        self.statuses[status] += sign * attempts
+        self.statuses[status] += sign * (attempts + counters.get("reused", 0))
         unpriced = attempts + counters.get("charges", 0) - counters.get("priced", 0)
         if status not in ("failed", "unmetered") and unpriced > 0:
             self.unpriced[cell["model"]] += sign * unpriced
@@ -83,7 +83,7 @@ class Group:
     @property
     def used(self) -> bool:
         """There is something in it."""
-        return bool(self.counters["attempts"] or self.counters["charges"])
+        return any(self.counters[name] for name in ("attempts", "charges", "reused"))
 
     def merge(self, other: Group) -> None:
         """Add another group to this one."""

@@ -72,11 +72,12 @@ def tables_of(report: Report, width: int) -> list[Table]:
     drawn = [_table("Tokens and cost", report, _cost_columns(report, compact=compact), width)]
     if "miss_reason" in report.by or report.total.misses:
         drawn.append(_table("Cache misses", report, _miss_columns(report, compact=compact), width))
-    if set(report.total.savings_by) - {"cache"}:
+    causes = set(report.total.savings_by)
+    if len(causes) > 1 or causes - {"cache", "answers"}:  # of these alone the column above says enough
         drawn.append(_table("Saved by cause", report, _saved_columns(report), width))
     if drifts(report.total):
         drawn.append(_table("Drift", report, _drift_columns(report), width))
-    if any(merger.used for merger in report.total.group.sketches.values()):
+    if any(merger.used for name, merger in report.total.group.sketches.items() if name != "reuse"):
         drawn.append(_table("Speed and accuracy", report, _speed_columns(compact=compact), width))
     return drawn
 
@@ -99,6 +100,8 @@ def _cost_columns(report: Report, *, compact: bool) -> list[_Column]:
         _Column(0, ("Cost", f"({report.currency})"), lambda row: _cost(row, money)),
         _Column(9, ("of it", "estimated"), lambda row: money(row.estimated) if row.estimated else _UNKNOWN),
     ]
+    if report.total.reused:
+        columns.insert(2, _Column(2, ("", "Reused"), lambda row: _count(row.reused)))
     if report.total.savings is not None:  # nobody saves anything who only observes
         columns.append(_Column(1, ("Saved", f"({report.currency})"), lambda row: _signed(row.savings, money)))
     return [column for column in columns if column.rank <= 2] if compact else columns
@@ -173,6 +176,18 @@ def _drift_note(report: Report) -> Iterator[str]:
             f"Drift: none in {total.drifts:,} measured requests; {_share(total.noise_share)} of their conversations was "
             f"noise{fee}."
         )
+
+
+def _reuse_note(report: Report) -> Iterator[str]:
+    """How many requests were answered without being sent, what that saved, and how fast it was."""
+    total = report.total
+    if not total.reused:
+        return
+    money = "an unknown sum" if total.reused_savings is None else _money_format(report)(total.reused_savings)
+    least = "at least " if total.reused_savings is not None and total.reused_unpriced else ""
+    median, slow = total.latency("reuse", 0.5), total.latency("reuse", 0.99)
+    speed = "" if median is None else f"; handed over in {_seconds(median)} (p50), {_seconds(slow)} (p99)"
+    yield f"Reused: {total.reused:,} of {total.requests:,} requests were not sent, saved {least}{money}{speed}."
 
 
 def _speed_columns(*, compact: bool) -> list[_Column]:
@@ -301,6 +316,7 @@ def _notes(report: Report) -> list[str]:
     notes += [f"Note: {printable(line)}." for line in report.quality]
     notes += [f"Note: {printable(line)}." for line in _soon(report)]
     notes += _drift_note(report)
+    notes += _reuse_note(report)
     if report.shadow is not None:
         notes += report.shadow.lines(_feature)
     notes += [f"Tidying: {one.line(_feature)}." for one in report.tidied]

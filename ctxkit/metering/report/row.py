@@ -53,6 +53,21 @@ class Row:
         return self.group.statuses.get(name, 0)
 
     @property
+    def reused(self) -> int:
+        """Requests that were not sent, but answered with what the same one got before."""
+        return self.group.counters["reused"]
+
+    @property
+    def reused_unpriced(self) -> int:
+        """How many of them saved nobody knows what."""
+        return self.reused - self.group.counters["reused_known"]
+
+    @property
+    def reused_savings(self) -> Decimal | None:
+        """What the others saved: what their answers did cost; ``None`` where that is known of none."""
+        return self._money("saved_answers_pico") if self.group.counters["reused_known"] else None
+
+    @property
     def errors(self) -> int:
         """Attempts that were refused or never answered."""
         return self.status("failed")
@@ -217,7 +232,7 @@ class Row:
         return self.group.counters["est_input"] / actual - 1 if actual else None
 
     def latency(self, name: str, share: float) -> float | None:
-        """Quantile of one of :data:`LATENCIES` in seconds."""
+        """Quantile of one of :data:`LATENCIES`, or of ``"reuse"``, in seconds."""
         return self.group.sketches[name].sketch().quantile(share)
 
     def to_dict(self, by: Sequence[str]) -> dict[str, Any]:
@@ -270,6 +285,12 @@ class Row:
                 "noise_fee": plain(self.noise_fee),
                 "unpriced": self.noise_unpriced,
                 **{level: self.drifted(level) for level in LEVELS},
+            },
+            "reused": {
+                "requests": self.reused,
+                "savings": plain(self.reused_savings),
+                "unpriced": self.reused_unpriced,
+                "latency": {label: rounded(self.latency("reuse", share)) for label, share in QUANTILES.items()},
             },
             "edits": self.group.counters["edits"],
             "edit_tokens": self.group.counters["edit_tokens"],
