@@ -1,7 +1,10 @@
-"""Write docs/reference/benchmarks.md from what tests/benchmarks/bench_hygiene.py measured.
+"""Write docs/reference/benchmarks.md from what benchmarks in tests/benchmarks measured.
 
 python -m tests.benchmarks.bench_hygiene --json measured.json     # an hour or so, all of it
+python -m tests.benchmarks.bench_loops --json loops.json          # half a minute
 python scripts/benchmarks.py measured.json [more.json ...]
+
+Chapters of which no file tells anything stay as they are.
 """
 
 from __future__ import annotations
@@ -132,16 +135,64 @@ def where() -> str:
     return f"Times belong to the machine: {cores} cores, {system}, Python {platform.python_version()}, {made}."
 
 
-def main(files: list[str]) -> None:
-    measured: dict[str, dict[str, Any]] = {}
-    for file in files:
-        measured |= json.loads(Path(file).read_text(encoding="utf-8"))
+def loops(rows: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [
+        "Whether the model is stuck (`loop` of [drift](../explanation/drift.md)): recorded sessions of agents, and the agent runs and",
+        "chats from above, by `python -m tests.benchmarks.bench_loops`. `tests/benchmarks/loops.json` says which are loops, and by which",
+        "rule somebody who read them judged that. A conversation counts as found when it is stuck at any of its requests. Sessions are in",
+        "two halves by the name of their recording: thresholds were set on one, the other one counts. Of agent runs those were read that",
+        "were found, and those in which one thing stands three times word for word; the detector was mended once after that. Intervals:",
+        "Wilson's, for 95 of 100. Conversations of one recording are alike, so that the intervals are narrower than they should be.",
+        "",
+        "| | conversations | recordings | loops | found | precision | recall |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return [*lines, *(loops_row(name, one) for name, one in rows.items())]
+
+
+def loops_row(name: str, one: dict[str, Any]) -> str:
+    shares = []
+    for what in ("precision", "recall"):
+        low, high = one[f"{what}_interval"]
+        shares.append("" if one[what] is None else f"{one[what]:.3f} ({low:.3f}-{high:.3f})")
+    counts = " | ".join(str(one[what]) for what in ("conversations", "recordings", "loops", "found"))
+    return f"| {SETS.get(name, name)} | {counts} | {' | '.join(shares)} |"
+
+
+CHAPTERS = {"Loops": ("loops", loops)}
+"""Chapters that are not about modes and rivals: the key of their figures in a file, and what writes them."""
+
+
+def chapters(page: str, measured: dict[str, Any]) -> list[str]:
+    """Each of them anew where it was measured, else as it stands in the page."""
+    lines: list[str] = []
+    for title, (key, write) in CHAPTERS.items():
+        before = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0].strip("\n").split("\n")
+        found = write(measured[key]) if key in measured else before
+        lines += [f"## {title}", "", *found, ""] if any(found) else []
+    return lines
+
+
+def modes(page: str, measured: dict[str, Any]) -> list[str]:
+    """Modes and rivals, setting by setting; as they stand in the page if nothing of them was measured."""
+    if not measured:
+        return [min((page.partition(f"\n## {title}\n")[0] for title in CHAPTERS), key=len).rstrip("\n"), ""]
     lines = [HEAD.format(where=where())]
     for setting, (title, about) in SETTINGS.items():
         found = tables(measured, setting)
         if found:
             lines += [f"## {title}", "", about, "", *found]
-    PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    return lines
+
+
+def main(files: list[str]) -> None:
+    measured: dict[str, Any] = {}
+    for file in files:
+        measured |= json.loads(Path(file).read_text(encoding="utf-8"))
+    page = PAGE.read_text(encoding="utf-8")
+    others = {key for key, _ in CHAPTERS.values()}
+    lines = modes(page, {key: one for key, one in measured.items() if key not in others})
+    PAGE.write_text("\n".join([*lines, *chapters(page, measured)]).rstrip() + "\n", encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)}: {len(measured)} rows")
 
 

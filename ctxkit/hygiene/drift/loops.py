@@ -150,18 +150,17 @@ class _Seen:
                 return _repeated(done), number
         if before and self._near[-1].what == done.what and _hopeless(done):
             return _SAME, before[-1][1]
-        for one in reversed(self._near):
+        for one in reversed(self._near) if done.looks else ():
             if done.got == one.got and _alike(words, one.words):
                 return _ALIKE, one.number
-        for one in reversed(self._near):
-            if done.got and done.name and done.looks and done.name == one.name and _same(done, one.got):
+            if done.got and done.name and done.name == one.name and _same(done, one.got):
                 return _OTHERWISE, one.number
         return self._renumbered(done, bool(before))
 
     def _renumbered(self, done: _Done, before: bool) -> tuple[float, int]:
         """The same but for numbers that count on, of nothing that progresses."""
         counted = _counted(done.got)
-        if counted and not _PROGRESS.search(done.got[:2000]) and (before or len(counted) <= _SHORT):
+        if counted and not _PROGRESS.search(done.got[:2000]) and (before or (done.looks and len(counted) <= _SHORT)):
             for got, number in self._counted.get(_counted(done.what), ()):
                 if counted == got:
                     return (_RENUMBERED if before else _COUNTING), number
@@ -170,9 +169,8 @@ class _Seen:
 
 def _hopeless(done: _Done) -> bool:
     """Done once more just behind the last time, it is refused or fails, or it is too long for something that is polled."""
-    return _FAILED.search(done.got[:_SHORT]) is not None or (
-        len(done.what) > _PROGRAM and not _PROGRESS.search(done.got)
-    )
+    came = done.got[:_SHORT]
+    return _FAILED.search(came) is not None or (len(done.what) > _PROGRAM and not _PROGRESS.search(came))
 
 
 def _repeated(done: _Done) -> float:
