@@ -28,6 +28,7 @@ def talk(*texts: str) -> Thread:
         ("Give distances in miles.", "No, use metric."),
         ("Use Python for the script.", "Can we use Rust instead?"),
         ("We need a table for two people.", "Sorry, change that to four people."),
+        ("A round trip to Rome.", "Actually, I only need a one-way ticket, not a round trip."),
         ("Meet at 5pm.", "Actually 6:30 pm is better."),
         ("Please write the report in German.", "Forget what I said about the report."),
         ("Always cite your sources.", "You no longer need to cite your sources any more."),
@@ -70,6 +71,7 @@ def test_what_cannot_both_hold(texts):
         ("Always answer in English.", "Always be brief.", "Never guess."),
         ("I met her on Monday.", "No, I said Monday."),
         ("Never mind.", "Actually, thanks."),
+        ("Born: 1988-04-10, 1990-01-02 and 1995-07-15.", "Actually, 2024-05-17 is a good date."),
         ("", ""),
     ],
 )

@@ -31,6 +31,7 @@ __all__ = ["standing", "superseded"]
 
 _BACK: Final = 100  # messages of a user that a later one may take back
 _LONGEST: Final = 300  # characters of a sentence; what is longer is something that was pasted
+_FEW: Final = 2  # values of one kind that a message decided on; with more of them nobody knows which is meant
 _SHARE: Final = 0.6  # of the words of two rules that make them rules about the same
 _SENTENCE = re.compile(r"[^.!?。\uff01\uff1f\n]+(?:[.!?](?=\S)[^.!?。\uff01\uff1f\n]*)*[.!?。\uff01\uff1f]?")
 # Somebody says something else than before. Each needs a value that differs, too: "actually" alone changes nothing.
@@ -179,7 +180,7 @@ def _changed(values: Mapping[str, frozenset[str]], earlier: Sequence[_Said]) -> 
     """The latest message that named each kind of thing, where it named no such value."""
     for kind, new in values.items():
         before = next((one for one in reversed(earlier) if kind in one.values), None)
-        if before is not None and new - before.values[kind]:
+        if before is not None and new - before.values[kind] and len(before.values[kind]) <= _FEW:
             yield before.message
 
 

@@ -18,14 +18,15 @@ __all__ = ["LASTING", "named"]
 LASTING: Final = frozenset({"units", "language", "format", "tone", "length", "money", "code", "indent"})
 """Kinds that a rule is made of: where two rules name different values of one, both cannot hold."""
 
-# Each value by its names; a name in letters of words stands alone, one in signs of its own script anywhere.
+# Each value by its names, ``_`` for a blank or a hyphen; a name in letters of words stands alone, one in signs that are
+# written without blanks anywhere.
 _VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "day": {
-        "monday": "monday montag lundi lunes lunedì segunda-feira понедельник 月曜 星期一 周一 월요일",
-        "tuesday": "tuesday dienstag mardi martes martedì terça-feira вторник 火曜 星期二 周二 화요일",
-        "wednesday": "wednesday mittwoch mercredi miércoles mercoledì quarta-feira среда среду 水曜 星期三 周三 수요일",
-        "thursday": "thursday donnerstag jeudi jueves giovedì quinta-feira четверг 木曜 星期四 周四 목요일",
-        "friday": "friday freitag vendredi viernes venerdì sexta-feira пятница пятницу 金曜 星期五 周五 금요일",
+        "monday": "monday montag lundi lunes lunedì segunda_feira понедельник 月曜 星期一 周一 월요일",
+        "tuesday": "tuesday dienstag mardi martes martedì terça_feira вторник 火曜 星期二 周二 화요일",
+        "wednesday": "wednesday mittwoch mercredi miércoles mercoledì quarta_feira среда среду 水曜 星期三 周三 수요일",
+        "thursday": "thursday donnerstag jeudi jueves giovedì quinta_feira четверг 木曜 星期四 周四 목요일",
+        "friday": "friday freitag vendredi viernes venerdì sexta_feira пятница пятницу 金曜 星期五 周五 금요일",
         "saturday": "saturday samstag sonnabend samedi sábado sabato суббота субботу 土曜 星期六 周六 토요일",
         "sunday": "sunday sonntag dimanche domingo domenica воскресенье 日曜日 星期日 星期天 周日 일요일",
     },
@@ -48,8 +49,8 @@ _VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "format": {one: one for one in ("json", "yaml", "xml", "csv", "markdown", "html", "prose", "latex", "toml")}
     | {
-        "plain": "plaintext klartext",
-        "bullets": "bullets aufzählung 箇条書き",
+        "plain": "plaintext plain_text klartext",
+        "bullets": "bullets bullet_points aufzählung 箇条書き",
         "table": "table tabelle tableau 表形式 表格",
     },
     "tone": {
@@ -87,16 +88,17 @@ _VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "database": {one: one for one in ("postgres", "postgresql", "mysql", "sqlite", "mongodb", "redis", "oracle")},
     "frontend": {one: one for one in ("react", "vue", "angular", "svelte")},
     "testing": {one: one for one in ("pytest", "unittest", "jest", "mocha", "vitest", "junit")},
-    "cabin": {"economy": "economy エコノミー 经济舱", "business": "business-class business ビジネスクラス 商务舱"},
+    "cabin": {"economy": "economy エコノミー 经济舱", "business": "business ビジネスクラス 商务舱"},
     "diet": {one: one for one in ("vegan", "vegetarian", "pescatarian")},
-    "way": {"window": "window-seat fensterplatz 窓側", "aisle": "aisle gangplatz 通路側"},
+    "seat": {"window": "window_seat fensterplatz 窓側", "aisle": "aisle gangplatz 通路側"},
+    "trip": {"one way": "one_way oneway 片道 单程", "round trip": "round_trip roundtrip hin_und_zurück 往復 往返"},
 }
 _KINDS: Final = {
     name: (kind, value) for kind, of in _VALUES.items() for value, names in of.items() for name in names.split()
 }
 _SPACED: Final = [name for name in _KINDS if not re.search(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]", name)]
 _NAME = re.compile(
-    rf"\b(?:{'|'.join(map(re.escape, sorted(_SPACED, key=len, reverse=True)))})\b"
+    rf"\b(?:{'|'.join(map(re.escape, sorted(_SPACED, key=len, reverse=True))).replace('_', '[ -]')})\b"
     rf"|{'|'.join(map(re.escape, sorted(_KINDS.keys() - set(_SPACED), key=len, reverse=True)))}"
 )
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
@@ -122,7 +124,7 @@ def named(text: str) -> Mapping[str, frozenset[str]]:
 
 
 def _found(text: str) -> Iterator[tuple[str, str]]:
-    yield from (_KINDS[match.group()] for match in _NAME.finditer(text))
+    yield from (_KINDS[re.sub("[ -]", "_", match.group())] for match in _NAME.finditer(text))
     yield from (("date", _bare(match.group())) for match in _DATE.finditer(text))
     yield from (("time", _bare(match.group())) for match in _TIME.finditer(text))
     for match in _COUNTED.finditer(text):
