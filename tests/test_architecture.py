@@ -192,7 +192,7 @@ def test_nothing_in_the_rooms_reads_a_wall_clock(file):
 
 def test_nothing_is_remembered_without_bound():
     """``cache`` is for what takes no argument, or a module or a row of a table that comes with ctxkit."""
-    few = {"_tees", "_middleware_class", "_row"}
+    few = {"_tees", "_kinds", "_middleware_class", "_row"}
     found = {
         node.name
         for file in FILES

@@ -185,6 +185,12 @@ class Answering:
         record = reused_record(plan, reused, timing, age=self._kit.clock() - reused.stored)
         return bookkeeping.reused(self._kit, plan, record)
 
+    async def aserved(self, plan: Plan, reused: Reused, timing: Timing | None = None) -> Record:
+        """``served`` for event loops: a commit that waits for the disk (``sync="full"``) waits in a thread."""
+        if self._kit.ledger.sync == "full":
+            return await aside(partial(self.served, plan, reused, timing))
+        return self.served(plan, reused, timing)
+
     def keep(self, plan: Plan, name: bytes, answer: bytes, record: Record, headers: Headers) -> Reused | None:
         """Keep an answer that was settled, if it is whole; gives it as later requests get it."""
         events = None

@@ -9,22 +9,25 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ctxkit.dialects.platforms import UNKNOWN, platform_of
 from ctxkit.errors import UnsupportedClientError
-from ctxkit.integrations import usage_probe
+from ctxkit.integrations import reusing, usage_probe
 from ctxkit.integrations.delegating import StandIn
 from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.litellm_answers import Asker, copier, copy, handed_out
 from ctxkit.integrations.litellm_usage import Chunks, answer_of
 from ctxkit.integrations.nesting import is_nested, nested
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan
+    from ctxkit.reuse import Origin
 
 __all__ = ["wrap"]
 
@@ -127,6 +130,7 @@ class _Door:
         self._platform = platform
         self._names = [name for name in inspect.signature(function).parameters if name != "kwargs"]
         self._router = getattr(function, "__self__", None)
+        self._asker = None if kit.policy.answers is None else Asker()
 
     def called(self, function: Callable[..., Any]) -> Any:
         """The wrapper of a function."""
@@ -137,10 +141,16 @@ class _Door:
             with guard(self._kit, "door: request"):
                 asked = self._asked(args, kwargs)
                 if asked is not None:
-                    plan = self._kit.hold(self._kit.plan(asked, **self._options(asked, kwargs)))
-                    probing = self._probes(plan)
-                    exchange = Exchange(self._kit, plan, adds_usage=probing)
-                    exchange.sent()
+                    plan, lead = self._kit.plan(asked, **self._options(asked, kwargs)), None
+                    if self._asker is not None:
+                        origin = partial(self._origin, self._asker, plan, args, kwargs)
+                        answer, lead = reusing.find(self._kit, plan, origin, handed_out)
+                        if answer is not None:
+                            return answer
+                    with reusing.led(lead):
+                        plan = self._kit.hold(plan)
+                        exchange = Exchange(self._kit, plan, adds_usage=self._probes(plan), lead=lead)
+                        exchange.sent()
             if exchange is None:
                 return function(*args, **kwargs)
             try:
@@ -163,10 +173,16 @@ class _Door:
             with guard(self._kit, "door: request"):
                 asked = self._asked(args, kwargs)
                 if asked is not None:
-                    plan = await self._kit.ahold(await self._kit.aplan(asked, **self._options(asked, kwargs)))
-                    probing = self._probes(plan)
-                    exchange = Exchange(self._kit, plan, adds_usage=probing)
-                    await exchange.asent()
+                    plan, lead = await self._kit.aplan(asked, **self._options(asked, kwargs)), None
+                    if self._asker is not None:
+                        origin = partial(self._origin, self._asker, plan, args, kwargs)
+                        answer, lead = await reusing.afind(self._kit, plan, origin, handed_out)
+                        if answer is not None:
+                            return answer
+                    with reusing.led(lead):
+                        plan = await self._kit.ahold(plan)
+                        exchange = Exchange(self._kit, plan, adds_usage=self._probes(plan), lead=lead)
+                        await exchange.asent()
             if exchange is None:
                 return await function(*args, **kwargs)
             try:
@@ -197,15 +213,18 @@ class _Door:
         with guard(self._kit, "door: response"):
             if hasattr(response, "choices"):
                 exchange.knows(answer_of(response))
+                if exchange.leads:
+                    copy(exchange, response)
             elif hasattr(response, "__next__") or hasattr(response, "__anext__"):
-                return StandIn(response, exchange, Chunks(response, hide_usage=exchange.adds_usage))
+                copying = copier(exchange) if exchange.leads else None
+                return StandIn(response, exchange, Chunks(response, hide_usage=exchange.adds_usage, copy=copying))
         return response
 
     def _asked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Json:
         """The call as an OpenAI-shaped body, or ``None`` inside an outer door."""
         if is_nested():
             return None
-        given = {**dict(zip(self._names, args, strict=False)), **kwargs}
+        given = self._given(args, kwargs)
         body = {key: value for key, value in given.items() if key in _WIRE and value is not None}
         messages = body.get("messages")
         if isinstance(messages, list):
@@ -213,6 +232,16 @@ class _Door:
         if not isinstance(body.get("response_format"), dict):  # a pydantic class, which LiteLLM makes a schema of
             body.pop("response_format", None)
         return body
+
+    def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        return {**dict(zip(self._names, args, strict=False)), **kwargs}
+
+    def _origin(self, asker: Asker, plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Origin:
+        body, given = plan.body if plan.original is None else plan.original, self._given(args, kwargs)
+        router: Json = None
+        if self._router is not None:
+            router = [one.get("litellm_params") for one in _deployments(self._router, str(body.get("model") or ""))]
+        return asker.origin(given, body, plan.platform, router)
 
     def _options(self, body: Mapping[str, Json], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         target = self._target(str(body.get("model") or ""), kwargs)
@@ -282,8 +311,13 @@ def _plain(message: Any) -> Any:
 
 def _deployment(router: Any, alias: str) -> Mapping[str, Any]:
     """What the first deployment behind a router's alias is called with; ``{}`` when that cannot be seen."""
-    found = router.get_model_list(model_name=alias) if hasattr(router, "get_model_list") else None
+    found = _deployments(router, alias)
     return found[0].get("litellm_params", {}) if found else {}
+
+
+def _deployments(router: Any, alias: str) -> Sequence[Mapping[str, Any]]:
+    found = router.get_model_list(model_name=alias) if hasattr(router, "get_model_list") else None
+    return found or []
 
 
 def _status_of(error: BaseException) -> int | None:

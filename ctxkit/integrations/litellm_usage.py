@@ -8,7 +8,7 @@ Read from litellm 1.106 (``types/utils.py``), 2026-11-20, and seen on its OpenAI
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -103,9 +103,10 @@ class Chunks:
     provider reported none.)
     """
 
-    __slots__ = ("_hides", "_last", "_original", "_usage", "content", "finish")
+    __slots__ = ("_copy", "_hides", "_last", "_original", "_usage", "content", "finish")
 
-    def __init__(self, original: Any, *, hide_usage: bool = False) -> None:
+    def __init__(self, original: Any, *, hide_usage: bool = False, copy: Callable[[Any], None] | None = None) -> None:
+        self._copy = copy
         self.content = False
         self.finish: str | None = None
         self._original = original
@@ -120,6 +121,12 @@ class Chunks:
 
     def see(self, item: Any) -> bool:
         """Look at a chunk; True for the one that only we asked for."""
+        hidden = self._see(item)
+        if self._copy is not None and not hidden:
+            self._copy(item)
+        return hidden
+
+    def _see(self, item: Any) -> bool:
         self._last = item
         choices = _get(item, "choices") or ()
         self.finish = (_text(_get(choices[0], "finish_reason")) if choices else None) or self.finish
@@ -132,6 +139,8 @@ class Chunks:
 
     def result(self, *, ended: bool) -> Answer:
         """What was seen; a stream that was left after its finish reason and usage counts as whole."""
+        if self._copy is not None and ended:
+            self._copy(None)
         usage = self._usage
         for chunk in reversed(_get(self._original, "chunks") or ()):
             if usage is None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from ctxkit.aside import aside
 from ctxkit.integrations.exchange import guard
 from ctxkit.model import Timing
 
@@ -63,11 +61,7 @@ async def afind(
         return None, found
     answer = _made(kit, made, found)
     if answer is not None:
-        served = partial(answers.served, plan, found, Timing(sent=began, last=kit.timer()))
-        if kit.ledger.sync == "full":  # waits for the disk
-            await aside(served)
-        else:
-            served()
+        await answers.aserved(plan, found, Timing(sent=began, last=kit.timer()))
     return answer, None
 
 
