@@ -79,12 +79,9 @@ def _pieces(answer: bytes) -> Pieces:
 
 def _events(answer: bytes) -> Pieces:
     splitter = Splitter()
-    events = splitter.feed(answer)
-    rest = splitter.finish()
-    if any(event.data for event in rest):
-        raise ProviderShapeError("the last event has no end")
-    raw = tuple(event.raw for event in (*events, *rest))
-    return Pieces(raw, tuple(_said(event.data) for event in events if event.data), streamed=True)
+    events = [*splitter.feed(answer), *splitter.finish()]  # the terminator may lack the blank line behind it
+    said = tuple(_said(event.data) for event in events if event.data)
+    return Pieces(tuple(event.raw for event in events), said, streamed=True)
 
 
 def _said(data: bytes) -> Json:

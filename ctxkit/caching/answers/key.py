@@ -37,14 +37,15 @@ TRANSPORT = frozenset(
     {
         *("accept-encoding", "connection", "content-length", "keep-alive", "transfer-encoding", "te", "upgrade"),
         *("host", "user-agent", "date", "expect", "priority"),  # the host stands in the address
-        *("traceparent", "tracestate", "baggage", "sentry-trace", "x-amzn-trace-id", "x-cloud-trace-context"),
+        *("traceparent", "tracestate", "baggage", "sentry-trace", "x-amzn-trace-id", "x-cloud-trace-context", "b3"),
         *("x-request-id", "x-client-request-id", "x-correlation-id", "idempotency-key"),
         *("x-amz-date", "amz-sdk-invocation-id", "amz-sdk-request", "x-goog-api-client"),
     }
 )
-"""Headers that say how a request travels or which of several attempts it is; and all that begin with ``x-stainless-``."""
+"""Headers that say how a request travels or which of several attempts it is; and all that begin with
+``x-stainless-``, ``x-datadog-`` or ``x-b3-``."""
 
-_CLIENTS = "x-stainless-"
+_FAMILIES = ("x-stainless-", "x-datadog-", "x-b3-")
 _SIGNED = "AWS4-HMAC-SHA256"
 _DOUBLE = struct.Struct(">d")
 _DEEPEST = 200
@@ -124,7 +125,7 @@ def told(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[list[st
 
     Of a signature of AWS, which is another one each time, the credential and its scope count.
     """
-    counting = (pair for pair in lowered(headers) if pair[0] not in TRANSPORT and not pair[0].startswith(_CLIENTS))
+    counting = (pair for pair in lowered(headers) if pair[0] not in TRANSPORT and not pair[0].startswith(_FAMILIES))
     return sorted(([name, _bare(value)] for name, value in counting), key=lambda pair: pair[0])
 
 

@@ -21,7 +21,7 @@ _GOOD = frozenset({"end_turn", "tool_use", "stop_sequence"})
 _OWN_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_")
 """Tools that the application runs itself, or that look at nothing but the request; versions are dates behind the names."""
 
-_OWN_BLOCKS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
+_OWN_BLOCKS = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "compaction"})
 _HELD = ("mcp_servers", "container")
 
 

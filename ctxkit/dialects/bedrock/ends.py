@@ -19,8 +19,8 @@ __all__ = ["repeatable", "streamed", "whole"]
 
 _GOOD = frozenset({"end_turn", "tool_use", "stop_sequence"})
 _OWN_TOOLS = frozenset({"toolSpec", "cachePoint"})
-_OWN_BLOCKS = frozenset({"text", "toolUse", "reasoningContent"})
-_FOUND = ("citation", "toolResult", "image")
+_OWN_BLOCKS = frozenset({"text", "toolUse", "reasoningContent", "citationsContent"})  # citations of its own documents
+_FOUND = ("toolResult", "image")
 
 
 def repeatable(body: dict[str, Json]) -> bool:
