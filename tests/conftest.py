@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,12 @@ DATA = Path(os.environ.get("CTXKIT_DATA") or ROOT / ".." / "shared" / "data").re
 settings.register_profile("ctxkit", deadline=None, max_examples=int(os.environ.get("CTXKIT_EXAMPLES", "25")))
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile(os.environ.get("CTXKIT_PROFILE", "ctxkit"))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by now stays: tests that collect garbage need not look through all of it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

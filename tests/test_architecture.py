@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -119,11 +120,15 @@ def name_of(file):
     return file.relative_to(ROOT).as_posix()
 
 
+@cache
+def tree_of(file):
+    return ast.parse(file.read_text())
+
+
+@cache
 def imports_of(file):
     """(module, stands at the top of the module) of every import that runs."""
-    tree = ast.parse(file.read_text())
-    for node in tree.body:
-        yield from _imports(node, top=True)
+    return [one for node in tree_of(file).body for one in _imports(node, top=True)]
 
 
 def _imports(node, *, top):
@@ -181,7 +186,7 @@ def test_every_third_party_package_has_one_door(file):
 
 @pytest.mark.parametrize("file", [f for f in FILES if name_of(f).split("/")[0] in {*ROOMS, "model.py"}], ids=name_of)
 def test_nothing_in_the_rooms_reads_a_wall_clock(file):
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value
             base = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
@@ -196,7 +201,7 @@ def test_nothing_is_remembered_without_bound():
     found = {
         node.name
         for file in FILES
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(tree_of(file))
         if isinstance(node, ast.FunctionDef) and node.args.args
         for mark in node.decorator_list
         if ast.unparse(mark).removeprefix("functools.") in {"cache", "lru_cache(maxsize=None)", "lru_cache(None)"}
@@ -221,7 +226,7 @@ def test_money_never_meets_the_context_of_the_application():
     may = {"metering/report/render.py", "metering/prices/litellm_map.py"}  # powers of ten, for people to read
     rounding = {"scaleb", "quantize", "to_integral_value", "normalize", "sqrt"}
     for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(tree_of(file)):
             if (
                 isinstance(node, ast.Attribute)
                 and node.attr in rounding
@@ -233,7 +238,7 @@ def test_money_never_meets_the_context_of_the_application():
 def test_nothing_depends_on_assertions_or_runs_text():
     """``python -O`` takes assertions out; those there are only tell types to the checkers."""
     for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(tree_of(file)):
             if isinstance(node, ast.Assert):
                 assert ast.unparse(node.test).endswith("is not None"), f"{name_of(file)}:{node.lineno}"
             if isinstance(node, ast.Call):

@@ -48,6 +48,7 @@ def test_there_is_one_for_each_sdk():
     assert {sdk for example in EXAMPLES for sdk in needs(example)} == set(SDKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_it_runs_and_says_what_it_cost(example, tmp_path):
     for sdk in needs(example):

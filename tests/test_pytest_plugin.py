@@ -121,6 +121,7 @@ def test_a_broken_snapshot_is_told(run, pytester):
     result.stdout.fnmatch_lines(["*is no object of tests and tokens*"])
 
 
+@pytest.mark.slow
 def test_the_snapshot_is_sorted_and_shared_by_workers(pytester, monkeypatch):
     pytest.importorskip("xdist")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

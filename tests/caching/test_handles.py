@@ -144,6 +144,7 @@ def test_a_store_of_the_users_own_needs_no_swap():
     assert not Registry(store).claim(WANTED, "two", NOW).mine
 
 
+@pytest.mark.slow
 def test_the_registry_is_bounded(store):
     registry = Registry(store)
     registry.keep(standing(key="living", expires=NOW + 10**6, name="n"))

@@ -177,6 +177,7 @@ def test_a_bad_line_is_named_and_the_rest_is_done(write, capsys):
     assert "run.jsonl:14" in told.err
 
 
+@pytest.mark.slow
 def test_into_a_closed_pipe_on_a_narrow_terminal(write):
     run = write("run.jsonl", lines())
     args = [sys.executable, "-m", "ctxkit", "audit", run]

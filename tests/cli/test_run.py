@@ -53,6 +53,7 @@ def test_a_program_a_report_and_a_ledger(provider, home):
     assert record.labels == {"team": "a", "name": "b"}
 
 
+@pytest.mark.slow
 def test_only_this_run_is_reported(provider, home):
     for _ in range(2):
         ended = metered(CALL, surroundings(provider.base_url), "--json", "--feature", "f")
@@ -70,6 +71,7 @@ def test_quiet_says_nothing(provider, home):
     assert (home / "ledger.db").exists()
 
 
+@pytest.mark.slow
 def test_another_ledger_and_a_page(provider, tmp_path, home):
     page = tmp_path / "page.html"
     ended = metered(
@@ -81,6 +83,7 @@ def test_another_ledger_and_a_page(provider, tmp_path, home):
     assert not (home / "ledger.db").exists()
 
 
+@pytest.mark.slow
 def test_a_policy_of_a_file_and_a_mode(provider, tmp_path):
     policy = tmp_path / "own.toml"
     policy.write_text('mode = "cache"\nusage_probe = true\n')
@@ -149,6 +152,7 @@ def test_exit_codes_are_the_programs(words, code, said):
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -180,6 +184,7 @@ def test_what_is_missing_is_named(monkeypatch, capsys):
     assert capsys.readouterr().err == ("ctxkit run: not installed: starlette, uvicorn; pip install 'ctxkit[run]'\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_signals_reach_the_program_and_the_report_is_printed(provider, number):
     code = (
@@ -242,6 +247,7 @@ def test_into_a_closed_pipe(provider):
     assert done.stderr == b"7\n"
 
 
+@pytest.mark.slow
 def test_nothing_can_be_written(provider, tmp_path):
     """No ledger is kept, and the program runs all the same."""
     (tmp_path / "file").write_text("")

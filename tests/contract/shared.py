@@ -48,9 +48,9 @@ def wire(provider: FakeProvider) -> list[tuple[str, str, str, dict[str, str], by
 
 def collected(records: list[Record], wanted: int = 1) -> None:
     """Collect garbage until so many records are there: what nobody holds is settled by a thread of its own."""
-    for _ in range(200):
-        gc.collect()
+    for _ in range(2_000):
         if len(records) >= wanted:
             return
-        time.sleep(0.01)
+        gc.collect()
+        time.sleep(0.001)
     raise AssertionError(f"{len(records)} records, not {wanted}")

@@ -29,6 +29,7 @@ def program(sdk: str, name: str = "calls") -> list[str]:
     return [sys.executable, str(PROGRAMS / f"{sdk}_{name}.py")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("sdk", CALLS)
 def test_an_sdk_sees_no_difference(sdk, gzip):
@@ -70,6 +71,7 @@ def test_calls_fail_as_they_fail_without_it():
     fail_alike([sys.executable, str(PROGRAMS / "failing_calls.py")])
 
 
+@pytest.mark.slow
 def test_many_streams_at_once_keep_their_bytes_and_their_order():
     """As many at once as one program may have; each has words of its own, in pieces."""
     many, events = 80, 60

@@ -64,6 +64,7 @@ def covered(value, path, shown):
     return bool(steps) and all(steps)
 
 
+@pytest.mark.slow
 def test_every_recorded_request_is_viewed_and_nothing_in_it_is_invisible(requests):
     foreign, reasons = Counter(), set()
     for row in requests.values():
@@ -146,6 +147,7 @@ def expected(wire, provider):
     return max(prompt, read), read, min(written, max(0, prompt - read)), output, reasoning
 
 
+@pytest.mark.slow
 def test_every_recorded_usage_is_what_the_provider_reported(answers):
     equal, differing, without = Counter(), [], Counter()
     for row, body in answers:

@@ -52,6 +52,7 @@ def dialect_of(record):
     return dialects.get(DIALECTS[record["endpoint"]])
 
 
+@pytest.mark.slow
 def test_every_request_is_read(exchanges):
     seen, refused = Counter(), Counter()
     for record, _ in exchanges:

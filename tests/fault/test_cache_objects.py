@@ -86,6 +86,7 @@ def go(*processes):
         process.stdin.flush()
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_create_one_handle(provider, tmp_path):
     DiskStore(tmp_path / "s").close()
     both = [worker(provider, tmp_path / "s") for _ in range(2)]
@@ -101,6 +102,7 @@ def test_two_processes_at_once_create_one_handle(provider, tmp_path):
     kit.close()
 
 
+@pytest.mark.slow
 def test_a_process_killed_between_create_and_register(provider, tmp_path):
     killed = worker(provider, tmp_path / "s", dies="dies")
     go(killed)

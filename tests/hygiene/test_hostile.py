@@ -51,6 +51,7 @@ def looked_at(history):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 def test_time_is_linear_in_the_text(unit):
     def took(size):

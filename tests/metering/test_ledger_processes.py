@@ -77,6 +77,7 @@ def test_every_record_is_there_after_kill_9_when_it_waits_for_the_disk(path):
     check_all_there(path, killed_after(path, 50, "full"))
 
 
+@pytest.mark.slow
 def test_a_reader_killed_while_it_takes_in_loses_and_doubles_nothing(path):
     writer(path, "w", 3000, 4).wait()
     # Journals again, as if nobody had taken them in: what is in the database already must not count twice.
@@ -103,6 +104,7 @@ def test_a_reader_killed_while_it_takes_in_loses_and_doubles_nothing(path):
             assert found == (6 * sum(range(3000)), 18_000, 18_000, 6 * sum(range(3000)))
 
 
+@pytest.mark.slow
 def test_eight_processes_of_many_threads_write_at_once(path):
     children = [writer(path, f"p{n}", 500, 4) for n in range(8)]
     with Ledger(path) as ledger:

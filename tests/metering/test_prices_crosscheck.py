@@ -136,6 +136,7 @@ def sweep(choice, moments, tiers):
     return compared, reasons, wrong
 
 
+@pytest.mark.slow
 def test_every_model_costs_to_the_pico_what_genai_prices_says():
     compared, reasons, wrong = sweep(models(), [MOMENTS["today"]], [None])
     assert not wrong, wrong[:5]

@@ -146,6 +146,7 @@ def test_what_is_left_out_of_a_chart_stands_in_its_table():
     assert len(list(figure.one("tbody").all("tr"))) == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lines", "columns", "stacked"])
 def test_of_very_many_columns_the_last_are_drawn(kind):
     series = tuple(Series(f"s{n}", tuple(range(5_000))) for n in range(12))

@@ -214,6 +214,7 @@ def test_refused_requests_cost_nothing():
 # ---- samples and processes -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_sample_is_told_with_what_it_may_be_off(monkeypatch):
     many = [recording(agent(f"agent {number}", turns=4 + number % 5)) for number in range(24)]
     whole = audit(many, processes=1)

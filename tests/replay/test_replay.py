@@ -1,6 +1,6 @@
 """The main job on real input: recorded exchanges through the real SDKs, with ctxkit and without.
 
-A default run takes a sample of every lane, ``-m slow`` everything that was recorded;
+What was recorded takes minutes: ``-m slow`` runs it;
 ``python -m tests.replay`` prints the figures.
 """
 
@@ -16,7 +16,6 @@ from ctxkit.model import Record
 from tests.replay.recordings import LANES, Exchange, exchanges, refusals, sample
 from tests.replay.replaying import Tally, replay
 
-SAMPLE = 24
 ASYNC = [lane for lane in LANES if not lane.startswith("bedrock")]  # boto3 has no async side
 SDKS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google.genai", "bedrock": "boto3"}
 
@@ -44,20 +43,6 @@ def check(tally: Tally, listed: list[Exchange]) -> None:
     assert tally.excused.total() <= 1 + 0.02 * len(listed), tally.excused
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_sample(lane: str, lanes: dict[str, list[Exchange]], kit: Kit) -> None:
-    _importable(lane)
-    listed = sample(lanes[lane], SAMPLE)
-    check(replay(lane, listed, kit), listed)
-
-
-@pytest.mark.parametrize("lane", ASYNC)
-def test_async_sample(lane: str, lanes: dict[str, list[Exchange]], kit: Kit) -> None:
-    _importable(lane)
-    listed = sample(lanes[lane], SAMPLE // 2)
-    check(replay(lane, listed, kit, asynchronous=True), listed)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("lane", ASYNC)
 def test_async_300(lane: str, lanes: dict[str, list[Exchange]], kit: Kit) -> None:
@@ -73,6 +58,7 @@ def test_everything_recorded(lane: str, lanes: dict[str, list[Exchange]], kit: K
     check(replay(lane, lanes[lane], kit), lanes[lane])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", SDKS)
 def test_refusals_are_failed_attempts(family: str, recorded: Path, kit: Kit) -> None:
     _importable(family)
