@@ -68,7 +68,7 @@ def _pieces(answer: bytes) -> Pieces:
     Raises:
         ValueError, ProviderShapeError: it is cut, or none of the forms in which answers come.
     """
-    if answer[:4] == b"\0\0\0" + answer[3:4] and len(answer) > _FRAME:
+    if answer[:1] == b"\0" and len(answer) > _FRAME:  # no text begins so
         return _frames(answer)
     if answer.lstrip()[:1] in (b"{", b"["):
         found = wire.loads(answer)

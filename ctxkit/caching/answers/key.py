@@ -38,14 +38,18 @@ TRANSPORT = frozenset(
         *("accept-encoding", "connection", "content-length", "keep-alive", "transfer-encoding", "te", "upgrade"),
         *("host", "user-agent", "date", "expect", "priority"),  # the host stands in the address
         *("traceparent", "tracestate", "baggage", "sentry-trace", "x-amzn-trace-id", "x-cloud-trace-context", "b3"),
-        *("x-request-id", "x-client-request-id", "x-correlation-id", "idempotency-key"),
-        *("x-amz-date", "amz-sdk-invocation-id", "amz-sdk-request", "x-goog-api-client"),
+        *("x-request-id", "x-client-request-id", "x-ms-client-request-id", "x-correlation-id", "idempotency-key"),
+        *("x-amz-date", "x-amz-content-sha256", "amz-sdk-invocation-id", "amz-sdk-request", "x-goog-api-client"),
+        *("x-server-timeout",),
     }
 )
 """Headers that say how a request travels or which of several attempts it is; and all that begin with
-``x-stainless-``, ``x-datadog-`` or ``x-b3-``."""
+``x-stainless-``, ``x-datadog-``, ``x-b3-`` or ``x-ctxkit-``."""
 
-_FAMILIES = ("x-stainless-", "x-datadog-", "x-b3-")
+_FAMILIES = ("x-stainless-", "x-datadog-", "x-b3-", "x-ctxkit-")
+_COOKIES = frozenset({"__cf_bm", "_cfuvid", "__cflb", "cf_clearance"})  # of the network in front of a provider
+_COOKIE = "cookie"
+_SESSION = "x-amz-security-token"
 _SIGNED = "AWS4-HMAC-SHA256"
 _DOUBLE = struct.Struct(">d")
 _DEEPEST = 200
@@ -123,10 +127,16 @@ def key_of(secret: bytes, *parts: Json) -> bytes:
 def told(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[list[str]]:
     """The headers that count, names in lower case, sorted by name; values of one name in their order.
 
-    Of a signature of AWS, which is another one each time, the credential and its scope count.
+    Of a signature of AWS, which is another one each time, the credential and its scope count, which the token of its session
+    belongs to; of cookies those that are not of the network in front of the provider.
     """
-    counting = (pair for pair in lowered(headers) if pair[0] not in TRANSPORT and not pair[0].startswith(_FAMILIES))
-    return sorted(([name, _bare(value)] for name, value in counting), key=lambda pair: pair[0])
+    pairs = lowered(headers)
+    signed = any(value.startswith(_SIGNED) for _, value in pairs)
+    passing = TRANSPORT | {_SESSION} if signed else TRANSPORT
+    counting = (
+        [name, _bare(name, value)] for name, value in pairs if name not in passing and not name.startswith(_FAMILIES)
+    )
+    return sorted((pair for pair in counting if pair[1] or pair[0] != _COOKIE), key=lambda pair: pair[0])
 
 
 def lowered(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -139,7 +149,10 @@ def _text(said: object) -> str:
     return said.decode("latin-1") if isinstance(said, bytes) else str(said)
 
 
-def _bare(value: str) -> str:
+def _bare(name: str, value: str) -> str:
+    if name == _COOKIE:
+        cookies = (cookie.strip() for cookie in value.split(";"))
+        return "; ".join(sorted(cookie for cookie in cookies if cookie.partition("=")[0] not in _COOKIES))
     if not value.startswith(_SIGNED):
         return value
     scheme, _, rest = value.partition(" ")
