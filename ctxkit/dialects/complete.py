@@ -68,7 +68,7 @@ def _pieces(answer: bytes) -> Pieces:
     Raises:
         ValueError, ProviderShapeError: it is cut, or none of the forms in which answers come.
     """
-    if answer[:1] == b"\0" and len(answer) > _FRAME:  # no text begins so
+    if answer[:1] == b"\0" and len(answer) > _FRAME:  # the length of a frame, in four bytes
         return _frames(answer)
     if answer.lstrip()[:1] in (b"{", b"["):
         found = wire.loads(answer)
