@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "Addition",
     "Candidate",
     "Fold",
     "Pending",
@@ -107,11 +108,13 @@ class Stub(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """A finished stretch of messages gives way to its first one and its last, shortened.
+    """A stretch of messages gives way to its first one, which says so, and to the last words of the assistant, shortened.
+
+    Where a user had the last word and the assistant goes on behind it, only the first one is left.
 
     Attributes:
         start: index of its first message, which a user said.
-        end: index behind its last one, which the assistant said.
+        end: index behind its last one.
     """
 
     start: int
@@ -119,6 +122,20 @@ class Fold(NamedTuple):
 
 
 Action: TypeAlias = Stub | Fold
+
+
+class Addition(NamedTuple):
+    """Something is said once more at the very end of a request, behind all that its cache is to keep.
+
+    Attributes:
+        text: what is said.
+        by: name of the pass.
+        reason: one sentence for people.
+    """
+
+    text: str
+    by: str
+    reason: str
 
 
 class Candidate(NamedTuple):

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from ctxkit.hygiene.memo import Memo
+from ctxkit.hygiene.standing import sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,11 @@ class Pins:
         if KEEP in piece.text or (self._patterns and self._found.get(piece.text, self._matches)):
             return True
         return any(pin(piece) for pin in self._asked)
+
+    def words(self, piece: Piece) -> tuple[str, ...]:
+        """What of a pinned piece is pinned: the sentences that a pattern is found in; all of it, if it is pinned otherwise."""
+        found = tuple(one for one in sentences(piece.text) if self._matches(one))
+        return found or (piece.text.replace(KEEP, "").strip(),)
 
     def _matches(self, text: str) -> bool:
         return any(pattern.search(text) for pattern in self._patterns)

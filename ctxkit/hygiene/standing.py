@@ -1,4 +1,4 @@
-"""What a user says once and means to hold for good: known by how it is said, in several languages."""
+"""What a user says once and means to hold for good: known by how it is said, in several languages; and the sentences of it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Final
 
 from ctxkit.hygiene.memo import remembered
 
-__all__ = ["ABOUT", "is_standing"]
+__all__ = ["is_standing", "sentences"]
 
-ABOUT: Final = 4000
-"""Characters of a text that are looked at."""
+_ABOUT: Final = 4000  # characters of a text that are looked at
+_LONGEST: Final = 300  # characters of a sentence; what is longer is something that was pasted
+_SENTENCE: Final = re.compile(
+    r"[^.!?\u3002\uff01\uff1f\n]+(?:[.!?](?=\S)[^.!?\u3002\uff01\uff1f\n]*)*[.!?\u3002\uff01\uff1f]?"
+)
 
 _STANDING: Final = re.compile(
     r"\b(?:from now on|in (?:the )?future|for the rest of|(?:please|must|should|you) (?:always|never|remember))\b"
@@ -23,4 +26,11 @@ _STANDING: Final = re.compile(
 @remembered
 def is_standing(text: str) -> bool:
     """It says something that is to hold for good."""
-    return _STANDING.search(text[:ABOUT]) is not None
+    return _STANDING.search(text[:_ABOUT]) is not None
+
+
+@remembered
+def sentences(text: str) -> tuple[str, ...]:
+    """Those of a text that somebody said, not pasted."""
+    found = (match.group().strip() for match in _SENTENCE.finditer(text[:_ABOUT]))
+    return tuple(sentence for sentence in found if 0 < len(sentence) <= _LONGEST)

@@ -18,7 +18,7 @@ from ctxkit.hygiene.memo import remembered
 from ctxkit.hygiene.outputs import outputs
 from ctxkit.hygiene.pins import Pins
 from ctxkit.hygiene.relevance import terms
-from ctxkit.hygiene.standing import ABOUT, is_standing
+from ctxkit.hygiene.standing import is_standing, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["standing", "superseded"]
 
 _BACK: Final = 100  # messages of a user that a later one may take back
-_LONGEST: Final = 300  # characters of a sentence; what is longer is something that was pasted
 _FEW: Final = 2  # values of one kind that a message decided on; with more of them nobody knows which is meant
 _SHARE: Final = 0.6  # of the words of two rules that make them rules about the same
-_SENTENCE = re.compile(r"[^.!?。\uff01\uff1f\n]+(?:[.!?](?=\S)[^.!?。\uff01\uff1f\n]*)*[.!?。\uff01\uff1f]?")
 # Somebody says something else than before. Each needs a value that differs, too: "actually" alone changes nothing.
 _CHANGES = re.compile(
     r"^\W*(?:(?:oh|hmm|um|ah|ok|okay|well|hey|so|and|but|sorry|please)\W+)*"
@@ -116,7 +114,7 @@ def standing(history: History, pins: Pins | Sequence[Pin] = ()) -> list[Piece]:
 
 
 def _rules(text: str) -> int:
-    return sum(map(is_standing, _sentences(text)))
+    return sum(map(is_standing, sentences(text)))
 
 
 def superseded(history: History) -> tuple[Superseded, ...]:
@@ -139,7 +137,7 @@ def _all_said(history: History) -> Iterator[_Said]:
 
 
 def _said(message: int, texts: Iterable[str]) -> _Said:
-    found = [sentence for text in texts for sentence in _sentences(text)]
+    found = [sentence for text in texts for sentence in sentences(text)]
     text = "\n".join(found)
     return _Said(message, tuple(found), named(text), _words(text), tuple(map(_rule, filter(is_standing, found))))
 
@@ -148,12 +146,6 @@ def _said(message: int, texts: Iterable[str]) -> _Said:
 def _rule(sentence: str) -> _Rule:
     about = frozenset(_POLAR.sub("", word) for word in _words(sentence)) - {""}
     return _Rule(named(sentence), about, _FORBIDS.search(sentence) is not None, _ORDERS.search(sentence) is not None)
-
-
-@remembered
-def _sentences(text: str) -> tuple[str, ...]:
-    found = (match.group().strip() for match in _SENTENCE.finditer(text[:ABOUT]))
-    return tuple(sentence for sentence in found if 0 < len(sentence) <= _LONGEST)
 
 
 def _words(text: str) -> frozenset[str]:
