@@ -197,7 +197,7 @@ class Tidying:
             candidates=candidates,
             limit=limit,
             cliffs=cliffs,
-            fitting=partial(self._passes.fitting, request.history, candidates),
+            fitting=partial(self._passes.fitting, request.history, candidates, [one.action for one in decided]),
         )
 
     def _limits(self, opened: _Opened) -> tuple[int | None, Sequence[int]]:

@@ -66,10 +66,16 @@ class Passes:
         return found
 
     def fitting(
-        self, history: History, before: Sequence[Candidate], tokens_of: Callable[[Action], float], over: float
+        self,
+        history: History,
+        before: Sequence[Candidate],
+        held: Sequence[Action],
+        tokens_of: Callable[[Action], float],
+        over: float,
     ) -> Iterable[Candidate]:
-        """What has to go to take out so many tokens."""
-        return fit(history, tokens_of, over, allowed=self._guards.allowed, before=before)
+        """What has to go to take out so many tokens; what is ``held`` was decided earlier."""
+        guards = self._guards
+        return fit(history, tokens_of, over, allowed=guards.allowed, free=guards.free, before=before, held=held)
 
     def _complain(self, name: str, error: Exception) -> None:
         self._faults.note(f"pass {name}", error, _GOES_ON)

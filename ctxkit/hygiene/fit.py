@@ -1,25 +1,37 @@
-"""What must go so that a request fits: a window, a price step, a budget. Least useful first."""
+"""What must go so that a request fits: a window, a price step, a budget. Least useful first.
+
+What bears on what is asked stays, and what stands around it; so does what is recent. Everything that may go has a worth:
+results of tools and long arguments by age, size and use, stretches of messages by how much of the request stands in
+them (:mod:`ctxkit.hygiene.bearing`). All of it goes that is worth less than a threshold, and the threshold is the lowest
+one that frees enough.
+"""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ctxkit.editable import Candidate, Fold, Stub
-from ctxkit.hygiene.episodes import turns_of
+from ctxkit.hygiene.bearing import asked, bearing
 from ctxkit.hygiene.outputs import outputs
+from ctxkit.hygiene.stretches import stretches
 from ctxkit.hygiene.stubs import MARK
 from ctxkit.hygiene.uses import steps_behind, uses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
-    from ctxkit.editable import Action, Place
+    from ctxkit.editable import Action
     from ctxkit.hygiene.history import History
 
 __all__ = ["fit"]
 
 _LEAST = 300  # characters of a piece that is worth a stub
+_OVER = 0.5  # worth that is left of what other passes say is over
+
+Allowed: TypeAlias = "Callable[[History, Iterable[Candidate]], Sequence[Candidate]]"
+"""Leaves out what must stay."""
 
 
 def fit(
@@ -27,56 +39,144 @@ def fit(
     tokens_of: Callable[[Action], float],
     over: float,
     *,
-    allowed: Callable[[History, Iterable[Candidate]], Sequence[Candidate]] = lambda _, found: list(found),
+    allowed: Allowed = lambda _, found: list(found),
+    free: Callable[[History], AbstractSet[int]] = lambda history: set(range(1, history.count - 1)),
     before: Sequence[Candidate] = (),
-) -> Iterator[Candidate]:
-    """Candidates until so many tokens are saved, or nothing more may go.
-
-    First what other passes propose, the least worth first; then results and long arguments, then whole turns, the oldest
-    and largest first. A fold comes in place of the stubs inside it.
+    held: Iterable[Action] = (),
+) -> list[Candidate]:
+    """Candidates that save so many tokens, the least worth first; all that may go, where that is not enough.
 
     Args:
         history: the conversation.
         tokens_of: tokens that an action saves.
         over: tokens that must go.
         allowed: leaves out what must stay.
+        free: messages of which nothing has to stay.
         before: what the other passes propose, allowed already.
+        held: what was decided earlier: what is folded stays so.
     """
-    taken: dict[Place, float] = {}
-    folded: list[Fold] = []
-    for one in _in_order(history, before, allowed):
-        if over <= 0:
-            return
-        action = one.action
-        if any(_inside(action, fold) for fold in folded) or (isinstance(action, Stub) and action.place in taken):
-            continue
-        saved = tokens_of(action)
-        if isinstance(action, Fold):
-            saved -= sum(tokens for place, tokens in taken.items() if action.start <= place[0] < action.end)
-        if saved <= 0:
-            continue
-        if isinstance(action, Fold):
-            folded.append(action)
+    if over <= 0:
+        return []
+    stubs = _single([*before, *allowed(history, _stubs(history))])
+    folded = [one for one in held if isinstance(one, Fold)]
+    worth = _worth(history, [one.action for one in before if isinstance(one.action, Fold)])
+    choice = _Choice(history, tokens_of, allowed, stubs, worth, frozenset(free(history)), tuple(folded))
+    return choice.least(over)
+
+
+class _Choice:
+    """What goes at each threshold of worth."""
+
+    def __init__(
+        self,
+        history: History,
+        tokens_of: Callable[[Action], float],
+        allowed: Allowed,
+        stubs: Sequence[Candidate],
+        worth: Sequence[float],
+        free: frozenset[int],
+        held: tuple[Fold, ...],
+    ) -> None:
+        self._history, self._allowed = history, allowed
+        self._worth, self._free, self._held = worth, free, held
+        self._stubs = [_Weighed(one, tokens_of(one.action)) for one in stubs]
+        self._tokens_of = tokens_of
+        self._known: dict[Fold, float] = {}
+
+    def least(self, over: float) -> list[Candidate]:
+        """The lowest threshold at which so many tokens go."""
+        levels = sorted({one.candidate.worth for one in self._stubs} | {self._worth[index] for index in self._free})
+        low, high = 0, len(levels) - 1
+        if high < 0:
+            return []
+        while low < high:
+            middle = (low + high) // 2
+            if sum(one.saved for one in self._going(levels[middle])) >= over:
+                high = middle
+            else:
+                low = middle + 1
+        found = sorted(self._going(levels[low]), key=lambda one: (one.candidate.worth, one.candidate.first))
+        return [one.candidate for one in _no_more(found, over)]
+
+    def _going(self, level: float) -> list[_Weighed]:
+        """What is worth no more than that; a stretch comes in place of the stubs in it."""
+        going = [index in self._free and worth <= level for index, worth in enumerate(self._worth)]
+        folds = [one for one in self._folds(going) if one.saved > 0]
+        inside = {index for one in folds for index in range(*one.fold)}
+        stubs = (one for one in self._stubs if one.candidate.worth <= level and one.candidate.first not in inside)
+        return [*folds, *(one for one in stubs if one.saved > 0)]
+
+    def _folds(self, going: Sequence[bool]) -> Iterator[_Weighed]:
+        history = self._history
+        for ways in stretches(history, going, self._held):
+            found = [_Weighed(one, self._saved(one)) for one in self._allowed(history, map(self._candidate, ways))]
+            if found:
+                yield max(found, key=lambda one: one.saved)
+
+    def _candidate(self, fold: Fold) -> Candidate:
+        start, end = fold
+        worth = sum(self._worth[start:end]) / (end - start)
+        count = f"these {end - start} messages" if end - start > 1 else "this message"
+        reason = f"the request is too long, and little of what is asked stands in {count}"
+        return Candidate(fold, "fit", reason, end, worth)
+
+    def _saved(self, candidate: Candidate) -> float:
+        fold = candidate.action
+        if not isinstance(fold, Fold):
+            return 0.0
+        if fold not in self._known:
+            self._known[fold] = self._tokens_of(fold)
+        return self._known[fold]
+
+
+class _Weighed(NamedTuple):
+    """A candidate and the tokens that it saves."""
+
+    candidate: Candidate
+    saved: float
+
+    @property
+    def fold(self) -> tuple[int, int]:
+        """Its messages."""
+        action = self.candidate.action
+        return (action.start, action.end) if isinstance(action, Fold) else (action.place[0], action.place[0] + 1)
+
+
+def _no_more(found: Sequence[_Weighed], over: float) -> list[_Weighed]:
+    """Without what need not go: from the most worth on, what the rest can do without."""
+    spare = sum(one.saved for one in found) - over
+    kept: list[_Weighed] = []
+    for one in reversed(found):
+        if one.saved <= spare:
+            spare -= one.saved
         else:
-            taken[action.place] = saved
-        over -= saved
-        yield one
+            kept.append(one)
+    return kept[::-1]
 
 
-def _in_order(
-    history: History,
-    before: Sequence[Candidate],
-    allowed: Callable[[History, Iterable[Candidate]], Sequence[Candidate]],
-) -> Iterator[Candidate]:
-    yield from sorted(before, key=lambda one: (one.worth, one.first))
-    yield from sorted(allowed(history, _stubs(history)), key=lambda one: (one.worth, one.first))
-    yield from allowed(history, _folds(history))
+def _single(found: Iterable[Candidate]) -> list[Candidate]:
+    """One for each place: what is said to be over goes before all else."""
+    least: dict[Action, Candidate] = {}
+    for one in found:
+        if isinstance(one.action, Stub):
+            worth = one.worth if one.by == "fit" else one.worth * _OVER
+            if one.action not in least or worth < least[one.action].worth:
+                least[one.action] = one._replace(worth=worth)
+    return list(least.values())
 
 
-def _inside(action: Action, fold: Fold) -> bool:
-    if isinstance(action, Fold):
-        return action.start < fold.end and fold.start < action.end
-    return fold.start <= action.place[0] < fold.end
+def _worth(history: History, over: Sequence[Fold]) -> list[float]:
+    """Of each message: what bears on the request, or is recent, is worth most."""
+    near = bearing(history, asked(history))
+    found = [1 - (1 - one) * (1 - _recent(history, index)) for index, one in enumerate(near)]
+    for fold in over:
+        for index in range(fold.start, fold.end):
+            found[index] *= _OVER
+    return found
+
+
+def _recent(history: History, index: int) -> float:
+    return 1 / (1 + (history.count - index) / 16)
 
 
 def _stubs(history: History) -> Iterator[Candidate]:
@@ -94,11 +194,3 @@ def _stubs(history: History) -> Iterator[Candidate]:
         worth = min(1.0, recent * (0.4 + 0.4 * used / (used + 4) + 0.2 * 2000 / (2000 + len(piece.text))))
         reason = f"the request is too long, and this is {age} steps old"
         yield Candidate(Stub(piece.place), "fit", reason, piece.message, worth if result else (1 + worth) / 2)
-
-
-def _folds(history: History) -> Iterator[Candidate]:
-    """Every turn but the first, the oldest first."""
-    for start, end in pairwise(turns_of(history)[1:]):
-        age = steps_behind(history, end - 1)
-        reason = f"the request is too long, and this turn ended {age} steps ago"
-        yield Candidate(Fold(start, end), "fit", reason, end, 1 / (1 + age / 8))

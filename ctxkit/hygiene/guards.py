@@ -5,11 +5,12 @@ Passes may propose what they like; what the guards do not allow is never priced,
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ctxkit.editable import Fold
 from ctxkit.hygiene.pins import KEEP, Pin, Pins
-from ctxkit.hygiene.stubs import closing_of
+from ctxkit.hygiene.stubs import closing_of, is_gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,9 +47,14 @@ class Guards:
 
     def bounds(self, history: History) -> tuple[int, int]:
         """Indices behind the first message of a user, and of the first of the latest messages: between them may go."""
-        if not history.turns or len(history.steps) <= self._keep_last:
+        steps = history.steps if len(history.steps) > self._keep_last else _spoken(history)
+        if not history.turns or len(steps) <= self._keep_last:
             return 0, 0
-        return history.turns[0] + 1, history.steps[-self._keep_last]
+        return history.turns[0] + 1, steps[-self._keep_last]
+
+    def free(self, history: History) -> set[int]:
+        """Indices of the messages of which nothing is protected."""
+        return set(range(*self.bounds(history))) - self.kept(history)
 
     def kept(self, history: History) -> set[int]:
         """Indices of messages that hold what is pinned, of the last one of a user, and of the newest error."""
@@ -66,18 +72,35 @@ class Guards:
         return bounds[0] <= piece.message < bounds[1]
 
 
+def _spoken(history: History) -> list[int]:
+    """Where the model hardly speaks, in a chat of many: its steps, and the words of users that another one's follow."""
+    words = [index for index in history.turns if _is_text(history, index, "user")]
+    return sorted({*history.steps, *(one for one, two in pairwise(words) if two == one + 1)})
+
+
 def _foldable(history: History, fold: Fold, bounds: tuple[int, int]) -> bool:
     """It begins and ends where it must, and every call in it has its result in it, and the other way round."""
     start, end = fold
-    if not (bounds[0] <= start < end - 1 and end <= bounds[1] and _is_text(history, end, "user")):
+    if not (bounds[0] <= start < end <= bounds[1] and _is_text(history, start, "user")):
         return False
-    closing = closing_of(history, fold)
-    if closing is None or not _is_text(history, start, "user"):
+    if not (_goes_on(history, end) if is_gap(history, fold) else _closes(history, fold)):
         return False
-    if closing - 1 > start and not history.by_message.get(closing - 1):
-        return False  # what nobody can read may be what the last message must follow: its reasoning
     inside = range(start, end)
     return all(_whole(history, piece, inside) for index in inside for piece in history.by_message.get(index, ()))
+
+
+def _goes_on(history: History, index: int) -> bool:
+    """Somebody speaks there; calls stay with what asked for them."""
+    return _is_text(history, index, "assistant") or _is_text(history, index, "user")
+
+
+def _closes(history: History, fold: Fold) -> bool:
+    """What is left of it ends with words of the model that can stand there, and a user goes on."""
+    closing = closing_of(history, fold)
+    if closing is None or not _is_text(history, fold.end, "user"):
+        return False
+    # What nobody can read may be what the last message must follow: its reasoning.
+    return closing - 1 == fold.start or bool(history.by_message.get(closing - 1))
 
 
 def _whole(history: History, piece: Piece, inside: range) -> bool:

@@ -52,8 +52,8 @@ class Rendered:
 
 
 def _reach(history: History, action: Action) -> int:
-    """Index of the last message that is looked at: the end of a stretch, the model's next step behind a piece."""
+    """Index of the last message that is looked at: the one behind a stretch, the model's next step behind a piece."""
     if isinstance(action, Fold):
-        return min(action.end, history.count) - 1
+        return min(action.end, history.count - 1)
     at = bisect_right(history.steps, action.place[0])
     return history.steps[at] if at < len(history.steps) else history.count - 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ctxkit.editable import Action, Piece
     from ctxkit.hygiene.history import History
 
-__all__ = ["MARK", "closing_of", "said"]
+__all__ = ["MARK", "closing_of", "is_gap", "said"]
 
 MARK = "[ctxkit"
 """What everything that ctxkit says begins with."""
@@ -33,6 +33,7 @@ _NAMES = 240  # characters of names that a stub of one piece keeps at most, and
 _SHARE = 0.15  # share of the piece
 _FOLD_NAMES = (90, 1000)  # characters of names that a folded stretch keeps at least, and at most; between them
 _FOLD_SHARE = 0.018  # of the stretch
+_GAP_NAMES = 300  # characters of names that a stretch without an end of its own keeps at most
 _TOOLS = 3  # names of tools that are said of a folded stretch
 _ASKED = 60  # characters of what a user said
 _LAST = 70  # characters of what the model said at last
@@ -142,6 +143,8 @@ def _beginning(text: str, most: int) -> str:
 
 def _folded(history: History, fold: Fold, back: str | None) -> Said:
     first = _texts(history, fold.start, "user")
+    if first and is_gap(history, fold):
+        return _left_out(history, fold, first, back)
     at = closing_of(history, fold)
     last = _texts(history, at, "assistant") if at is not None else []
     if not first or not last:
@@ -155,6 +158,24 @@ def _folded(history: History, fold: Fold, back: str | None) -> Said:
     if not _smaller(" " * after, " " * sum(len(piece.text) for piece in inside)):
         return _NOTHING
     return tuple(rewrites), tuple(index for index in range(fold.start + 1, fold.end) if index != at)
+
+
+def _left_out(history: History, fold: Fold, first: Sequence[Piece], back: str | None) -> Said:
+    """A line in place of all of it: nothing of it is its end."""
+    inside = [piece for index in range(fold.start, fold.end) for piece in history.by_message.get(index, ())]
+    text = _gap(fold, inside, back)
+    rewrites = [_rewrite(first[0], text), *(_rewrite(piece, f"{MARK}: left out]") for piece in first[1:])]
+    after = sum(len(one.text) for one in rewrites)
+    if not _smaller(" " * after, " " * sum(len(piece.text) for piece in inside)):
+        return _NOTHING
+    return tuple(rewrites), tuple(range(fold.start + 1, fold.end))
+
+
+def is_gap(history: History, fold: Fold) -> bool:
+    """A user had the last word in it, and what follows may stand behind a user's words: nothing is left of it but a line."""
+    if not _texts(history, fold.end - 1, "user"):
+        return False
+    return not _texts(history, fold.end, "user") or closing_of(history, fold) is None
 
 
 def closing_of(history: History, fold: Fold) -> int | None:
@@ -197,6 +218,19 @@ def _summary(fold: Fold, inside: Sequence[Piece], closing: str, back: str | None
     parts = [f'{MARK}: {fold.end - fold.start - 1} messages left out; asked: "{asked}"']
     if tools:
         parts.append(f"called {', '.join(tools[:_TOOLS])}")
+    if names:
+        parts.append(f"mentions {', '.join(names)}")
+    return "; ".join(parts) + (back or "") + "]"
+
+
+def _gap(fold: Fold, inside: Sequence[Piece], back: str | None) -> str:
+    """How much it was, how it began, and the names that may be needed again."""
+    count, begins = fold.end - fold.start, _beginning(inside[0].text, _ASKED)
+    shown = set(identifiers(begins))
+    room = min(_GAP_NAMES, int(sum(len(piece.text) for piece in inside) * _FOLD_SHARE))
+    found = chain.from_iterable(identifiers(piece.text) for piece in inside)
+    names = chosen(found, _uses(inside), room, lambda name: name not in shown)
+    parts = [f'{MARK}: {f"{count} messages" if count > 1 else "a message"} left out; began: "{begins}"']
     if names:
         parts.append(f"mentions {', '.join(names)}")
     return "; ".join(parts) + (back or "") + "]"

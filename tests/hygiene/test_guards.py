@@ -69,7 +69,6 @@ def test_a_stretch_begins_and_ends_with_words():
         Fold(5, 10),
         Fold(6, 9),
         Fold(7, 10),
-        Fold(6, 11),
         Fold(6, 6),
         Fold(10, 6),
         Fold(6, 13),
