@@ -31,18 +31,17 @@ _PLENTY = 3.0  # words that a request can stand on; of one with fewer ("yes, ple
 _LATEST = 4  # messages before it that are looked at then
 _MOST = 120  # words of a request that are looked for: its rarest
 _ABOUT = 4_000  # characters of each text that are looked at
-# Other languages go by how common a word is alone.
-_ASKING = frozenset(
-    """
-    a about above all also an and any are as asked at be because been before being both but by can could did discuss
-    discussed discussion do does during each else ever explain for from give group had has have he her here him his how
-    if in into is it its just kind know let like list made make me mean mention mentioned might more most much must my
-    no not now of on one or other our over please said same say she should so some such suggest suggested summarise
-    summarize summary talk talked talking tell than that the their them then there these they thing things think this
-    those thought to too under until up us very want wanted was we were what when where which while who whom whose why
-    will with would you your
-    """.split()
-)
+# Words that requests are made of; other languages go by how common a word is alone.
+_REQUESTS = """
+a about above all also an and any are as asked at be because been before being both but by can could did discuss
+discussed discussion do does during each else ever explain for from give group had has have he her here him his how
+if in into is it its just kind know let like list made make me mean mention mentioned might more most much must my
+no not now of on one or other our over please said same say she should so some such suggest suggested summarise
+summarize summary talk talked talking tell than that the their them then there these they thing things think this
+those thought to too under until up us very want wanted was we were what when where which while who whom whose why
+will with would you your
+"""
+_ASKING = frozenset(_REQUESTS.split())
 
 
 def bearing(history: History, wanted: Mapping[str, float]) -> list[float]:

@@ -8,7 +8,6 @@ one that frees enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ctxkit.editable import Candidate, Fold, Stub
@@ -19,7 +18,7 @@ from ctxkit.hygiene.stubs import MARK
 from ctxkit.hygiene.uses import steps_behind, uses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from ctxkit.editable import Action

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["stretches"]
 
-_ISLAND = 120  # characters between two stretches that cost no more than saying so twice
-
 
 def stretches(history: History, going: Sequence[bool], held: Iterable[Fold] = ()) -> Iterator[list[Fold]]:
     """For each run of messages that go the stretches it may be folded as, the longest ones.
@@ -31,7 +29,7 @@ def stretches(history: History, going: Sequence[bool], held: Iterable[Fold] = ()
     """
     words = [_speaker(history, index) for index in range(history.count)]
     known = list(held)
-    for start, end in _runs(_without_islands(history, _with(going, known))):
+    for start, end in _runs(_with(going, known)):
         first = next((index for index in range(start, end) if words[index] == "user"), end)
         ways = [Fold(first, last) for last in _ends(words, first, end) if not _splits(first, last, known)]
         if ways := [one for one in ways if one not in known]:
@@ -60,10 +58,6 @@ def _with(going: Sequence[bool], held: Iterable[Fold]) -> list[bool]:
     for start, end in held:
         found[start:end] = [True] * (end - start)
     return found
-
-
-def _without_islands(history: History, going: Sequence[bool]) -> list[bool]:
-    return list(going)
 
 
 def _runs(going: Sequence[bool]) -> Iterator[tuple[int, int]]:
