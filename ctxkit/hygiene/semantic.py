@@ -63,6 +63,10 @@ class Semantic:
         self.tell()
         return words if meanings is None else list(map(_blended, words, meanings))
 
+    def patient(self, wait: float) -> Semantic:
+        """The same, for work off the request's path, where so many seconds may be waited."""
+        return Semantic(self._vectors, wait=wait, complain=self._complain, lexical=self._lexical)
+
     def begin(self) -> None:
         """Load the model off the request's path."""
         self._vectors.begin()

@@ -7,6 +7,7 @@ under a digest of their text, and never the text.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import math
@@ -36,7 +37,8 @@ _SIZE = 48_000_000  # bytes of vectors: those of some 60,000 windows
 _QUEUE = 20_000_000  # characters that wait at most
 _LINGER = 5.0  # seconds that the thread waits for more
 _LONGEST = 60.0  # seconds that a batch, or loading, may take before somebody is told
-_HALF = 20.0  # seconds that a fork waits for a model that is being loaded
+_HALF = 10.0  # seconds that a fork waits for a model that is being loaded
+_LAST = 5.0  # seconds that the end of the process waits for a batch
 _NICE = 10  # how far the thread steps back
 
 
@@ -67,6 +69,7 @@ class Vectors:
         self._changed = threading.Condition(threading.Lock())
         self._making = threading.Lock()  # the model is for one thread at a time
         self._waiting: OrderedDict[bytes, str] = OrderedDict()
+        self._taken: dict[bytes, str] = {}  # what the thread works at
         self._queued = 0  # characters that wait
         self._begun: float | None = None
         self._thread: threading.Thread | None = None
@@ -119,6 +122,8 @@ class Vectors:
 
     def _enqueue(self, missing: Mapping[bytes, str], *, urgent: bool) -> None:
         for key, text in missing.items():
+            if key in self._taken:
+                continue
             if key not in self._waiting:
                 self._waiting[key] = text
                 self._queued += len(text)
@@ -147,21 +152,26 @@ class Vectors:
 
     def _work(self) -> None:
         _step_back()
-        self._load()
-        while texts := self._next():
-            self._make(texts)
+        try:
+            self._load()
+            while self._next():
+                self._make(self._taken)
+        except Exception as error:  # noqa: BLE001 - nobody else would hear of it
+            self._maker.give_up(f"an internal fault: {type(error).__name__}; please report it")
 
-    def _next(self) -> dict[bytes, str]:
-        """Some of what waits, perhaps after a while; nothing: the thread ends."""
+    def _next(self) -> bool:
+        """Take some of what waits, perhaps after a while; ``False``: nothing does, and the thread ends."""
         with self._changed:
+            self._taken = {}
+            self._changed.notify_all()
             self._changed.wait_for(lambda: bool(self._waiting) or self.failed, _LINGER)
             if self.failed or not self._waiting:
                 self._waiting.clear()
                 self._queued, self._thread = 0, None
-                return {}
-            taken = dict(self._waiting.popitem(last=False) for _ in range(min(BATCH, len(self._waiting))))
-            self._queued -= sum(map(len, taken.values()))
-            return taken
+                return False
+            self._taken = dict(self._waiting.popitem(last=False) for _ in range(min(BATCH, len(self._waiting))))
+            self._queued -= sum(map(len, self._taken.values()))
+            return True
 
     def _make(self, texts: Mapping[bytes, str]) -> None:
         """Their matrices, batch by batch; those that came meanwhile are left out."""
@@ -200,10 +210,21 @@ class Vectors:
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Make, here and now, the vectors of everything that waits."""
+        """Make, here and now, the vectors of everything that waits, and wait for those that are being made."""
         with self._changed:
             waiting, self._waiting, self._queued = self._waiting, OrderedDict(), 0
         self._make(waiting)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken, _LONGEST)
+
+    def close(self) -> None:
+        """Make no more. A process that ends in the middle of a batch would end with a cry of torch."""
+        with self._changed:
+            thread, busy = self._thread, self._state == "ready"
+            self._maker.give_up()
+            self._changed.notify_all()
+        if thread is not None and busy:
+            thread.join(_LAST)
 
     # ------------------------------------------------------------------ forks
 
@@ -229,7 +250,9 @@ class Vectors:
 @lru_cache(maxsize=4)
 def shared(model: str = AUTO) -> Vectors:
     """The vectors of a model, one for all kits of the process: a model is loaded once."""
-    return Vectors(Embedder(model))
+    found = Vectors(Embedder(model))
+    atexit.register(found.close)
+    return found
 
 
 def _key(text: str) -> bytes:
