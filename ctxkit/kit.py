@@ -333,7 +333,10 @@ class Kit:
             ConfigurationError: the provider has no form for it, or would cache nothing that real requests read; the
                 message says what to do.
         """
-        warm = self.rooms.upkeep.prewarmed(body, dialect, platform, model)
+        from ctxkit.hall import foresight
+
+        marks = self.policy.mode != "observe"
+        warm = foresight.warmer(body, dialect, platform, model, own=self.rooms.upkeep.own_rules, marks=marks)
         return self.plan(warm, dialect=dialect, platform=platform, model=model, **options)
 
     # ------------------------------------------------------------------ sent
@@ -491,7 +494,10 @@ class Kit:
         Raises:
             StoreError: the ledger cannot be read.
         """
-        return self.rooms.upkeep.advice(self.ledger, since, self.clock())
+        from ctxkit.hall import foresight
+
+        own = self.rooms.upkeep.own_rules
+        return foresight.advice(self.ledger, since, self.clock(), meter=self.rooms.meter, own=own)
 
     def lint(
         self,

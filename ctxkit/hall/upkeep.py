@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from ctxkit import dialects
 from ctxkit.aside import caller
 from ctxkit.cacheable import Forecast
-from ctxkit.caching import causes, rules
-from ctxkit.caching.advice import Case, advise, turn_of
+from ctxkit.caching import rules
 from ctxkit.caching.coldprefix import start_of
 from ctxkit.caching.coldstarts import ColdStarts
 from ctxkit.caching.diagnosing import Diagnosing
@@ -26,21 +25,19 @@ from ctxkit.caching.layout import Layouts, Space, lay_out
 from ctxkit.caching.marking import Marking
 from ctxkit.caching.refusals import BAD_REQUEST
 from ctxkit.caching.toolorder import ToolOrders
-from ctxkit.caching.unmarked import Plain, Unmarked, plain_of, tidied, untidied
-from ctxkit.dialects.prewarming import prewarmed
-from ctxkit.errors import ConfigurationError, ProviderShapeError
+from ctxkit.caching.unmarked import Plain, plain_of
 from ctxkit.forks import on_fork
+from ctxkit.hall.foresight import undescribed
+from ctxkit.hall.sparing import Sparing
 from ctxkit.lazily import lazily
 from ctxkit.metering.count import Count
-from ctxkit.money import pico_of, usd_of
+from ctxkit.money import usd_of
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from decimal import Decimal
+    from collections.abc import Callable, Sequence
 
     from ctxkit.cacheable import Ask, Diagnosis
-    from ctxkit.caching.advice import Advice
     from ctxkit.caching.coldprefix import Start
     from ctxkit.caching.coldstarts import Held
     from ctxkit.caching.layout import Layout
@@ -50,9 +47,8 @@ if TYPE_CHECKING:
     from ctxkit.dialects.base import Caches
     from ctxkit.faults import Faults
     from ctxkit.hall.planning import Before
-    from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
-    from ctxkit.model import Conversation, Edit, Estimate, Json, Plan, Record, Usage
+    from ctxkit.model import Conversation, Edit, Estimate, Plan, Record, Usage
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
 
@@ -60,7 +56,6 @@ __all__ = ["Upkeep"]
 
 
 _ANSWERED = ("settled", "unverified")  # to the end
-_ADVISED = 200_000  # requests that advice looks at
 _AT_ONCE = "Please report it; the request went out at once."
 
 
@@ -88,7 +83,7 @@ class Upkeep:
         self.forecasting = Forecasting(store, self.cold_starts.readable, partial(faults.warn, "caches: rules doubted"))
         self.diagnosing = Diagnosing(store, hasher, self.forecasting.believed.held)
         self._layouts = Layouts()
-        self._unmarked, self._untidied = Unmarked(), Unmarked()
+        self._sparing = Sparing(meter, faults, tidies=policy.tidies)
         active = policy.mode != "observe"
         self._marking = Marking(hasher, store, ttl=policy.cache_ttl, isolate=policy.cache_isolation) if active else None
         self._tool_orders = ToolOrders(store, hasher) if active and policy.freeze_tools else None
@@ -153,7 +148,7 @@ class Upkeep:
         seen = Seen(conversation.messages, digests, chain)
         lay = partial(self._laid_out, plan, conversation, seen, marked, ask, wire, rule)
         if rule is None:
-            return revised(plan, layout=lay(), forecast=Forecast(unsupported=_unsupported(plan)))
+            return revised(plan, layout=lay(), forecast=Forecast(unsupported=undescribed(plan.platform, plan.model)))
         if not marked and self._too_short(plan, rule):
             later = partial(self._foreseen, plan, rule, lay, seen)
             return revised(plan, layout=later, forecast=short(rule, plan.estimate))
@@ -296,38 +291,6 @@ class Upkeep:
     def _forecast(self, rule: Rule, layout: Layout, plan: Plan) -> Foreseen:
         return self.forecasting.forecast(rule, layout, plan.created, _correction(plan))
 
-    def prewarmed(self, body: Json, dialect: str, platform: str, model: str | None) -> Json:
-        """``body`` as a request that fills the cache and asks for no answer.
-
-        Raises:
-            ConfigurationError: it cannot be prewarmed; the message says what to do.
-        """
-        named = dialects.get(dialect)
-        if named is None:
-            return body  # the plan says what dialects there are
-        try:
-            name = model or named.view(body).model
-        except ProviderShapeError as error:
-            raise ConfigurationError(f"prewarm: {error}") from None
-        rule = rules.find(platform, name, dialect=dialect, overrides=self.own_rules)
-        if rule is None:
-            raise ConfigurationError(f"prewarm: {_unknown(platform, name)}")
-        marks = self.policy.mode != "observe"
-        return prewarmed(body, dialect, rule.prewarm, early=rule.parameters_break_all, marks=marks)
-
-    def advice(self, ledger: Ledger, since: str | None, now: float) -> tuple[Advice, ...]:
-        """What would have been cheaper over the requests since then, in hindsight; at the rates of ``now``."""
-        from ctxkit.metering.report.period import moment, zone_of
-        from ctxkit.model import Plan
-
-        def case(platform: str, model: str, dialect: str) -> Case | None:
-            rule = rules.find(platform, model, dialect=dialect, overrides=self.own_rules)
-            rates = self.meter.rates(Plan(None, platform=platform, model=model, created=now))
-            return Case(rule, rates) if rule is not None and rates else None
-
-        begin = moment(since, now=now, zone=zone_of(None))
-        return advise(filter(None, map(turn_of, ledger.records(begin, now, limit=_ADVISED))), case, until=now)
-
     # ------------------------------------------------------------------ between plan and send
 
     def hold(self, plan: Plan) -> Plan:
@@ -425,36 +388,9 @@ class Upkeep:
         if not isinstance(foreseen, Foreseen):
             return self._short_settled(plan, record, usage)
         record = self._diagnosed(plan, foreseen, record, usage, said)  # before anything is learned from it
-        record = self._spared(plan, foreseen, record, usage)
+        record = self._sparing.settled(plan, foreseen, record, usage)
         self.forecasting.settled(foreseen, usage, plan.created)
         return revised(record, forecast_read=foreseen.forecast.cached_tokens)
-
-    def _spared(self, plan: Plan, foreseen: Foreseen, record: Record, usage: Usage) -> Record:
-        """The record with what it cost less (negative: more) than what its user wrote would have, and by which cause."""
-        try:
-            return self._saved(plan, foreseen, record, usage)
-        except Exception as error:  # noqa: BLE001 - what was reported is to be learned from all the same
-            self.faults.note("caches: savings", error, "Please report it; the record says nothing of savings.")
-            return record
-
-    def _saved(self, plan: Plan, foreseen: Foreseen, record: Record, usage: Usage) -> Record:
-        moment = (foreseen, usage, plan.created, record.timing)
-        without = self._unmarked.settled(foreseen.plain, *moment) if foreseen.rule.match in EXACT else None
-        marked = self._untidied.settled(untidied(foreseen), *moment) if self.policy.tidies else None
-        if not tidied(foreseen) or marked is None:
-            saved = self.meter.spared(plan, record, without.usage) if without is not None else None
-            return (
-                record if saved is None else revised(record, savings=saved, savings_by=_by({"cache": pico_of(saved)}))
-            )
-        by_tidying = self.meter.spared(plan, record, marked.usage)
-        saved = self.meter.spared(plan, record, without.usage) if without is not None else by_tidying
-        if foreseen.plain is None or saved is None or by_tidying is None:
-            return record
-        whole, part = pico_of(saved) or 0, pico_of(by_tidying) or 0
-        parts = causes.removed(plan.edits, foreseen.plain.layout, marked, self.meter.rates(plan))
-        later = {edit.by for edit in plan.edits if not edit.lossless}
-        by = {"cache": whole - part, **causes.split(part, parts, later)}
-        return revised(record, savings=saved, savings_by=_by(by))
 
     def _short_settled(self, plan: Plan, record: Record, usage: Usage) -> Record:
         self.forecasting.settled_short(plan.platform, plan.model, usage)
@@ -482,10 +418,6 @@ class Upkeep:
             return record  # what ctxkit rewrote on purpose stands in the savings, with its price
         cost = self.meter.missed(plan, usage, miss.tokens)
         return revised(record, miss_reason=miss.reason, miss_tokens=miss.tokens, miss_cost=cost, miss=miss)
-
-
-def _by(pico: Mapping[str, int | None]) -> dict[str, Decimal]:
-    return {cause: usd_of(amount) for cause, amount in pico.items() if amount}
 
 
 def _rewritten(plan: Plan) -> bool:
@@ -526,11 +458,3 @@ def _with_saving(edits: tuple[Edit, ...], placement: Placement) -> tuple[Edit, .
         return edits
     with_them, without = placement.expected
     return (replace(edits[0], predicted_saving=usd_of(round(without - with_them))), *edits[1:])
-
-
-def _unsupported(plan: Plan) -> str:
-    return _unknown(plan.platform, plan.model)
-
-
-def _unknown(platform: str, model: str) -> str:
-    return f"nobody has described how {platform or 'an unknown platform'} caches {model or 'this model'}"

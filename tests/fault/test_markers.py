@@ -237,7 +237,7 @@ def test_a_fork_after_planning(kit):
     """The child plans, holds and settles; what its parent had under way is none of its business."""
     plan = planned(kit, claude())
     kit.sent(kit.hold(plan))
-    with kit.rooms.upkeep._marking._habits._lock, kit.rooms.upkeep._unmarked._lock:
+    with kit.rooms.upkeep._marking._habits._lock, kit.rooms.upkeep._sparing._unmarked._lock:
         child = os.fork()
         if not child:
             mine = kit.hold(planned(kit, claude()))
