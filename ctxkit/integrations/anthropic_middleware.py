@@ -52,9 +52,10 @@ def wrap(client: Any, kit: Kit, *, platform: str | None = None) -> Any:
         return client
     region = getattr(client, "aws_region", None) or getattr(client, "region", None)
     ours = middleware(kit, platform=platform or _platform_of(client), region=region)
-    _enter_http(client, kit)
     # Ours is the innermost: it sees what really leaves, after the user's own middleware.
-    return client.with_options(middleware=[*client.middleware, ours])
+    wrapped = client.with_options(middleware=[*client.middleware, ours])
+    _enter_http(wrapped, kit)  # of 0.125, copies of a Bedrock client have an HTTP client of their own
+    return wrapped
 
 
 def _enter_http(client: Any, kit: Kit) -> None:
