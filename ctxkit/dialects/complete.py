@@ -56,7 +56,7 @@ def whole(dialect: str, body: Json, answer: bytes) -> tuple[bytes, ...] | None:
         pieces = _pieces(answer)
     except (ValueError, ProviderShapeError):
         return None
-    if format_ is None or not pieces.said:
+    if format_ is None or not pieces.said or any(isinstance(one, dict) and one.get("error") for one in pieces.said):
         return None
     good = format_.streamed(pieces.said, body) if pieces.streamed else format_.whole(pieces.said[0], body)
     return pieces.raw if good else None

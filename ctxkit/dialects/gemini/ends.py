@@ -41,7 +41,7 @@ def whole(response: Json, body: Json) -> bool:
 
 def streamed(events: Sequence[Json], body: Json) -> bool:
     """Chunks in which every candidate came to a good end; behind it nothing is said any more."""
-    if not all(isinstance(event, dict) and "error" not in event and not _blocked(event) for event in events):
+    if not all(isinstance(event, dict) and not _blocked(event) for event in events):
         return False
     candidates = [candidate for event in events for candidate in event.get("candidates") or ()]
     if not all(isinstance(candidate, dict) and not _bad(candidate) for candidate in candidates):
