@@ -52,6 +52,14 @@ class Judged(NamedTuple):
         return self.score >= STUCK
 
 
+class Conversation(NamedTuple):
+    """One of a recorded session, and whether somebody who read it called it a loop."""
+
+    recording: str
+    loop: bool
+    history: History
+
+
 def history_of(dialect: str, body: Any) -> History | None:
     view, wire = dialects.get(dialect), dialects.texts(dialect)
     assert view is not None
@@ -76,7 +84,12 @@ def lines(path: Path) -> Any:
 
 
 def sessions() -> list[Judged]:
-    """Whole conversations of recorded sessions: requests that no other request of the session goes on with."""
+    """Whole conversations of recorded sessions."""
+    return [Judged(one.recording, one.loop, worst(one.history)) for one in conversations()]
+
+
+def conversations() -> list[Conversation]:
+    """Of recorded sessions: requests that no other request of the session goes on with."""
     asked = {one["id"]: one for one in lines(DATA / "exchanges" / "requests.jsonl.xz")}
     loops, found = set(LABELS["sessions"]), {}
     for session in lines(DATA / "exchanges" / "sessions.jsonl.xz"):
@@ -86,8 +99,8 @@ def sessions() -> list[Judged]:
         for known, one, said in sorted(told, key=lambda each: -len(each[2])):
             if said not in begun:
                 begun.update(said[:end] for end in range(1, len(said) + 1))
-                found.setdefault(said, (session["path"].rpartition("/")[2], known, one))
-    return [Judged(name, known in loops, worst(one)) for name, known, one in found.values()]
+                found.setdefault(said, Conversation(session["path"].rpartition("/")[2], known in loops, one))
+    return list(found.values())
 
 
 def history_in(asked: dict[str, Any]) -> History | None:

@@ -129,7 +129,8 @@ def test_other_languages_and_code(about, other, wish):
 def test_what_a_user_said_for_good_and_what_is_pinned_is_none():
     wish = "From now on write the amounts in Swiss francs."
     thread = Thread().user("Hello.").says("Hello.").user(wish).says("I will.").user(REPORT).says(REPORT[:100])
-    for number in range(3):
+    assert noisy(thread, REPORT) == 0.0, "said lately"
+    for number in range(5):
         thread.user(f"Please book me a seat on train number {number} to Vienna, by a window.").calls(
             "book", f"booked {number}"
         ).says("Done.")
@@ -182,8 +183,9 @@ def test_the_goal_is_kept_or_lost():
 
 def test_a_user_who_changes_the_subject_is_no_drift_of_the_model():
     thread = working(*CHAPTERS[:3]).user("Now compile the kernel module with the new flags, please. It is called foo.")
-    for text in ASTRAY:
-        thread.calls("run", "ok", text=text)
+    assert look(thread).drift.goal is None, "too early again"
+    for number in range(6):
+        thread.calls("run", f"built {number}", text=f"Compiling the kernel module foo with new flags, part {number}.")
     assert look(thread).drift.goal > 0.8
 
 

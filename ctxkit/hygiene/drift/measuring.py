@@ -96,11 +96,13 @@ def curve(
     """The same for the requests of a whole conversation, without measuring anew what does not change between them.
 
     Args:
-        history: the conversation as it stood in its last request, or with the answer to that behind it.
+        history: the conversation, from its first message to its last.
         tokens_of: as for :func:`measured`, as are ``relevance``, ``pins`` and ``before``.
         relevance: as there.
         pins: as there.
         before: as there.
+        ends: index behind each prompt, ascending; where nobody knows, one ends before each message of the model, and one
+            with the last message if that is somebody else's.
         most: requests that are measured at most, evenly spread, the first and the last one among them.
         ends: index of the message behind each prompt, ascending; default: wherever the model answered, and the end.
 
@@ -131,7 +133,7 @@ def _message(part: Part) -> int:
 
 def _ends(history: History) -> list[int]:
     """Index behind each prompt."""
-    found = [step for step in history.steps if step and step - 1 not in history.steps]
+    found = [step for step in history.steps if step]
     return found if history.steps and history.steps[-1] == history.count - 1 else [*found, history.count]
 
 
@@ -196,4 +198,4 @@ def _likened(
     texts = [(part.text,) for part in parts]
     nothing = [0.0] * len(parts)
     first, latest, *rest = (relevance(texts, one) if one and texts else nothing for one in (*goals[:2], *others))
-    return kept(history, parts, first, latest), [max(each) for each in zip(latest, *rest, strict=True)]
+    return kept(history, goals.since, parts, first, latest), [max(each) for each in zip(latest, *rest, strict=True)]

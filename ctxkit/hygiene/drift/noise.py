@@ -1,12 +1,12 @@
 """Which parts of a conversation serve nothing any more: neither near to what is talked about now nor named by what is.
 
-What is new counts: the latest words of the user, the latest steps of the model and what came of them, which nobody may have
-had the time to refer to. So does what is pinned or was said for good. A part before that counts
+What is in hand counts: what came since the user spoke last, or in the latest steps where that is long ago, and what the user
+said within these. So does what is pinned or was said for good. A part before that counts
 
 - when it holds enough of the current goal (what the user asks for now, what the model has in hand, what holds for good), or
 - when something that counts for that, or was said lately, names something that stands in it: a name has its first place in
-  a conversation, and the latest one before it was named; words on the way hand it on. An id or a path is enough, of dates,
-  codes and symbols it takes some.
+  a conversation, and the latest one before it was named; words on the way hand it on. An id or a path is enough; of dates,
+  codes and symbols it takes some, the more the longer the part is.
 
 All else is noise, to the part. Data that no model can read anything of (base64) is noise as soon as it was answered.
 """
@@ -16,10 +16,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from ctxkit.hygiene.episodes import turns_of
 from ctxkit.hygiene.identifiers import tie
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ctxkit.editable import Piece, Place
     from ctxkit.hygiene.drift.parts import Part
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Spot", "counting", "spots"]
 
-_NEAR = 0.2  # of the goal that a part holds which counts
-_NEW = 2  # latest steps of the model that are not judged yet
-_LATELY = 8  # latest steps whose names keep what they name
-_TIES = 3.0  # weight of the names that are enough
-_LEAST = 200  # characters of data
+_NEAR = 0.25  # of the goal that a part holds which counts
+_LATELY = 8  # latest steps of the model whose names keep what they name, and
+_LEAST = 2  # that are in hand whatever the user says between them
+_TIES = 3.0  # weight of the names that are enough for a long part, and
+_SHORT = 300  # characters for which one is
+_BLOB = 200  # characters of data at least
 _DATA = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
 _MOSTLY = 0.6  # share of a text in such runs that makes it data
 
@@ -61,26 +63,41 @@ def counting(
         near: how much of the current goal each of them holds, from 0 to about 1.
         standing: pieces that are pinned or hold for good.
     """
-    new, answered, lately = (_since(history, steps) for steps in (_NEW, 1, _LATELY))
+    first, lately = _first(parts), _since(history, _LATELY)
     held = {*history.turns[-1:], *(piece.message for piece in standing)}
-    first = _first(parts)
+    in_hand = _in_hand(history)
     counts = [False] * len(parts)
     wanted: set[str] = set()  # names that were said
     sought: set[str] = set()  # of these, those whose latest place before is still looked for
     for at in range(len(parts) - 1, -1, -1):
         piece, text, names = parts[at].piece, parts[at].text, parts[at].names
-        message = piece.message
-        fresh = message >= answered or (message >= new and not _is_data(text))
-        by_itself = fresh or near[at] >= _NEAR or message in held or piece.locked
+        by_itself = near[at] >= _NEAR or piece.message in held or piece.locked or in_hand(piece, text)
         named = [name for name in names if name in sought or (name in wanted and first[name] == at)]
-        counts[at] = by_itself or sum(map(tie, named)) >= _TIES
+        counts[at] = by_itself or sum(map(tie, named)) >= min(_TIES, max(len(text) / _SHORT, 1.0))
         if counts[at]:
             sought.difference_update(named)
         if piece.kind != "result":
-            said = names if by_itself or message >= lately else named if counts[at] else ()
+            said = names if by_itself or piece.message >= lately else named if counts[at] else ()
             wanted.update(said)
             sought.update(said)
     return counts
+
+
+def _in_hand(history: History) -> Callable[[Piece, str], bool]:
+    """Says of a part of a piece whether it is."""
+    answered, least, lately = (_since(history, steps) for steps in (1, _LEAST, _LATELY))
+    since = min(least, max([lately, *turns_of(history)[-1:]]))
+
+    def says(piece: Piece, text: str) -> bool:
+        if piece.message >= answered:
+            return True
+        return piece.message >= (lately if _is_words(piece) else since) and not _is_data(text)
+
+    return says
+
+
+def _is_words(piece: Piece) -> bool:
+    return piece.speaker == "user" and piece.kind == "text"
 
 
 def _since(history: History, steps: int) -> int:
@@ -90,7 +107,7 @@ def _since(history: History, steps: int) -> int:
 
 def _is_data(text: str) -> bool:
     """Nothing that can be read or named: long runs of letters and digits, one after another."""
-    return len(text) > _LEAST and sum(len(run) for run in _DATA.findall(text)) > _MOSTLY * len(text)
+    return len(text) > _BLOB and sum(len(run) for run in _DATA.findall(text)) > _MOSTLY * len(text)
 
 
 def _first(parts: Sequence[Part]) -> dict[str, int]:
