@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
-from ctxkit.drift import DriftEvent
+from ctxkit.drift import LEVELS, DriftEvent
 from ctxkit.forks import on_fork
 from ctxkit.hall.afterwards import Afterwards, copied
 from ctxkit.hall.gauge import Gauge
@@ -42,7 +42,6 @@ _MEASURED = ("settled", "partial", "unverified")
 _PLANS = 32  # whose drift is remembered
 _THREADS = 5_000
 _BACK = 0.05  # below a threshold a score must fall before the level is left: else each turn would be told
-_ORDER: tuple[Level, ...] = ("calm", "drifting", "lost")
 
 
 class _Job(NamedTuple):
@@ -78,8 +77,8 @@ class Levels:
             return self.of(score), self.of(score)
         before = self._known.get(thread) or self._stored(thread)
         now = self.of(score)
-        if _ORDER.index(now) < _ORDER.index(before):
-            now = min(before, self.of(score + _BACK), key=_ORDER.index)
+        if LEVELS.index(now) < LEVELS.index(before):
+            now = min(before, self.of(score + _BACK), key=LEVELS.index)
         if now != before:
             self._store.put(self._key(thread), now.encode())
         self._known[thread] = now
@@ -93,7 +92,7 @@ class Levels:
 
     def _stored(self, thread: str) -> Level:
         said = (self._store.get(self._key(thread)) or b"").decode(errors="replace")
-        return next((level for level in _ORDER if level == said), "calm")
+        return next((level for level in LEVELS if level == said), "calm")
 
 
 class Drifting:

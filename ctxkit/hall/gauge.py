@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from ctxkit import dialects
 from ctxkit.hall.retelling import Request, opening_of
@@ -12,17 +12,21 @@ from ctxkit.hygiene.drift import looked
 from ctxkit.hygiene.relevance import relevance as lexical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.drift import Drift
     from ctxkit.hygiene.drift import Looked
+    from ctxkit.hygiene.drift.noise import Spot
     from ctxkit.hygiene.pins import Pin
     from ctxkit.hygiene.relevance import Relevance
     from ctxkit.metering.paid import Paid
     from ctxkit.model import Conversation, Json
 
-__all__ = ["Gauge", "Seen"]
+__all__ = ["Gauge", "Noise", "Seen", "noise_of"]
+
+Noise: TypeAlias = tuple[tuple[float, float], ...]
+"""Tokens of a prompt that stand before some noise, and how many are noise there."""
 
 
 class Weighing(Protocol):
@@ -40,12 +44,12 @@ class Seen(NamedTuple):
 
     Attributes:
         drift: its figures; neither priced nor judged.
-        noise: tokens of the prompt that stand before some noise, and how many are noise there.
+        noise: where it stands in the prompt.
         counted: tokens of the prompt.
     """
 
     drift: Drift
-    noise: tuple[tuple[float, float], ...]
+    noise: Noise
     counted: float
 
     def fee(self, paid: Paid) -> int | None:
@@ -102,8 +106,12 @@ class Gauge:
 
 def _seen(request: Request, found: Looked, start: int) -> Seen:
     taken = tuple(one._replace(message=one.message + start, by=one.by + start) for one in found.drift.superseded)
-    noise = tuple((_before(request, spot.place) + spot.start, spot.tokens) for spot in found.spots)
-    return Seen(replace(found.drift, superseded=taken), noise, request.reached[-1])
+    return Seen(replace(found.drift, superseded=taken), noise_of(request, found.spots), request.reached[-1])
+
+
+def noise_of(request: Request, spots: Iterable[Spot]) -> Noise:
+    """Noise of pieces as noise of the prompt."""
+    return tuple((_before(request, spot.place) + spot.start, spot.tokens) for spot in spots)
 
 
 def _before(request: Request, place: tuple[int, int]) -> float:

@@ -15,7 +15,7 @@ from ctxkit.metering.prices.bounds import cost_range, expected_usage
 from ctxkit.metering.prices.card import charge, missed
 from ctxkit.metering.settling import record_of
 from ctxkit.model import Estimate
-from ctxkit.money import usd_of
+from ctxkit.money import pico_of, usd_of
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
@@ -156,14 +156,15 @@ class Meter:
         Where the provider says another sum, each bucket has its share of it.
         """
         usage, model = record.usage, record.response_model
-        if usage is None or record.card_cost is None or record.cost is None:
+        listed, paid = pico_of(record.card_cost), pico_of(record.cost)
+        if usage is None or listed is None or paid is None:
             return None
         for name in (model, plan.model):
             tier = record.tier or plan.tier
             card = name and self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=plan.region)
             if card and card.id == record.card:
-                share = record.cost / record.card_cost if record.card_cost else 1
-                return {bucket: round(rate * share) for bucket, rate in card.rates(usage.input_total or 0).items()}
+                rates = card.rates(usage.input_total or 0)
+                return {bucket: rate * paid // listed for bucket, rate in rates.items()} if listed else rates
         return None
 
     def limits(self, plan: Plan) -> tuple[int | None, tuple[int, ...]]:

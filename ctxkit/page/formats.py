@@ -118,6 +118,10 @@ def _share(amount: Decimal) -> str:
     )
 
 
+def _score(amount: Decimal) -> str:
+    return _signed(amount, _fixed(EXACT.abs(amount), 2))
+
+
 def _seconds(amount: Decimal) -> str:
     size = EXACT.abs(amount)
     if size < 1:
@@ -137,7 +141,7 @@ def _time(amount: Decimal) -> str:
         return DASH
 
 
-_FORMATS: Final = {"text": _text, "count": _count, "share": _share, "seconds": _seconds, "time": _time}
+_FORMATS: Final = {"text": _text, "count": _count, "share": _share, "score": _score, "seconds": _seconds, "time": _time}
 
 
 def axis_format(unit: Unit, currency: str, step: float, top: float) -> Callable[[float], str]:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Cell", "Chart", "Column", "Figure", "Page", "Section", "Series", "Table", "Unit"]
 
-Unit: TypeAlias = Literal["text", "count", "usd", "saved", "share", "seconds", "time"]
-"""How a value is shown: ``usd`` is money spent, ``saved`` money with its sign (negative: it cost), ``share`` 0 to 1,
-``time`` unix seconds."""
+Unit: TypeAlias = Literal["text", "count", "usd", "saved", "share", "score", "seconds", "time"]
+"""How a value is shown: ``usd`` is money spent, ``saved`` money with its sign (negative: it cost), ``share`` 0 to 1
+as percent, ``score`` 0 to 1 as it is, ``time`` unix seconds."""
 
 Cell: TypeAlias = "str | int | float | Decimal | None"
 """``None`` is not known: shown as a dash, never as 0."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ctxkit.errors import ConfigurationError
 from ctxkit.policy import Policy
 from ctxkit.replay.crew import Failed, Order, Replayed, processors, worked
+from ctxkit.replay.drifting import FEW, together
 from ctxkit.replay.measuring import Measured
 from ctxkit.replay.posing import Assumed
 from ctxkit.replay.resending import MODES, RAW
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ctxkit.errors import TranscriptError
     from ctxkit.page import Page
     from ctxkit.replay.advising import Advised
+    from ctxkit.replay.drifting import Together
     from ctxkit.replay.recording import Recording
     from ctxkit.replay.sampling import Judged
 
@@ -93,6 +95,7 @@ class Audit:
         mode: that counts as ``ctxkit``.
         assumed: how they were replayed.
         unread: files, lines and requests that could not be read.
+        policy: its thresholds say what drifts.
     """
 
     threads: Sequence[Measured]
@@ -102,6 +105,7 @@ class Audit:
     mode: str = "prune"
     assumed: Assumed = field(default_factory=Assumed)
     unread: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy, repr=False)
     _advised: list[tuple[Advised, ...]] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -112,6 +116,11 @@ class Audit:
 
             self._advised.append(advised(self))
         return self._advised[0]
+
+    @property
+    def drift(self) -> Together | None:
+        """How they drifted; ``None``: nothing of it was measured."""
+        return together([one.drift for one in self.threads if one.drift is not None], self.policy)
 
     @property
     def as_sent(self) -> int | None:
@@ -151,7 +160,8 @@ def audit(
     """Audit recordings.
 
     Args:
-        recordings: gone through twice: what reads files reads them again, so that only what is worked on is held.
+        recordings: gone through twice, and their begin once more: what reads files reads them again, so that only what is
+            worked on is held.
         policy: whose prices, rules, passes and mode are used.
         mode: that counts as ``ctxkit``; default: the policy's, or ``prune`` where that changes nothing.
         assumed: other model, platform, life of entries for all but what was sent.
@@ -164,14 +174,15 @@ def audit(
     Raises:
         ConfigurationError: no such mode.
     """
-    policy, assumed = policy or Policy(), assumed or Assumed()
+    policy, assumed = (policy or Policy()).model_copy(update={"on_drift": None}), assumed or Assumed()
     mode = mode or (policy.mode if policy.mode != MODES[0] else "prune")
     if mode not in MODES:
         raise ConfigurationError(f"no mode {mode!r}; there are: {', '.join(MODES)}")
     if iter(recordings) is recordings:  # it can be gone through only once
         recordings = list(recordings)
     count = processes or processors()
-    threads, failed = _measured(recordings, Order(policy, assumed), count, told)
+    order = Order(policy, assumed, closely=everything or _few(recordings))
+    threads, failed = _measured(recordings, order, count, told)
     measured = [one for one in threads if isinstance(one, Measured)]
     sizes = _sizes(measured)
     sample = drawn(
@@ -182,7 +193,17 @@ def audit(
     replays = _replays(recordings, threads, sample, Order(policy, assumed, replays=True), count, told)
     totals = _totals(measured, replays, sample, sizes)
     said = [*(unread() if unread is not None else ()), *failed, *(one for each in measured for one in _lost(each))]
-    return Audit(measured, replays, sample, totals, mode, assumed, tuple(said))
+    return Audit(measured, replays, sample, totals, mode, assumed, tuple(said), policy)
+
+
+def _few(recordings: Iterable[Recording]) -> bool:
+    """So few requests that the drift of all of them is measured; no more are read to know it."""
+    seen = 0
+    for one in recordings:
+        seen += len(one.requests)
+        if seen > FEW:
+            return False
+    return True
 
 
 def _measured(

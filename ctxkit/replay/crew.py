@@ -80,18 +80,20 @@ class Order(NamedTuple):
         policy: whose prices, rules and passes are used.
         assumed: how they are replayed.
         replays: they are; else they are measured as they were sent.
+        closely: drift is measured in all of them.
     """
 
     policy: Policy
     assumed: Assumed
     replays: bool = False
+    closely: bool = True
 
     def __call__(self, recording: Recording, bench: Bench) -> Worked:
         """Do it; whatever a recording holds, the others are worked on."""
         try:
             if self.replays:
                 return Replayed(*replayed_too(recording, bench, self.assumed))
-            return measured(recording, bench, self.assumed)
+            return measured(recording, bench, self.assumed, closely=self.closely)
         except Exception as error:  # noqa: BLE001 - recordings come from anywhere
             return Failed(recording.source, f"{recording.name}: cannot be audited: {type(error).__name__}")
 

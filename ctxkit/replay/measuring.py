@@ -16,6 +16,7 @@ from ctxkit.metering.prices.card import charge
 from ctxkit.model import Answer
 from ctxkit.money import pico_of
 from ctxkit.replay.billing import SECONDS
+from ctxkit.replay.drifting import Following, looks_at
 from ctxkit.replay.leasts import least_of
 from ctxkit.replay.posing import Assumed, named, posed, usual
 from ctxkit.replay.resending import MODES, RAW, Bill, added, bill_of, billed, served, share_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from ctxkit.caching.lint import Finding
     from ctxkit.model import Plan, Record, Usage
+    from ctxkit.replay.drifting import Drifted, Looks
     from ctxkit.replay.posing import Posed
     from ctxkit.replay.recording import Recording
     from ctxkit.replay.resending import Bench
@@ -126,6 +128,7 @@ class Measured:
         subjects: kind, what it was about, tokens, pico-dollars, how often.
         missed: by reason.
         linted: what the checks of ``ctxkit lint`` found, by their ids.
+        drift: how it drifted; ``None``: it was not measured.
         compared: reported usage beside what was counted.
         work: how much a replay takes, in requests and their length.
         bare: nothing is known of its requests but figures: what was waste in them cannot be told, nor what modes save.
@@ -149,21 +152,30 @@ class Measured:
     subjects: tuple[tuple[str, str, int, int, int], ...] = ()
     missed: Mapping[str, Missed] = field(default_factory=dict)
     linted: Mapping[str, Linted] = field(default_factory=dict)
+    drift: Drifted | None = None
     compared: Compared = Compared()
     work: int = 0
     bare: bool = False
     supposed: str = ""
 
 
-def measured(recording: Recording, bench: Bench, assumed: Assumed) -> Measured:
-    """A recording in figures, as it was sent; on the model and platform that are assumed where none was recorded."""
+def measured(recording: Recording, bench: Bench, assumed: Assumed, *, closely: bool = True) -> Measured:
+    """A recording in figures, as it was sent; on the model and platform that are assumed where none was recorded.
+
+    Args:
+        recording: what was sent.
+        bench: what recordings share.
+        assumed: where nothing was recorded.
+        closely: measure its drift whatever it takes; else of many short ones only some are measured.
+    """
     if named(recording):
         assumed = Assumed(begins=assumed.begins)
     if textless(recording):
         return _of_usage(recording, bench, assumed)
     supposed, assumed = assumed.model is None, usual(recording, assumed)
     requests = posed(recording, replace(assumed, ttl=None, tier=None, priced_at=None), bench.meter.counter)
-    seeing = _Seeing(bench)
+    looks = looks_at(f"{recording.source}\0{recording.name}", len(requests), closely=closely)
+    seeing = _Seeing(bench, looks)
     for number, one in enumerate(requests):
         after = requests[number + 1].now if number + 1 < len(requests) else one.now + SECONDS
         seeing.request(one, min(one.now + SECONDS, max(after, one.now)))
@@ -194,10 +206,12 @@ def _of_usage(recording: Recording, bench: Bench, assumed: Assumed) -> Measured:
 class _Seeing:
     """Follows the requests of one recording."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, looks: Looks) -> None:
         self._bench = bench
         self._line = Line(bench.kit("observe"))
-        self._wasting = Wasting(bench.policy, bench.hasher, bench.meter.counter)
+        self._drifting = Following(bench.policy, looks)
+        drifts = self._drifting.run if looks.most and bench.policy.drift else None
+        self._wasting = Wasting(bench.policy, bench.hasher, bench.meter.counter, drifts)
         self._bills: list[Bill] = []
         self._missed: dict[str, Missed] = {}
         self._plans: list[tuple[Plan, str]] = []
@@ -295,6 +309,7 @@ class _Seeing:
             ),
             missed=self._missed,
             linted=_linted(findings),
+            drift=self._drifting.told(),
             compared=replace(self._compared, errors=tuple(self._errors)),
             work=sum(
                 1 + len(one.body.get("messages") or one.body.get("contents") or one.body.get("input") or ()) // 40

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit.money import usd_of
 from ctxkit.printable import printable
 from ctxkit.replay.advising import missed, rate_of
+from ctxkit.replay.drifting import worst
 from ctxkit.replay.resending import MODES, RAW
 from ctxkit.replay.telling import OPTIMUM, compared, supposed
 from ctxkit.replay.waste import KINDS
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ctxkit.replay.auditing import Audit
+    from ctxkit.replay.drifting import Point, Together
 
-__all__ = ["ABOUT", "REASONS", "Costs", "costs_of", "headline", "money", "notes", "renderables"]
+__all__ = ["ABOUT", "REASONS", "Costs", "costs_of", "headline", "money", "notes", "renderables", "sparkline"]
 
 ABOUT = {
     "repeats": "stands earlier already",
@@ -52,6 +54,10 @@ REASONS = {
     "scope_changed": "another key or workspace",
     "unknown": "unknown",
 }
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+_WORST = 5  # threads told one by one
 
 
 class Costs(NamedTuple):
@@ -108,7 +114,7 @@ def renderables(audit: Audit) -> Iterator[RenderableType]:
     from rich.text import Text
 
     yield Text(headline(audit), style="bold")
-    for table in (_bill(audit), _waste(audit), _misses(audit), _todo(audit)):
+    for table in (_bill(audit), _waste(audit), _drift(audit), _worst(audit), _misses(audit), _todo(audit)):
         if table is not None:
             yield Text()
             yield table
@@ -160,6 +166,72 @@ def _waste(audit: Audit) -> RenderableType | None:
             pico = sum(one.waste_pico.get(kind, 0) for one in audit.threads) if priced else None
             rows.append([kind, f"{count:,}", f"{count / tokens:.1%}", money(pico), ABOUT[kind]])
     return _table("Waste: tokens that need not have been sent", ["", "tokens", "of input", "USD", ""], rows, (0, 4))
+
+
+def _drift(audit: Audit) -> RenderableType | None:
+    found = audit.drift
+    if found is None:
+        return None
+    drifting = found.levels["drifting"] + found.levels["lost"]
+    fee = money(None if found.pico is None else round(found.pico))
+    rows = [
+        [
+            "noise",
+            f"{round(found.noise):,} tokens",
+            f"{found.noise_share:.1%}",
+            fee,
+            "neither bears on the goal nor is named",
+        ],
+        ["drifting", _many(drifting, "thread"), _of(drifting, found), "", "at their last request, those lost included"],
+        [
+            "lost",
+            _many(found.levels["lost"], "thread"),
+            _of(found.levels["lost"], found),
+            "",
+            "little of it serves the goal",
+        ],
+        [
+            "stuck",
+            _many(found.stuck, "thread"),
+            _of(found.stuck, found),
+            "",
+            "the same again, and nothing new comes of it",
+        ],
+        ["taken back", f"{found.superseded:,}", "", "", "what users wanted, and it still stood there"],
+    ]
+    title = f"Drift of {_many(found.measured, 'thread')}: {found.score:.2f} of 1 in the mean, {found.level}"
+    return _table(title, ["", "", "share", "USD", ""], [row for row in rows if row[1][0] != "0"], (0, 4))
+
+
+def _of(count: int, found: Together) -> str:
+    return f"{count / found.measured:.1%}"
+
+
+def _worst(audit: Audit) -> RenderableType | None:
+    """Those that drifted most, with the course of it."""
+    rows = []
+    for one, drift in worst(audit.threads)[:_WORST]:
+        end = drift.end
+        fee = money(None if drift.pico is None else round(drift.pico))
+        loop = "yes" if drift.stuck else ""
+        rows.append(
+            [
+                one.name,
+                sparkline(drift.curve),
+                f"{end.score:.2f}",
+                end.level or "",
+                f"{drift.noise_share:.0%}",
+                fee,
+                loop,
+            ]
+        )
+    heads = ["", "course", "score", "", "noise", "USD", "stuck"]
+    return _table("Threads that drifted most", heads, rows, (0, 1, 3)) if rows else None
+
+
+def sparkline(curve: Sequence[Point]) -> str:
+    """Scores over the requests, as one sign for each."""
+    return "".join(_BARS[min(int(point.score * len(_BARS)), len(_BARS) - 1)] for point in curve)
 
 
 def _misses(audit: Audit) -> RenderableType | None:
@@ -225,6 +297,11 @@ def notes(audit: Audit) -> Iterator[str]:
         )
     if "prune" in audit.totals and OPTIMUM not in audit.totals and find_spec("numpy") is None:
         yield 'The least possible is computed with numpy: pip install "ctxkit[replay]".'
+    if (found := audit.drift) is not None and found.measured < (count := sum(not one.bare for one in threads)):
+        yield (
+            f"Drift was measured in {found.measured:,} of {_many(count, 'thread')}, the longer ones first, and judged by those; "
+            "--all measures all."
+        )
     if not audit.sample.whole:
         requests = sum(threads[at].requests for at in audit.replays)
         yield (

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from ctxkit.money import usd_of
 from ctxkit.page import Chart, Column, Figure, Page, Section, Series, Table
+from ctxkit.page.curves import curves
 from ctxkit.replay.advising import largest, missed
+from ctxkit.replay.drifting import worst
 from ctxkit.replay.rendering import ABOUT, REASONS, costs_of, headline, notes
 from ctxkit.replay.resending import RAW
 from ctxkit.replay.telling import OPTIMUM
@@ -17,10 +19,14 @@ if TYPE_CHECKING:
 
     from ctxkit.page.values import Cell
     from ctxkit.replay.auditing import Audit
+    from ctxkit.replay.drifting import Drifted
+    from ctxkit.replay.measuring import Measured
 
 __all__ = ["shown"]
 
 _ROWS = 1_000  # threads shown: those that cost most
+_CURVES = 6  # threads whose course is drawn
+_DRIFTS = "0: all of it serves the goal; 1: nothing does. Some requests of each thread are measured."
 
 
 def shown(audit: Audit) -> Page:
@@ -28,7 +34,7 @@ def shown(audit: Audit) -> Page:
     return Page(
         "Audit",
         _lead(audit),
-        (_bill(audit), _todo(audit), _waste(audit), _cache(audit), _threads(audit), _about(audit)),
+        (_bill(audit), _todo(audit), _waste(audit), _drift(audit), _cache(audit), _threads(audit), _about(audit)),
     )
 
 
@@ -112,6 +118,51 @@ def _count(cell: Cell) -> int:
     return cell if isinstance(cell, int) else 0
 
 
+def _drift(audit: Audit) -> Section:
+    found = audit.drift
+    if found is None:
+        return Section("Drift")
+    levels = found.levels
+    figures = (
+        Figure("Drift", found.score, "score", f"of 1, in the mean of the last requests: {found.level}"),
+        Figure("Noise", found.noise_share, "share", f"of the conversations; {round(found.noise):,} tokens"),
+        Figure("Cost of noise", _pico(found.pico), "usd", "where it stood in the prompts"),
+        Figure(
+            "Drifting or lost", levels["drifting"] + levels["lost"], "count", f"of {found.measured:,} threads measured"
+        ),
+        Figure("Stuck", found.stuck, "count", "threads in which the model did the same again and again"),
+    )
+    bad = worst(audit.threads)
+    curved = [(one.name, [(at.request, at.score) for at in drift.curve]) for one, drift in bad if len(drift.curve) > 1]
+    chart = curves("Drift over the requests of those that drifted most", curved[:_CURVES], "score", _DRIFTS)
+    columns = (
+        Column("Thread"),
+        Column("Requests", "count"),
+        Column("Score", "score", "of its last request, from 0 (calm) to 1"),
+        Column("Level"),
+        Column("Noise", "share", "of the conversation, over all its requests"),
+        Column("Its cost", "usd", "where it stood in the prompts"),
+        Column("Repeated", "share", "of the last request"),
+        Column("Stuck", "share", "how sure that is"),
+        Column("Goal kept", "share", "likeness of what is done to the goal, measured by what it was at first"),
+        Column("Taken back", "count", "what the user wanted, does not want any more, and still stands there"),
+        Column("At risk", "share", "of what matters: it stands in the middle of a very long prompt"),
+    )
+    rows = tuple(_drifted(one, drift) for one, drift in bad[:_ROWS])
+    table = Table("Threads that drifted", columns, rows)
+    return Section("Drift", figures=figures, charts=(chart,) if curved else (), tables=(table,) if rows else ())
+
+
+def _drifted(one: Measured, drift: Drifted) -> tuple[Cell, ...]:
+    end = drift.end
+    rest = (end.repetition, drift.loop, end.goal, len(end.superseded), end.position)
+    return (one.name, drift.requests, end.score, end.level, drift.noise_share, _pico(drift.pico), *rest)
+
+
+def _pico(amount: float | None) -> Decimal | None:
+    return usd_of(None if amount is None else round(amount))
+
+
 def _cache(audit: Audit) -> Section:
     priced, found = audit.as_sent is not None, missed(audit.threads)
     if not found:
@@ -149,6 +200,7 @@ def _threads(audit: Audit) -> Section:
                 _usd(bills[RAW].pico) if bills else None,
                 _usd(bills[audit.mode].pico) if bills else None,
                 _usd(again.optimum) if again else None,
+                one.drift.end.score if one.drift is not None else None,
                 largest(one),
             )
         )
@@ -162,6 +214,7 @@ def _threads(audit: Audit) -> Section:
         Column("Raw, well cached", "usd"),
         Column(f"Mode {audit.mode}", "usd"),
         Column("Least possible", "usd"),
+        Column("Drift", "score", "of its last request, from 0 (calm) to 1"),
         Column("Largest finding"),
     )
     note = f"The {_ROWS:,} dearest of {len(order):,}." if len(order) > _ROWS else ""

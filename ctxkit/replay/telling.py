@@ -9,6 +9,7 @@ from ctxkit.money import usd_of
 from ctxkit.replay.advising import largest, missed, rate_of
 from ctxkit.replay.resending import MODES, RAW
 from ctxkit.replay.waste import KINDS
+from ctxkit.told import drift_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +40,7 @@ def told(audit: Audit) -> dict[str, Any]:
             kind: _usd(sum(one.waste_pico.get(kind, 0) for one in threads) if priced and not _bare(threads) else None)
             for kind in KINDS
         },
-        "drift": None,
+        "drift": _drift(audit),
         "cost": _costs(audit),
         "modes": {mode: _usd(audit.total(mode)) for mode in MODES},
         "mode": audit.mode,
@@ -145,8 +146,50 @@ def _thread(audit: Audit, number: int) -> dict[str, Any]:
             "optimum": _usd(again.optimum) if again else None,
         },
         "modes": {mode: costs[mode] for mode in MODES},
+        "drift": drifted(one),
         "missed_tokens": sum(missed_.tokens for missed_ in one.missed.values()),
         "finding": largest(one),
+    }
+
+
+def _drift(audit: Audit) -> dict[str, Any] | None:
+    """How all recordings drifted; of many, judged by those that were measured."""
+    found = audit.drift
+    if found is None:
+        return None
+    return {
+        "measured": found.measured,
+        "score": round(found.score, 6),
+        "level": found.level,
+        "noise_tokens": round(found.noise),
+        "noise_share": round(found.noise_share, 6),
+        "noise_fee": _usd(None if found.pico is None else round(found.pico)),
+        "repetition": round(found.repetition, 6),
+        "loops": found.stuck,
+        "goal": None if found.goal is None else round(found.goal, 6),
+        "superseded": found.superseded,
+        "position": round(found.position, 6),
+        "threads": found.levels,
+        "by": found.by,
+    }
+
+
+def drifted(one: Measured) -> dict[str, Any] | None:
+    """How one recording drifted; ``None``: it was not measured."""
+    found = one.drift
+    if found is None:
+        return None
+    return {
+        **(drift_dict(found.end) or {}),
+        "tokens": round(found.tokens),
+        "noise_tokens": round(found.noise),
+        "noise_share": round(found.noise_share, 6),
+        "noise_fee": _usd(None if found.pico is None else round(found.pico)),
+        "loop": round(found.loop, 6),
+        "curve": [
+            {"request": at.request, "score": round(at.score, 6), "noise_share": round(at.noise_share, 6)}
+            for at in found.curve
+        ],
     }
 
 

@@ -28,7 +28,7 @@ from ctxkit.hygiene.stubs import said as stubbed
 from ctxkit.hygiene.touches import touches_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.editable import Candidate, Piece, Place
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ctxkit.policy import Policy
     from ctxkit.replay.posing import Posed
 
-__all__ = ["KINDS", "Wasted", "Wasting"]
+__all__ = ["KINDS", "Run", "Wasted", "Wasting"]
 
 KINDS = ("repeats", "deltas", "bloat", "stale", "spent", "episodes")
 _KIND_OF = {"compact": "bloat"}
@@ -74,10 +74,16 @@ class Wasted:
         held[2] += 1
 
 
-class _Run(NamedTuple):
-    """Requests each of which goes on from the one before."""
+class Run(NamedTuple):
+    """Requests each of which goes on from the one before.
 
-    sizes: list[int]  # messages of each, the opening left out
+    Attributes:
+        sizes: messages of each, the opening left out.
+        paid: what was paid for each.
+        counted: tokens of each.
+    """
+
+    sizes: list[int]
     paid: list[Paid]
     counted: list[int]
 
@@ -89,14 +95,22 @@ class Wasting:
         policy: what the passes of mode ``prune`` may do.
         hasher: of messages.
         counter: of tokens.
+        also: looks at each run, too, by its last request.
     """
 
-    def __init__(self, policy: Policy, hasher: Hasher, counter: Counter) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        hasher: Hasher,
+        counter: Counter,
+        also: Callable[[Request, Run], None] | None = None,
+    ) -> None:
         self._keep_last = policy.tidy.keep_last
         self._passes = Passes(policy.model_copy(update={"mode": "prune"}), Faults())
         self._hasher = hasher
         self._counter = counter
-        self._run = _Run([], [], [])
+        self._also = also
+        self._run = Run([], [], [])
         self._last: tuple[Posed, Conversation, list[bytes], int] | None = None
         self.wasted = Wasted()
 
@@ -135,13 +149,15 @@ class Wasting:
             chain = self._hasher.chain(digests[start:], "waste")
             if chain:
                 _Looked(request, self._run, self._keep_last, self.wasted).look(self._passes, chain)
-        self._run, self._last = _Run([], [], []), None
+                if self._also is not None:
+                    self._also(request, self._run)
+        self._run, self._last = Run([], [], []), None
 
 
 class _Looked:
     """One look at the end of a run."""
 
-    def __init__(self, request: Request, run: _Run, keep_last: int, wasted: Wasted) -> None:
+    def __init__(self, request: Request, run: Run, keep_last: int, wasted: Wasted) -> None:
         self._request = request
         self._history = request.history
         self._run = run

@@ -56,7 +56,8 @@ def test_one_object(write, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["threads"] == 1
     assert told["requests"] == 13
-    assert told["drift"] is None
+    assert told["drift"]["measured"] == sum(told["drift"]["threads"].values()) == 1
+    assert len(told["by_thread"][0]["drift"]["curve"]) > 1
     assert all(isinstance(cost, str) for cost in told["cost"].values())
     assert float(told["cost"]["optimum"]) <= float(told["cost"]["ctxkit"]) < float(told["cost"]["as_sent"])
 

@@ -68,7 +68,7 @@ def test_the_object_has_the_fixed_keys(found):
     assert {"threads", "requests", "input_tokens", "waste", "drift", "cost", "by_thread"} <= told.keys()
     assert {"repeats", "deltas", "bloat", "stale", "spent"} <= told["waste"].keys()
     assert set(told["cost"]) == set(USD)
-    assert told["drift"] is None
+    assert {"score", "noise_tokens", "noise_share", "noise_fee", "loops", "threads", "by"} <= told["drift"].keys()
     assert told["sample"] is None
     assert all(isinstance(cost, str) for cost in told["cost"].values())
 
