@@ -156,9 +156,9 @@ class Answering:
             return None
 
     def _tidied(self) -> str:
-        """What was answered to a request that was made smaller is no answer to one that is sent as it is."""
+        """What was answered to a request that was made smaller is no answer to one that is sent as it is, or smaller still."""
         policy = self._kit.policy
-        return policy.mode if policy.tidies else ""
+        return f"{policy.mode} {policy.tidy!r}" if policy.tidies else ""
 
     def _looked(self, name: bytes) -> Reused | None:
         return self._shelf.get(name, self._kit.clock())

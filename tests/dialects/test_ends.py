@@ -371,7 +371,7 @@ def test_recorded_answers_are_kept_if_and_only_if_they_came_to_a_good_end(record
         answer = read(dialects.get(dialect), provider, raw)
         events = whole(dialect, body, raw)
         if events is None:
-            left[answer.finish in GOOD and answer.complete] += 1
+            left[repeatable(dialect, body) and answer.finish in GOOD and answer.complete] += 1
             continue
         assert b"".join(events) == raw
         assert answer.complete
@@ -380,9 +380,8 @@ def test_recorded_answers_are_kept_if_and_only_if_they_came_to_a_good_end(record
         for cut in (len(raw) // 3, len(raw) - 30):
             assert whole(dialect, body, raw[:cut]) is None or record["streamed"], record["id"]
     assert sum(kept.values()) > 17_500
-    assert left[True] < 0.02 * sum(
-        kept.values()
-    )  # nothing said, tools of the provider's own, no terminator, too few choices
+    # Nothing said, a tool of the provider's own after all, no terminator, too few choices.
+    assert left[True] < 0.015 * sum(kept.values())
 
 
 def lines(path):
