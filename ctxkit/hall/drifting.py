@@ -11,14 +11,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
 from ctxkit.drift import LEVELS, DriftEvent
 from ctxkit.forks import on_fork
 from ctxkit.hall.afterwards import Afterwards, copied
-from ctxkit.hall.gauge import Gauge
-from ctxkit.hygiene.drift import level_of
 from ctxkit.metering.paid import Paid
 from ctxkit.money import usd_of
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.drift import Drift, Level
     from ctxkit.faults import Faults
-    from ctxkit.hall.gauge import Seen
+    from ctxkit.hall.gauge import Gauge, Seen
     from ctxkit.kit import Kit
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
@@ -41,6 +40,7 @@ __all__ = ["Drifting", "Levels", "drifting_of"]
 _MEASURED = ("settled", "partial", "unverified")
 _PLANS = 32  # whose drift is remembered
 _THREADS = 5_000
+_PATIENCE = 2.0  # seconds that measuring waits for vectors, where a model tells relevance: nobody waits for it
 _BACK = 0.05  # below a threshold a score must fall before the level is left: else each turn would be told
 
 
@@ -69,6 +69,8 @@ class Levels:
 
     def of(self, score: float) -> Level:
         """By the thresholds alone."""
+        from ctxkit.hygiene.drift import level_of
+
         return level_of(score, drifting=self._policy.drift_at, lost=self._policy.drift_lost_at)
 
     def moved(self, thread: str | None, score: float) -> tuple[Level, Level]:
@@ -100,7 +102,8 @@ class Drifting:
 
     Args:
         policy: its thresholds, pins and callback.
-        gauge: looks at requests.
+        gauges: makes what looks at requests that were settled, and at those that somebody waits for. That imports what a
+            first request would otherwise wait for.
         meter: knows prices.
         levels: of conversations.
         ledger: where records are kept.
@@ -111,10 +114,16 @@ class Drifting:
     """
 
     def __init__(
-        self, policy: Policy, gauge: Gauge, meter: Meter, levels: Levels, ledger: Callable[[], Ledger], faults: Faults
+        self,
+        policy: Policy,
+        gauges: Callable[[], tuple[Gauge, Gauge]],
+        meter: Meter,
+        levels: Levels,
+        ledger: Callable[[], Ledger],
+        faults: Faults,
     ) -> None:
         self._policy = policy
-        self._gauge = gauge
+        self._gauges = cache(gauges)
         self._meter = meter
         self._levels = levels
         self._ledger = ledger
@@ -149,7 +158,7 @@ class Drifting:
 
     def _measure(self, job: _Job) -> None:
         plan, record = job.plan, job.record
-        seen = self._look(job.body, plan)
+        seen = _look(self._gauges()[0], job.body, plan)
         if seen is None:
             return
         drift = self._priced(seen, record.usage, self._meter.billed(plan, record))
@@ -158,9 +167,6 @@ class Drifting:
         self._ledger().append(replace(record, drift=drift))
         if level != before:
             self._tell(DriftEvent(level, before, drift, plan.thread or "", plan.feature, plan.attempt, plan.model))
-
-    def _look(self, body: Json, plan: Plan) -> Seen | None:
-        return self._gauge.look(body, dialect=plan.dialect, platform=plan.platform, model=plan.model)
 
     def _priced(self, seen: Seen, usage: Usage | None, rates: Mapping[str, int] | None) -> Drift:
         paid = None if usage is None or usage.input_total is None else Paid.of(usage, rates)
@@ -193,7 +199,7 @@ class Drifting:
 
     def _found(self, plan: Plan) -> Drift | None:
         try:
-            seen = None if plan.unmetered else self._look(plan.body, plan)
+            seen = None if plan.unmetered else _look(self._gauges()[1], plan.body, plan)
             if seen is None:
                 return None
             usage = plan.estimate.usage if plan.estimate is not None else None
@@ -214,9 +220,22 @@ class Drifting:
         self.behind.close()
 
 
+def _look(gauge: Gauge, body: Json, plan: Plan) -> Seen | None:
+    return gauge.look(body, dialect=plan.dialect, platform=plan.platform, model=plan.model)
+
+
 def drifting_of(kit: Kit) -> Drifting:
     """What measures the drift of a kit's requests."""
     rooms, policy = kit.rooms, kit.policy
-    gauge = Gauge(rooms.hasher, rooms.meter, policy.tidy.pins)
     levels = Levels(policy, rooms.hasher, kit.store)
-    return Drifting(policy, gauge, rooms.meter, levels, lambda: kit.ledger, kit.faults)
+    return Drifting(policy, partial(_gauges, kit), rooms.meter, levels, lambda: kit.ledger, kit.faults)
+
+
+def _gauges(kit: Kit) -> tuple[Gauge, Gauge]:
+    from ctxkit.hall.gauge import Gauge
+    from ctxkit.hygiene.semantic import Semantic
+
+    rooms, found = kit.rooms, kit.rooms.relevance
+    common = (rooms.hasher, rooms.meter, kit.policy.tidy.pins)
+    patient = found.patient(_PATIENCE) if isinstance(found, Semantic) else found
+    return Gauge(*common, patient), Gauge(*common, found)

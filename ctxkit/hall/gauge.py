@@ -12,7 +12,7 @@ from ctxkit.hygiene.drift import looked
 from ctxkit.hygiene.relevance import relevance as lexical
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.drift import Drift
@@ -67,7 +67,7 @@ class Gauge:
         hasher: of messages, by which they are counted once.
         weighing: counts them.
         pins: what holds for good whatever is said.
-        relevance: how much of a query texts hold; asked each time, for a model may come to be at hand.
+        relevance: how much of a query texts hold.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Gauge:
         hasher: Hasher,
         weighing: Weighing,
         pins: Sequence[Pin] = (),
-        relevance: Callable[[], Relevance] = lambda: lexical,
+        relevance: Relevance = lexical,
     ) -> None:
         self._hasher = hasher
         self._weighing = weighing
@@ -97,7 +97,7 @@ class Gauge:
         found = looked(
             request.history,
             tokens_of=request.tokens,
-            relevance=self._relevance(),
+            relevance=self._relevance,
             pins=self._pins,
             before=request.reached[0],
         )
