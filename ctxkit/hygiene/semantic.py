@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Semantic"]
 
-_USUAL = 0.4  # cosine of texts of one subject
+_USUAL = 0.25  # cosine of texts that have little to do with one another
 _COUNTS = 0.5  # what meaning counts at most: two errands of one kind are alike, and neither needs the other
-_FEW = 4  # texts that are supposed to be like that: among few, nobody can tell what is usual
+_FEW = 3  # texts that are supposed to be like that: among few, nobody can tell what is usual
 
 
 class Semantic:
