@@ -91,6 +91,13 @@ class Tidy(BaseModel):
     pins: tuple[str | re.Pattern[str] | Callable[[Any], bool], ...] = ()
     """What is never removed: patterns found in a text, or callables that are given a piece and say so."""
 
+    reminders: bool | None = None
+    """What is pinned is said once more at the end of a very long prompt, where it stands far from both ends
+    (``prune``). ``True``: so is what a user said for good ("always", "from now on"); ``None``: where there are pins."""
+
+    reminders_from: int = Field(default=32_000, ge=1)
+    """Tokens from which on a prompt is very long."""
+
     passes: tuple[Callable[..., Any], ...] = ()
     """Passes of your own: callables of ``(piece, text, before)`` for what arrives, or of ``(history)`` for what is over
     (see docs/how-to/tidy.md)."""

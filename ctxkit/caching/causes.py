@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ctxkit.revise import revised
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ctxkit.caching.layout import Layout
     from ctxkit.caching.unmarked import Without
-    from ctxkit.model import Edit
+    from ctxkit.model import Edit, Usage
 
-__all__ = ["Removed", "removed", "split"]
+__all__ = ["Removed", "added", "bare", "removed", "split"]
 
 _MESSAGE = 2  # keys of a path that name a message on every wire
 
@@ -32,6 +34,19 @@ class Removed(NamedTuple):
     worth: float
 
 
+def added(edits: Iterable[Edit]) -> list[Edit]:
+    """Those that said something where nothing stood: at the end, where it is fresh."""
+    return [edit for edit in edits if edit.by and edit.tokens_after > edit.tokens_before == 0]
+
+
+def bare(usage: Usage, edits: Iterable[Edit]) -> Usage:
+    """Usage of the same request without what was added to it; as it is, where that is not known."""
+    tokens = sum(edit.tokens_after for edit in added(edits))
+    if not tokens or usage.fresh is None or usage.fresh < tokens:
+        return usage
+    return revised(usage, fresh=usage.fresh - tokens)
+
+
 def removed(edits: Iterable[Edit], layout: Layout, without: Without, rates: Mapping[str, int] | None) -> list[Removed]:
     """What the edits of passes took out of a request.
 
@@ -45,7 +60,7 @@ def removed(edits: Iterable[Edit], layout: Layout, without: Without, rates: Mapp
     found = []
     for edit in edits:
         tokens = max(edit.tokens_before - edit.tokens_after, 0)
-        if edit.by:
+        if edit.by and not (tokens == 0 and edit.tokens_before == 0):
             found.append(Removed(edit.by, tokens * _rate(ends.get(edit.path[:_MESSAGE]), without, rates)))
     return found
 

@@ -138,6 +138,14 @@ class Texts(Protocol):
         """What has to stand at the piece's path so that it says ``text``."""
         ...
 
+    def appended(self, conversation: Conversation, text: str, *, platform: str, model: str) -> Edit | None:
+        """The edit that says ``text`` at the very end, in the user's role, behind every cache marker.
+
+        What stands there stays as it is, as blocks of their own where the wire has blocks. ``None``: nothing may be said
+        there, or nobody knows that it may.
+        """
+        ...
+
 
 class Ends(Protocol):
     """When an answer of a wire format is whole, and what may be asked again: a module with these names, beside the dialect's."""

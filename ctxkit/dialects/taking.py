@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from ctxkit.editable import Piece
 
 if TYPE_CHECKING:
-    from ctxkit.editable import Speaker
-    from ctxkit.model import Json, Path
+    from collections.abc import Sequence
 
-__all__ = ["Taken", "held", "spelled"]
+    from ctxkit.editable import Speaker
+    from ctxkit.model import Json, Message, Path
+
+__all__ = ["Taken", "held", "spelled", "thinking"]
 
 
 class Taken:
@@ -107,3 +109,14 @@ def held(text: str, like: str, key: str) -> Json:
         if isinstance(value, dict | list):
             return value
     return {key: text}
+
+
+def thinking(messages: Sequence[Message]) -> bool:
+    """Behind the last words of a user there is reasoning, or something signed: words at the end would end its turn."""
+    for message in reversed(messages):
+        parts = message.parts
+        if any(part.kind == "text" and part.role == "user" for part in parts):
+            return False
+        if any(part.kind == "reasoning" or part.signed for part in parts):
+            return True
+    return False

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Accounts", "told"]
 
 _RECALLED = 50_000  # latest attempts of the ledger that lengths of threads are read from
-_ARRIVAL = frozenset({"compact", "repeats", "deltas", "reminders"})
+_ARRIVAL = frozenset({"compact", "repeats", "deltas"})
+_BOUGHT = frozenset({"cache", "reminders"})  # no tidying, and what is restated is to cost something
 
 
 class Accounts:
@@ -76,7 +77,7 @@ class Accounts:
         edited = any(edit.by for edit in plan.edits)
         if record.cost is None or (edited and record.savings is None):
             return  # what is not known is not judged
-        tidy = {name: saved for name, saved in record.savings_by.items() if name != "cache"}
+        tidy = {name: saved for name, saved in record.savings_by.items() if name not in _BOUGHT}
         rewrites = {name: saved for name, saved in tidy.items() if not _ARRIVAL.issuperset(name.split("+"))}
         settled = Settled(pico_of(record.cost) or 0, _sum(tidy), _sum(rewrites), round(predicted))
         self.trials.noted(plan.feature or "", plan.thread or "", verdict, settled, plan.created)

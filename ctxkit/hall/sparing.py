@@ -45,21 +45,34 @@ class Sparing:
             return record
 
     def _saved(self, plan: Plan, foreseen: Foreseen, record: Record, usage: Usage) -> Record:
-        moment = (foreseen, usage, plan.created, record.timing)
+        bare = causes.bare(usage, plan.edits)
+        restated = self._meter.spared(plan, record, bare) if bare is not usage else None
+        moment = (foreseen, bare, plan.created, record.timing)
         without = self._unmarked.settled(foreseen.plain, *moment) if foreseen.rule.match in EXACT else None
         marked = self._untidied.settled(untidied(foreseen), *moment) if self._tidies else None
-        by_cache = None if without is None else self._meter.spared(plan, record, without.usage)
+        by_cache = restated if without is None else self._meter.spared(plan, record, without.usage)
+        added = _added(plan, pico_of(restated) or 0)
+        extra = sum(added.values())
         if not tidied(foreseen) or marked is None:
-            return record if by_cache is None else _with(record, by_cache, {"cache": pico_of(by_cache)})
+            return record if by_cache is None else _with(record, by_cache, {"cache": _pico(by_cache) - extra, **added})
         by_tidying = self._meter.spared(plan, record, marked.usage)
         saved = by_tidying if without is None else by_cache
         if foreseen.plain is None or saved is None or by_tidying is None:
             return record
-        whole, part = pico_of(saved) or 0, pico_of(by_tidying) or 0
+        whole, part = _pico(saved), _pico(by_tidying)
         parts = causes.removed(plan.edits, foreseen.plain.layout, marked, self._meter.rates(plan))
         later = {edit.by for edit in plan.edits if not edit.lossless}
-        return _with(record, saved, {"cache": whole - part, **causes.split(part, parts, later)})
+        return _with(record, saved, {"cache": whole - part, **causes.split(part - extra, parts, later), **added})
 
 
-def _with(record: Record, saved: Decimal, by: Mapping[str, int | None]) -> Record:
+def _pico(saved: Decimal) -> int:
+    return pico_of(saved) or 0
+
+
+def _added(plan: Plan, pico: int) -> dict[str, int]:
+    """What was said at the end, and what it cost."""
+    return {causes.added(plan.edits)[-1].by: pico} if pico else {}
+
+
+def _with(record: Record, saved: Decimal, by: Mapping[str, int]) -> Record:
     return revised(record, savings=saved, savings_by={cause: usd_of(amount) for cause, amount in by.items() if amount})

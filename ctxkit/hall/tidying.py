@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
 from ctxkit.caching.rewriting import Choice
-from ctxkit.editable import Tidied
+from ctxkit.editable import Tidied, tallied
 from ctxkit.forks import on_fork
 from ctxkit.hall.accounts import Accounts
 from ctxkit.hall.planning import Before
 from ctxkit.hall.recall import recallable
+from ctxkit.hall.reminding import restated
 from ctxkit.hall.removing import Case, best_way, told
 from ctxkit.hall.retelling import Request, opening_of
 from ctxkit.hall.tidypasses import Passes
 from ctxkit.hygiene.decisions import HELD, NOTHING, Decided, Decisions
 from ctxkit.hygiene.editing import Said
+from ctxkit.hygiene.reminders import reminds
 from ctxkit.hygiene.removed import removed
 from ctxkit.hygiene.rendered import Rendered
 from ctxkit.money import usd_of
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from ctxkit.hygiene.relevance import Relevance
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
-    from ctxkit.model import Plan, Record
+    from ctxkit.model import Conversation, Plan, Record
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
 
@@ -58,6 +60,7 @@ _LEFT = {
     "resting": "left as it is: tidying lost on this feature",
 }
 _AS_IT_WAS = "Please report it; the request went out as it was."
+_FREE = 0.02  # share of a limit that is left free, for what the estimate is off
 _CLEARED = ("context_management", "truncation")  # the provider itself removes from such a history
 
 
@@ -133,6 +136,8 @@ class Tidying:
     def tidied(self, asked: Asked) -> Plan:
         """The plan of the request as it should leave; of the original, when something of it fails."""
         try:
+            if _reminds(asked.look[0]):  # our own, and nothing may be said to the cache behind what is its end
+                return revised(asked.weighed(revised(asked.plan, fixed=True), asked.look, None), fixed=asked.plan.fixed)
             found = self._opened(asked)
             return asked.weighed(asked.plan, asked.look, None) if found is None else self._way(found)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
@@ -174,8 +179,20 @@ class Tidying:
         kept = [one.action for one in way.decided if any(case.render(one.action))]
         refs = {self._recall.ref_of(chain, action): action for action in kept}
         decision = replace(decision, decided=way.decided, said=way.said, choice=way.choice, refs=refs)
-        found = told(case, way)
+        found = self._reminded(opened, case, told(case, way))
         return revised(found, decision=decision, tidied=found.tidied and replace(found.tidied, refs=tuple(refs)))
+
+    def _reminded(self, opened: _Opened, case: Case, plan: Plan) -> Plan:
+        """The plan with what is to be restated at its end, where that is wanted, has a place and room."""
+        request, asked = opened.request, opened.asked
+        wanted = self._passes.reminder(request.history, request.reached) if self._may_prune(opened) else None
+        found = restated(asked, plan, wanted, self._meter) if wanted is not None else None
+        if found is None or not _roomy(case, plan, found[0]):
+            return plan
+        reminded, look = found
+        self._produced(opened.chain[-1], self._hasher.chain(look[1][opened.start :], opened.head)[-1])
+        told_of = reminded.tidied and replace(reminded.tidied, passes=tallied(reminded.edits))
+        return revised(reminded, tidied=told_of)
 
     def _may_prune(self, opened: _Opened) -> bool:
         return self._prunes and not opened.cleared
@@ -268,6 +285,20 @@ class Tidying:
 
         with contextlib.suppress(RuntimeError):  # no more threads
             threading.Thread(target=work, name="ctxkit-recall", daemon=True).start()
+
+
+def _reminds(conversation: Conversation) -> bool:
+    """Something was said at its end already."""
+    parts = conversation.messages[-1].parts if conversation.messages else ()
+    return bool(parts) and reminds(parts[-1].text)
+
+
+def _roomy(case: Case, plan: Plan, longer: Plan) -> bool:
+    """It still fits, and lies below the same price step."""
+    before, after = (one.estimate.input_tokens if one.estimate else 0 for one in (plan, longer))
+    return after <= (1 - _FREE) * (case.limit or 2 * after) and not any(
+        before <= cliff < after for cliff in case.cliffs
+    )
 
 
 class _Opened(NamedTuple):

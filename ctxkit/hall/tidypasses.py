@@ -11,7 +11,10 @@ from ctxkit.hygiene.compact import Compact
 from ctxkit.hygiene.episodes import Episodes
 from ctxkit.hygiene.fit import fit
 from ctxkit.hygiene.guards import Guards
+from ctxkit.hygiene.pins import Pins
 from ctxkit.hygiene.relevance import relevance as lexical
+from ctxkit.hygiene.reminders import BY as REMINDERS
+from ctxkit.hygiene.reminders import Reminders
 from ctxkit.hygiene.repeats import Repeats
 from ctxkit.hygiene.spent import Spent
 from ctxkit.hygiene.stale import Stale
@@ -20,7 +23,7 @@ from ctxkit.tidiness import arrives
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ctxkit.editable import Action, Place, Rewrite
+    from ctxkit.editable import Action, Addition, Place, Rewrite
     from ctxkit.faults import Faults
     from ctxkit.hall.retelling import Request
     from ctxkit.hygiene.history import History
@@ -49,6 +52,7 @@ class Passes:
         self._faults = faults
         self._deferred = _deferred(tidy, relevance) if prunes else []
         self._guards = Guards(keep_last=tidy.keep_last, pins=tidy.pins)
+        self._reminders = _reminders(tidy) if prunes else None
         self._arrivals = Arrivals(_arrival(tidy, prunes=prunes), complain=self._complain)
 
     def arrived(self, chain: Sequence[bytes], request: Request, *, points: bool) -> Mapping[Place, Rewrite]:
@@ -77,6 +81,16 @@ class Passes:
         guards = self._guards
         return fit(history, tokens_of, over, allowed=guards.allowed, free=guards.free, before=before, held=held)
 
+    def reminder(self, history: History, reached: Sequence[float]) -> Addition | None:
+        """What is to be said once more at the end; ``reached``: tokens before each message, and all of them at last."""
+        if self._reminders is None:
+            return None
+        try:
+            return self._reminders(history, reached)
+        except Exception as error:  # noqa: BLE001 - a pin of the user's own
+            self._complain(REMINDERS, error)
+            return None
+
     def _complain(self, name: str, error: Exception) -> None:
         self._faults.note(f"pass {name}", error, _GOES_ON)
 
@@ -102,6 +116,13 @@ def _deferred(tidy: Tidy, relevance: Relevance) -> list[DeferredPass]:
         found.append(Episodes(after=tidy.keep_last, relevance=relevance))
     found += [one for one in tidy.passes if not arrives(one)]
     return found
+
+
+def _reminders(tidy: Tidy) -> Reminders | None:
+    """Where nobody says, what is pinned is restated, if anything is."""
+    if tidy.reminders is False or (tidy.reminders is None and not tidy.pins):
+        return None
+    return Reminders(Pins(tidy.pins), said=tidy.reminders is True, after=tidy.reminders_from)
 
 
 def _proposed(one: DeferredPass, history: History) -> Iterator[Candidate]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ctxkit.hygiene.history import History
     from ctxkit.hygiene.pins import Pins
 
-__all__ = ["BY", "Reminders"]
+__all__ = ["BY", "Reminders", "reminds"]
 
 BY: Final = "reminders"
 """Name of the pass."""
@@ -59,7 +59,7 @@ class Reminders:
             history: of the request.
             reached: tokens of the prompt before each message, and all of them at last.
         """
-        if reached[-1] < self._after or any(_HEAD in piece.text for piece in history.pieces[-2:]):
+        if reached[-1] < self._after or any(reminds(piece.text) for piece in history.pieces[-1:]):
             return None
         middle = _EDGE * reached[-1], (1 - _EDGE) * reached[-1]
         far = [piece for piece in self._held(history) if middle[0] <= reached[piece.message] < middle[1]]
@@ -85,6 +85,11 @@ class Reminders:
         for text in dict.fromkeys([*words, *rules]):
             one = " ".join(text.split())
             yield f'- {_WHO[piece.speaker]}: "{one if len(one) <= _LONGEST else one[: _LONGEST - 1] + "…"}"'
+
+
+def reminds(text: str) -> bool:
+    """A text ends with what was said by this pass."""
+    return text.endswith("]") and _HEAD in text[-_MOST - 2 * len(_HEAD) :]
 
 
 def _fitting(lines: Sequence[str]) -> list[str]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ctxkit.dialects.anthropic.blocks import read_block
 from ctxkit.dialects.blocks import items, listed, mapped, said
-from ctxkit.dialects.taking import Taken, held
+from ctxkit.dialects.taking import Taken, held, thinking
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
     from ctxkit.editable import Piece, Speaker
-    from ctxkit.model import Json, Message, Path
+    from ctxkit.model import Conversation, Json, Message, Path
 
-__all__ = ["pieces", "written"]
+__all__ = ["appended", "pieces", "written"]
 
 _Block: TypeAlias = "dict[str, Json]"
 
@@ -98,3 +99,19 @@ def _own(taken: Taken, path: Path, block: _Block, kind: str) -> None:
 def written(piece: Piece, text: str) -> Json:
     """The text itself; for the input of a call the object that it spells, or one that holds it."""
     return held(text, piece.text, "text") if piece.structured else text
+
+
+def appended(conversation: Conversation, text: str, *, platform: str, model: str) -> Edit | None:  # noqa: ARG001 -- all alike
+    """A block of text behind the last one of the last message, results of tools included; a prefill is left alone.
+
+    Where thinking is held between a call and its result, words of a user would end the turn, and the thinking with it.
+    """
+    last = conversation.messages[-1] if conversation.messages else None
+    if last is None or last.path[0] != "messages" or last.role != "user" or thinking(conversation.messages):
+        return None
+    content = last.value.get("content")
+    if isinstance(content, str) and content:
+        content = [{"type": "text", "text": content}]
+    if not listed(content) or not content:
+        return None
+    return Edit("replace", (*last.path, "content"), "", [*content, {"type": "text", "text": text}])

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from ctxkit.dialects.blocks import items, joined, mapped, said
-from ctxkit.dialects.taking import Taken, held
+from ctxkit.dialects.taking import Taken, held, thinking
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
     from ctxkit.editable import Piece, Speaker
-    from ctxkit.model import Json, Message, Path
+    from ctxkit.model import Conversation, Json, Message, Path
 
-__all__ = ["pieces", "written"]
+__all__ = ["appended", "pieces", "written"]
 
 _Block: TypeAlias = "dict[str, Json]"
 
@@ -99,3 +100,18 @@ def written(piece: Piece, text: str) -> Json:
     if piece.kind == "arguments":
         return value
     return {"text": text} if value == {"text": text} else {"json": value}
+
+
+def appended(conversation: Conversation, text: str, *, platform: str, model: str) -> Edit | None:  # noqa: ARG001 -- one
+    """A block of text behind the last one of the last message; beside results of tools where the model is Claude.
+
+    Other models refuse the two in one message ("conversation blocks and tool result blocks").
+    """
+    last = conversation.messages[-1] if conversation.messages else None
+    if last is None or last.path[0] != "messages" or last.role != "user" or thinking(conversation.messages):
+        return None
+    content = items(last.value.get("content"))
+    results = any("toolResult" in mapped(block) for block in content)
+    if not content or (results and "claude" not in model.lower()):
+        return None
+    return Edit("replace", (*last.path, "content"), "", [*content, {"text": text}])

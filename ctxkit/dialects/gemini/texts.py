@@ -10,14 +10,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
 from ctxkit.dialects.base import each
-from ctxkit.dialects.blocks import listed, mapped, said
-from ctxkit.dialects.taking import Taken, held
+from ctxkit.dialects.blocks import items, listed, mapped, said
+from ctxkit.dialects.taking import Taken, held, thinking
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
     from ctxkit.editable import Piece, Speaker
-    from ctxkit.model import Json, Message, Path
+    from ctxkit.model import Conversation, Json, Message, Path
 
-__all__ = ["pieces", "written"]
+__all__ = ["appended", "pieces", "written"]
 
 _Part: TypeAlias = "dict[str, Json]"
 
@@ -96,3 +97,14 @@ def written(piece: Piece, text: str) -> Json:
     if not piece.structured:
         return text
     return held(text, piece.text, "output" if piece.kind == "result" else "text")
+
+
+def appended(conversation: Conversation, text: str, *, platform: str, model: str) -> Edit | None:  # noqa: ARG001 -- all alike
+    """A part behind the last one of what a user said; nothing behind responses of functions, which stand alone."""
+    last = conversation.messages[-1] if conversation.messages else None
+    if last is None or last.path[0] != "contents" or last.role != "user" or thinking(conversation.messages):
+        return None
+    parts = items(mapped(last.value).get("parts"))
+    if not parts or any(_field(mapped(part), (*_RESPONSES, *_OWN_RESPONSES)) for part in parts):
+        return None
+    return Edit("replace", (*last.path, "parts"), "", [*parts, {"text": text}])

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from ctxkit.dialects.blocks import items, listed, said
 from ctxkit.dialects.openai.speaking import answered, spoken
-from ctxkit.dialects.taking import Taken, held
+from ctxkit.dialects.taking import Taken, held, thinking
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
     from ctxkit.editable import Piece, Speaker
-    from ctxkit.model import Json, Message, Path
+    from ctxkit.model import Conversation, Json, Message, Path
 
-__all__ = ["pieces", "written"]
+__all__ = ["appended", "pieces", "written"]
 
 _SPEAKERS: dict[str, Speaker] = {
     "system": "system",
@@ -26,6 +27,7 @@ _SPEAKERS: dict[str, Speaker] = {
     "tool": "tool",
     "function": "tool",
 }
+_OWN = frozenset({"openai", "azure"})
 _SIGNATURES = ("extra_content", "signature", "thought_signature")
 
 
@@ -76,3 +78,24 @@ def _call(taken: Taken, path: Path, call: Json) -> None:
 def written(piece: Piece, text: str) -> Json:
     """The text itself; an object where a server takes arguments as one."""
     return held(text, piece.text, "text") if piece.structured else text
+
+
+def appended(conversation: Conversation, text: str, *, platform: str, model: str) -> Edit | None:  # noqa: ARG001 -- all alike
+    """Behind what a user said last; behind results of tools as a message of its own.
+
+    A text becomes a list of two, and a message follows results, only on OpenAI's own platforms: other servers have
+    templates that know neither. There the text goes on in the same string.
+    """
+    last = conversation.messages[-1] if conversation.messages else None
+    if last is None or last.path[0] != "messages" or thinking(conversation.messages):
+        return None
+    own, content, added = platform in _OWN, last.value.get("content"), {"type": "text", "text": text}
+    if last.role in ("tool", "function") and own:
+        messages = [message.value for message in conversation.messages if message.path[0] == "messages"]
+        return Edit("replace", ("messages",), "", [*messages, {"role": "user", "content": text}])
+    if last.role != "user" or not content:
+        return None
+    if isinstance(content, str):
+        said_on = [{"type": "text", "text": content}, added] if own else f"{content}\n\n{text}"
+        return Edit("replace", (*last.path, "content"), "", said_on)
+    return Edit("replace", (*last.path, "content"), "", [*content, added]) if listed(content) else None

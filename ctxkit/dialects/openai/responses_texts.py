@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ctxkit.dialects.blocks import joined, mapped, said
+from ctxkit.dialects.blocks import joined, listed, mapped, said
 from ctxkit.dialects.openai.items import read_item, role_of
 from ctxkit.dialects.openai.speaking import answered, spoken
-from ctxkit.dialects.taking import Taken
+from ctxkit.dialects.taking import Taken, thinking
+from ctxkit.model import Edit
 
 if TYPE_CHECKING:
     from ctxkit.editable import Piece, Speaker
-    from ctxkit.model import Json, Message, Path
+    from ctxkit.model import Conversation, Json, Message, Path
 
-__all__ = ["pieces", "written"]
+__all__ = ["appended", "pieces", "written"]
 
 _Item: TypeAlias = "dict[str, Json]"
 
@@ -112,3 +113,27 @@ def _read(message: Message) -> str:
 def written(piece: Piece, text: str) -> Json:  # noqa: ARG001 -- this wire holds texts only
     """The text itself."""
     return text
+
+
+def appended(conversation: Conversation, text: str, *, platform: str, model: str) -> Edit | None:  # noqa: ARG001 -- all alike
+    """Behind what a user said last; behind outputs of functions as an item of its own.
+
+    Where reasoning stands between a call and its output, words of a user would end the turn, and the reasoning with it.
+    """
+    last = conversation.messages[-1] if conversation.messages else None
+    if last is None or last.path[0] != "input" or thinking(conversation.messages):
+        return None
+    value, added = last.value, {"type": "input_text", "text": text}
+    if isinstance(value, str):
+        return Edit(
+            "replace", last.path, "", [{"role": "user", "content": [{"type": "input_text", "text": value}, added]}]
+        )
+    if said(value.get("type")) in _OUTPUTS and not _by_program(value):
+        stood = [message.value for message in conversation.messages if message.path[0] == "input"]
+        return Edit("replace", ("input",), "", [*stood, {"role": "user", "content": text}])
+    content = value.get("content")
+    if said(value.get("type")) not in ("message", "") or role_of(value) != "user" or not content:
+        return None
+    if isinstance(content, str):
+        content = [{"type": "input_text", "text": content}]
+    return Edit("replace", (*last.path, "content"), "", [*content, added]) if listed(content) else None

@@ -42,7 +42,10 @@ DAY: Final = 86_400
 CELL: tuple[str, ...] = ("feature", "model", "platform", "dialect", "tier", "scope", "labels", "status", "miss_reason")
 """What tells one cell from another; ``labels`` as JSON with sorted keys, ``""`` for what is not known."""
 
-CAUSES: Final = ("cache", "compact", "repeats", "deltas", "stale", "spent", "episodes", "fit", "answers", "other")
+CAUSES: Final = (
+    *("cache", "compact", "repeats", "deltas", "stale", "spent", "episodes", "fit", "reminders"),
+    *("answers", "other"),
+)
 """What savings are split by: what is said to the cache, each pass, answers that were reused, and passes of the user's own together."""
 
 _SAVED: Final = tuple(f"saved_{cause}" for cause in CAUSES)

@@ -149,6 +149,12 @@ _VERSION_5: Final = ";\n".join(
 """Requests that were answered with what the same one got before: how many, how fast, and what that saved."""
 
 
+_VERSION_6: Final = ";\n".join(
+    f"ALTER TABLE rollups ADD COLUMN saved_reminders_{unit} INTEGER NOT NULL DEFAULT 0" for unit in ("usd", "pico")
+)
+"""What it cost to say something once more at the end of long prompts."""
+
+
 def _create(db: sqlite3.Connection) -> None:
     _run(db, _VERSION_1)
 
@@ -169,6 +175,10 @@ def _add_reuse(db: sqlite3.Connection) -> None:
     _run(db, _VERSION_5)
 
 
+def _add_reminders(db: sqlite3.Connection) -> None:
+    _run(db, _VERSION_6)
+
+
 def _run(db: sqlite3.Connection, statements: str) -> None:
     for statement in statements.split(";"):
         db.execute(statement)
@@ -180,6 +190,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _add_causes,
     _add_drift,
     _add_reuse,
+    _add_reminders,
 )
 """Step ``n`` makes version ``n + 1`` of version ``n``; version 0 is an empty file."""
 
