@@ -30,7 +30,7 @@ __all__ = ["Case", "Way", "best_way", "told"]
 _SIDE_BY_SIDE = 8  # folded stretches that are worth being said as one
 _CLIFF = 1.5  # how far above a price step a prompt may be for it to be worth a try to get under it
 _MARGIN = 0.02  # share of a limit that is left free, for what the estimate is off
-_ROOM = 0.15  # share of a limit that is made free when something has to go, so that not each request is a rewrite
+_ROOM = 0.15  # share of a limit that is made free when something has to go once more, so that not each request is a rewrite
 
 
 Fitting: TypeAlias = "Callable[[Callable[[Action], float], float], Iterable[Candidate]]"
@@ -139,11 +139,16 @@ def _forced(case: Case, keep: Way) -> Way | None:
     tokens = _tokens(keep.plan)
     if case.limit is None or case.fitting is None or tokens <= case.limit * (1 - _MARGIN):
         return None
-    group = _fit(case, keep, tokens - case.limit * (1 - _ROOM))
+    group = _fit(case, keep, tokens - case.limit * (1 - _room(case)))
     if not group:
         return None
     why = f"{tokens:,.0f} tokens do not fit {case.limit:,}"
     return case.way(group)._replace(choice=Choice(0, why=why))
+
+
+def _room(case: Case) -> float:
+    """Share of the limit that is made free: the first time no more than must, for nobody knows whether more comes."""
+    return _ROOM if any(one.by == "fit" for one in case.decided) else _MARGIN
 
 
 def _under_cliffs(case: Case, keep: Way) -> Iterator[Sequence[Candidate]]:
