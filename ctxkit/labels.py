@@ -25,12 +25,13 @@ from ctxkit.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 
-__all__ = ["Attribution", "as_text", "current", "feature"]
+__all__ = ["LONGEST_LABEL", "Attribution", "as_text", "current", "feature"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_LONGEST_NAME = 200
+LONGEST_LABEL = 200
+"""Characters of a label, or of the name of a feature; what is longer is cut."""
 _DEEPEST = 10  # names in a path
 
 
@@ -50,7 +51,7 @@ def as_text(labels: Mapping[str, object]) -> dict[str, str]:
     """
     if not isinstance(labels, Mapping):
         raise ConfigurationError(f"labels are a mapping of names to values, not {type(labels).__name__}")
-    return {str(name)[:_LONGEST_NAME]: str(value)[:_LONGEST_NAME] for name, value in labels.items()}
+    return {str(name)[:LONGEST_LABEL]: str(value)[:LONGEST_LABEL] for name, value in labels.items()}
 
 
 _current: ContextVar[Attribution | None] = ContextVar("ctxkit_attribution", default=None)
@@ -82,9 +83,9 @@ class feature:  # noqa: N801 - reads as a verb: @feature("search")
 
     def __init__(self, name: str, **labels: object) -> None:
         given: object = name
-        if not isinstance(given, str) or not name.strip("/ ") or len(name) > _LONGEST_NAME:
+        if not isinstance(given, str) or not name.strip("/ ") or len(name) > LONGEST_LABEL:
             raise ConfigurationError(
-                f"feature() wants a name of 1 to {_LONGEST_NAME} characters, got {name!r:.60}: @feature('search')"
+                f"feature() wants a name of 1 to {LONGEST_LABEL} characters, got {name!r:.60}: @feature('search')"
             )
         self.name = name.strip("/ ")
         self.labels = as_text(labels)

@@ -36,6 +36,7 @@ _DOORS = {
     "boto3": 'wrap(boto3.client("bedrock-runtime")): boto3 events',
     "litellm": "wrap(litellm.completion), wrap(litellm.acompletion): wrapped functions",
 }
+_SEALING = "pip install 'ctxkit[encryption]'"
 _OLD_DAYS, _STALE_DAYS = 60, 180
 _MARKS = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "bold red"}
@@ -108,6 +109,7 @@ def examine(*, now: float, ledger: Path | None = None) -> Iterator[Check]:
     if ledger is not None:
         yield from _exposed("ledger", ledger.expanduser())
     yield from _folder("store", folder / "store")
+    yield from _answers(policy, folder / "store" / "answers")
 
 
 def _packages() -> Iterator[Check]:
@@ -264,6 +266,24 @@ def _folder(name: str, folder: Path) -> Iterator[Check]:
         )
     else:
         yield from _private(name, folder)
+
+
+def _answers(policy: Policy | None, folder: Path) -> Iterator[Check]:
+    """Whether requests are answered with what the very same one got before, and who may read that."""
+    options = None if policy is None else policy.answers
+    if policy is None or options is None:
+        return
+    found = f"kept for {options.ttl:,.0f} s"
+    if options.where == "memory":
+        yield Check("answers", "memory", "ok", found)
+    elif policy.answers_key is None:
+        yield Check("answers", "disk", "note", f"{found}, as plain text", f"{_SEALING}, and set CTXKIT_ANSWERS_KEY")
+    elif find_spec("cryptography") is None:
+        yield Check("answers", "disk", "problem", "there is a key and nothing to encrypt with", _SEALING)
+    else:
+        yield Check("answers", "disk", "ok", f"{found}, encrypted")
+    if options.where == "disk" and folder.is_dir():
+        yield from _folder("answers", folder)
 
 
 def _private(name: str, folder: Path) -> Iterator[Check]:

@@ -27,6 +27,7 @@ from ctxkit.errors import ConfigurationError, StoreError
 from ctxkit.folders import located
 from ctxkit.forks import on_fork
 from ctxkit.hall import bookkeeping
+from ctxkit.labels import LONGEST_LABEL
 from ctxkit.metering.settling import reused_record
 from ctxkit.reuse import FLAG, Reused
 
@@ -149,7 +150,7 @@ class Answering:
         if origin.raw is not None and ambiguous(origin.raw):
             return None
         try:
-            who = (plan.scope, [[label, plan.labels.get(label)] for label in self._options.apart])
+            who = (plan.scope, [[label, _unabridged(plan.labels.get(label))] for label in self._options.apart])
             what = (plan.dialect, plan.platform, plan.region, plan.model, plan.stream, self._tidied())
             return key_of(self._secret, who, what, origin.url, told(origin.headers), origin.extra, body)
         except UnwritableError:
@@ -294,6 +295,17 @@ class _Lead:
         token, self._token = self._token, None
         if token is not None:
             self._answering.over(token, answer)
+
+
+def _unabridged(label: str | None) -> str | None:
+    """The label, unless it may have been cut.
+
+    Raises:
+        UnwritableError: it may, and then two tenants would have the same one.
+    """
+    if label is not None and len(label) >= LONGEST_LABEL:
+        raise UnwritableError("a label that may have been cut")
+    return label
 
 
 def answers_on_disk(policy: Policy, store: object) -> KeptStore:

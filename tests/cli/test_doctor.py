@@ -11,6 +11,7 @@ import pytest
 
 from ctxkit import Kit
 from ctxkit.cli import doctor
+from ctxkit.metering.ledger.schema import MIGRATIONS
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC).timestamp()
 
@@ -79,7 +80,7 @@ def test_a_home_in_use_is_well(home):
     used(home)
     (ledger,) = checks("ledger")
     assert (ledger.state, ledger.name) == ("ok", str(home / "ledger.db"))
-    assert "schema 3" in ledger.found
+    assert f"schema {len(MIGRATIONS)}" in ledger.found
     assert [check.state for check in checks("home")] == ["ok"]
     assert [check.state for check in checks("store")] == ["ok"]
     assert problems() == []
@@ -192,3 +193,22 @@ def test_no_sdk_and_missing_packages_are_said(monkeypatch):
     monkeypatch.setattr(doctor, "_version", lambda name: None)
     assert [check.state for check in checks("sdk")] == ["note"]
     assert {check.name for check in problems("package")} >= {"tiktoken", "orjson"}
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "state", "said"),
+    [
+        ("memory", None, "ok", "kept for 60 s"),
+        ("disk", None, "note", "as plain text"),
+        ("disk", "k", "ok", "encrypted"),
+    ],
+)
+def test_who_may_read_answers_that_are_kept_is_said(tmp_path, monkeypatch, where, key, state, said):
+    pytest.importorskip("cryptography")
+    assert not [check for check in doctor.examine(now=NOW) if check.about == "answers"]
+    (tmp_path / "ctxkit.toml").write_text(f'[answers]\nwhere = "{where}"\nttl = 60\n')
+    if key is not None:
+        monkeypatch.setenv("CTXKIT_ANSWERS_KEY", key)
+    (check,) = checks("answers")
+    assert (check.name, check.state) == (where, state)
+    assert said in check.found

@@ -235,6 +235,12 @@ def test_labels_that_are_named_keep_answers_apart(clock):
         found.abandon()
 
 
+def test_a_label_that_may_have_been_cut_keeps_nobody_apart(clock):
+    kit = kit_of(clock, apart=("tenant",))
+    assert asked(kit, labels={"tenant": "t" * 300})[1] is None
+    assert asked(kit, labels={"tenant": "t" * 199, "page": "p" * 300})[1] is not None
+
+
 @given(st.data())
 def test_another_tenant_gets_nothing_whatever_both_are_called(shared, data):
     words = st.text(max_size=6)
