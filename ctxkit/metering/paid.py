@@ -29,14 +29,14 @@ class Paid(NamedTuple):
 
     @classmethod
     def of(cls, usage: Usage, rates: Mapping[str, int] | None) -> Paid:
-        """By the buckets of a usage."""
+        """By the buckets of a usage. A partial price is none; a write without a price of its own costs what is fresh."""
         read, written = usage.read or 0, usage.written_total
         whole = usage.input_total or 0
-        if rates is None or "fresh" not in rates:
+        if rates is None or "fresh" not in rates or (read and "read" not in rates):
             return cls(whole, read, written)
         fresh = rates["fresh"]
         spent = sum(count * rates.get(f"written.{ttl}", fresh) for ttl, count in (usage.written or {}).items())
-        return cls(whole, read, written, (rates.get("read", fresh), spent / written if written else fresh, fresh))
+        return cls(whole, read, written, (rates.get("read", 0), spent / written if written else fresh, fresh))
 
     def price(self, start: float, tokens: float) -> float:
         """Of tokens that stand there."""
