@@ -71,6 +71,8 @@ def saved(told: Told) -> Section:
         figures.append(Figure("Removals, predicted", total.predicted, "saved", "over the rest of their threads"))
     if realised := told.of_usd(sum(total.group.counters[f"saved_{name}_pico"] for name in REMOVALS)):
         figures.append(Figure("Removals, realised", realised, "saved", "in this period; threads may go on"))
+    if total.reused:
+        figures.append(Figure("Requests not sent", total.reused, "count", "answered with what the same one got before"))
     tables = [table for table in (_shadow(told), _tidied(told)) if table is not None]
     return Section(
         "What was saved, and what could be",
