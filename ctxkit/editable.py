@@ -147,6 +147,7 @@ class Candidate(NamedTuple):
         reason: one sentence for people.
         since: index of the message since which that was true.
         worth: of what goes, from 0 (nothing will refer to it) to 1 (it surely will): least goes first.
+        over: a user has begun about something else since: that the latest steps of the model stand there does not keep it.
     """
 
     action: Action
@@ -154,6 +155,7 @@ class Candidate(NamedTuple):
     reason: str
     since: int
     worth: float = 0.0
+    over: bool = False
 
     @property
     def first(self) -> int:

@@ -1,8 +1,8 @@
 """Finished stretches of a conversation that nothing since refers to.
 
-A conversation is cut where a user speaks. Two turns belong together when the later one says names that the earlier one
-said, within a few turns. What is so held together is an episode; it is finished when it is over for some steps, nobody
-has named anything of it since, and what is talked about now is about something else.
+A conversation is cut where a user speaks (:mod:`ctxkit.hygiene.subjects`). What holds together is an episode. It is
+finished when it is over for some steps, nobody has named anything of it since, and what is talked about now is about
+something else; and without waiting when the user has begun about something else, and nothing of it was named since.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ctxkit.hygiene.outputs import outputs
 from ctxkit.hygiene.relevance import relevance
 from ctxkit.hygiene.standing import is_standing
 from ctxkit.hygiene.stubs import MARK, closing_of
+from ctxkit.hygiene.subjects import parted
 from ctxkit.hygiene.uses import step_at, steps_behind, uses_of
 
 if TYPE_CHECKING:
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
 
     from ctxkit.hygiene.history import History
     from ctxkit.hygiene.relevance import Relevance
+    from ctxkit.hygiene.subjects import Subject
     from ctxkit.hygiene.uses import Uses
 
 __all__ = ["Episodes", "joined", "turns_of"]
 
-_NEAR = 8  # turns between which a name holds an episode together
-_TIE = 4.0  # weight of names that are one tie; a proper id is enough, dates and codes are not
 _RECENT = 4  # turns that say what is talked about now
 _LEAST = 1500  # characters of a stretch that is worth a fold
 _ABOUT = 4000  # characters of each recent text that are looked at
+_ALIKE = 0.15  # by how much more may be alike where the user has begun about something else: names say more than words
 
 
 class Episodes:
@@ -52,29 +53,44 @@ class Episodes:
     def __call__(self, history: History) -> Iterator[Candidate]:
         """Those of a conversation, in order."""
         turns = turns_of(history)
-        if len(turns) < 3 or len(history.steps) <= self._after:
+        if len(turns) < 3:
             return
-        finished = [one for one in _episodes(history, turns) if self._finished(history, one)]
-        if not finished:
+        cuts, subject = parted(history, turns)
+        episodes = [one for one in _episodes(history, turns, cuts) if not _stands(history, one)]
+        found = [*self._finished(history, turns, episodes), *self._left(history, turns, subject, episodes)]
+        over = {one.start: one for one in sorted(found, key=lambda one: -one.since)}  # since the earlier moment
+        yield from (_candidate(history, group) for group in _grouped(history, [over[start] for start in sorted(over)]))
+
+    def _finished(self, history: History, turns: Sequence[int], episodes: Sequence[_Episode]) -> Iterator[_Over]:
+        """What was over for some steps, and nobody has named for as many."""
+        found = [
+            one
+            for one in episodes
+            if steps_behind(history, max(one.end - 1, one.named)) >= self._after
+            and steps_behind(history, one.end - 1) > self._after
+        ]
+        for one, score in self._scored(history, found, _now(history, turns), self._relevant):
+            since = step_at(history, max(one.end - 1, one.named), self._after)
+            yield _Over(one.start, one.end, one.named, since, score)
+
+    def _left(
+        self, history: History, turns: Sequence[int], subject: Subject | None, episodes: Sequence[_Episode]
+    ) -> Iterator[_Over]:
+        """What was over when the user began about something else, and nobody has named since."""
+        if subject is None:
             return
-        scores = self._relevance([_words(history, one.start, one.end) for one in finished], *_now(history, turns))
-        over = [(one, score) for one, score in zip(finished, scores, strict=True) if score < self._relevant]
-        yield from (self._candidate(history, group) for group in _grouped(history, over))
+        begun = turns[subject.first]
+        found = [one for one in episodes if one.end <= begun and one.named < begun]
+        for one, score in self._scored(history, found, _now(history, turns[subject.first :]), self._relevant + _ALIKE):
+            yield _Over(one.start, one.end, one.named, subject.since, score, left=True)
 
-    def _finished(self, history: History, episode: _Episode) -> bool:
-        return (
-            steps_behind(history, max(episode.end - 1, episode.named)) >= self._after
-            and steps_behind(history, episode.end - 1) > self._after
-            and not any(_stands(history, index) for index in range(episode.start, episode.end))
-        )
-
-    def _candidate(self, history: History, group: Sequence[tuple[_Episode, float]]) -> Candidate:
-        start, end = group[0][0].start, group[-1][0].end
-        named = max(end - 1, *(one.named for one, _ in group))
-        quiet = steps_behind(history, named)
-        reason = f"{end - start} messages of a finished stretch: nothing in {quiet} steps refers to it"
-        worth = min(0.9, max(score for _, score in group) + 0.05)
-        return Candidate(Fold(start, end), "episodes", reason, step_at(history, named, self._after), worth)
+    def _scored(
+        self, history: History, episodes: Sequence[_Episode], now: Sequence[tuple[str, ...]], most: float
+    ) -> Iterator[tuple[_Episode, float]]:
+        """Those that what is talked about now does not belong to."""
+        if episodes:
+            scores = self._relevance([_words(history, one.start, one.end) for one in episodes], *now)
+            yield from ((one, score) for one, score in zip(episodes, scores, strict=True) if score < most)
 
 
 class _Episode(NamedTuple):
@@ -83,6 +99,35 @@ class _Episode(NamedTuple):
     start: int
     end: int
     named: int
+
+
+class _Over(NamedTuple):
+    """One that may go.
+
+    Attributes:
+        start: index of its first message.
+        end: index behind its last one.
+        named: the last message that names something of it from outside.
+        since: index of the message since which it may.
+        score: how much of what is talked about now stands in it.
+        left: the user has begun about something else.
+    """
+
+    start: int
+    end: int
+    named: int
+    since: int
+    score: float
+    left: bool = False
+
+
+def _candidate(history: History, group: Sequence[_Over]) -> Candidate:
+    start, end = group[0].start, group[-1].end
+    quiet = steps_behind(history, max(end - 1, *(one.named for one in group)))
+    told = "the user has begun about something else" if group[-1].left else f"nothing in {quiet} steps refers to it"
+    reason = f"{end - start} messages of a finished stretch: {told}"
+    since, worth = max(one.since for one in group), min(0.9, max(one.score for one in group) + 0.05)
+    return Candidate(Fold(start, end), "episodes", reason, since, worth, over=group[-1].left)
 
 
 def joined(folds: Iterable[Fold]) -> list[Fold]:
@@ -108,28 +153,15 @@ def _has_result(history: History, index: int) -> bool:
     return any(piece.kind == "result" for piece in history.by_message.get(index, ()))
 
 
-def _episodes(history: History, turns: Sequence[int]) -> Iterator[_Episode]:
+def _episodes(history: History, turns: Sequence[int], cuts: Sequence[int]) -> Iterator[_Episode]:
     """Turns that hold together, all but the last ones; the first message of all is left out."""
-    uses = uses_of(history)
-    named = _named(uses)
-    cuts = [0, *_cuts(uses, turns), len(turns)]
+    named = _named(uses_of(history))
     ends = [*turns, history.count]
-    for first, last in pairwise(cuts):
+    for first, last in pairwise([0, *cuts, len(turns)]):
         start, end = turns[max(first, 1)], ends[last]
         if last < len(turns) and start < end:
             latest = max(named.get(index, 0) for index in range(start, end))
             yield _Episode(start, end, latest if latest >= end else 0)
-
-
-def _cuts(uses: Uses, turns: Sequence[int]) -> list[int]:
-    """Numbers of the turns that begin something new."""
-    ties: dict[int, set[str]] = {}
-    for name, message, before in uses.links:
-        one, two = bisect_right(turns, before) - 1, bisect_right(turns, message) - 1
-        if one < two <= one + _NEAR and tie(name):
-            for turn in range(max(one, 0) + 1, two + 1):
-                ties.setdefault(turn, set()).add(name)
-    return [turn for turn in range(1, len(turns)) if sum(map(tie, ties.get(turn, ()))) < _TIE]
 
 
 def _named(uses: Uses) -> dict[int, int]:
@@ -141,10 +173,11 @@ def _named(uses: Uses) -> dict[int, int]:
     return found
 
 
-def _stands(history: History, index: int) -> bool:
+def _stands(history: History, episode: _Episode) -> bool:
     """A user said something there that is meant to hold for good, or it was folded before."""
     return any(
         piece.kind == "text" and (MARK in piece.text or (piece.speaker == "user" and is_standing(piece.text)))
+        for index in range(episode.start, episode.end)
         for piece in history.by_message.get(index, ())
     )
 
@@ -164,18 +197,15 @@ def _now(history: History, turns: Sequence[int]) -> tuple[tuple[str, ...], ...]:
     return (tuple(chain.from_iterable(each)), *each[-2:])
 
 
-def _grouped(
-    history: History, episodes: Sequence[tuple[_Episode, float]]
-) -> Iterator[Sequence[tuple[_Episode, float]]]:
+def _grouped(history: History, episodes: Sequence[_Over]) -> Iterator[Sequence[_Over]]:
     """Neighbours together until they are worth a fold and end well; a later one never changes an earlier group."""
-    group: list[tuple[_Episode, float]] = []
+    group: list[_Over] = []
     size = 0
     for one in episodes:
-        start, end, _ = one[0]
-        if group and group[-1][0].end != start:
+        if group and group[-1].end != one.start:
             group, size = [], 0
         group.append(one)
-        size += sum(len(text) for text in _words(history, start, end))
-        if size >= _LEAST and closing_of(history, Fold(group[0][0].start, end)) is not None:
+        size += sum(len(text) for text in _words(history, one.start, one.end))
+        if size >= _LEAST and closing_of(history, Fold(group[0].start, one.end)) is not None:
             yield group
             group, size = [], 0

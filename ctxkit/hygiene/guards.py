@@ -25,7 +25,8 @@ class Guards:
     """Says what may be removed of a conversation. One for all threads; it keeps nothing.
 
     Never removed: instructions, the first message of a user, the latest steps of the model with everything behind
-    them, the last message of a user, the newest error, what is pinned, what is locked.
+    them (but for what was over when the user began about something else), the last message of a user, the newest error,
+    what is pinned, what is locked.
 
     Args:
         keep_last: latest steps of the model (messages in which it spoke or called) that are left as they are.
@@ -41,9 +42,9 @@ class Guards:
         proposed = list(candidates)
         if not proposed:
             return proposed
-        bounds = self.bounds(history)
+        bounds, over = self.bounds(history), self.over(history)
         kept = self.kept(history)
-        return [one for one in proposed if self._allows(history, one, bounds, kept)]
+        return [one for one in proposed if self._allows(history, one, over if one.over else bounds, kept)]
 
     def bounds(self, history: History) -> tuple[int, int]:
         """Indices behind the first message of a user, and of the first of the latest messages: between them may go."""
@@ -51,6 +52,10 @@ class Guards:
         if not history.turns or len(steps) <= self._keep_last:
             return 0, 0
         return history.turns[0] + 1, steps[-self._keep_last]
+
+    def over(self, history: History) -> tuple[int, int]:
+        """The same for what is over: indices behind the first message of a user, and of the last one."""
+        return (history.turns[0] + 1, history.turns[-1]) if history.turns else (0, 0)
 
     def free(self, history: History) -> set[int]:
         """Indices of the messages of which nothing is protected."""
