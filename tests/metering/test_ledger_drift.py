@@ -136,3 +136,48 @@ def test_a_row_says_what_the_record_said(record, share, goal, tokens, level):
         "some/model",
         level,
     )
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------------
+
+
+def course(record, thread, scores, first=1, **more):
+    """A conversation whose requests were measured, but those without a score."""
+    for number, score in enumerate(scores, first):
+        level = "lost" if (score or 0) >= 0.7 else "drifting" if (score or 0) >= 0.4 else "calm"
+        drift = None if score is None else replace(DRIFT, score=score, level=level, **more)
+        yield record(number, at=NOON + number, thread=thread, drift=drift)
+
+
+def test_the_page_shows_the_course_of_those_that_drift_most(ledger, record):
+    for one in (
+        *course(record, "worst", (0.1, None, 0.5, 0.9), loop=0.8),
+        *course(record, "calm", (0.9, 0.8, 0.1), first=11),
+        *course(record, "drifting", (0.1, 0.6), first=21, fee=None, loop=0.0),
+    ):
+        ledger.append(one)
+    found = ask(ledger)
+    worst, other = found.details().strayed
+    assert (worst.thread, worst.score, worst.level, worst.measured) == ("worst", 0.9, "lost", 3)
+    assert worst.course == ((1, 0.1), (3, 0.5), (4, 0.9))
+    assert worst.stuck
+    assert (worst.noise_share, worst.noise_fee) == (0.25, Decimal("0.0045"))
+    assert (other.thread, other.noise_fee, other.unpriced, other.stuck) == ("drifting", None, 2, False)
+    told = found.details().to_dict()["threads"]["strayed"][0]
+    assert told["noise_fee"] == "0.0045"
+    html = found.to_html()
+    assert "Conversations that drift most" in html
+    assert "Score over the requests" in html
+
+
+def test_nothing_is_looked_for_where_nothing_drifts(ledger, record):
+    ledger.append(record(1, drift=replace(DRIFT, score=0.1, level="calm", loop=0.0)))
+    found = ask(ledger)
+    assert found.details().strayed == ()
+    assert "Nothing drifts." in found.to_html()
+    assert "Drift" in found._repr_html_()
+
+
+def test_pages_of_ledgers_that_measured_nothing_do_not_speak_of_it(ledger, record):
+    ledger.append(record(1))
+    assert "Cost of noise" not in ask(ledger).to_html()

@@ -10,6 +10,7 @@ from ctxkit.errors import StoreError
 from ctxkit.metering.ledger.rollup import CAUSES, HOUR
 from ctxkit.metering.report.conversations import standing_out
 from ctxkit.metering.report.details import REMOVALS, Accuracy, Cause, Course, Details, Missed, Part, Step
+from ctxkit.metering.report.drifts import strayed
 from ctxkit.metering.report.period import day_of, hour_of, next_day
 from ctxkit.metering.report.reading import OTHERS, Group, groups_of, one_state
 from ctxkit.metering.report.row import Row
@@ -102,6 +103,7 @@ class _Reader:
             accuracy=tuple(_accuracy(told)),
             speeds=found,
             **threads,
+            strayed=strayed(self._db, *self._bounds, self._money) if _drifts(total) else (),
             threads=count,
             limits=tuple(_limits(speed=limited, scored=len(_scored(told)))),
         )
@@ -173,6 +175,11 @@ class _Reader:
         rows = [Row((reason,), group, self._rate) for reason, group in reasons.items()]
         for row in sorted(rows, key=lambda row: (-row.group.counters["miss_pico"], row.key)):
             yield Missed(row.key[0], row.misses, row.missed, row.miss_cost, row.misses_unpriced)
+
+
+def _drifts(total: Row) -> bool:
+    """Some conversation does; looking for which takes as long as all attempts take to read."""
+    return bool(total.drifted("drifting") or total.drifted("lost"))
 
 
 def _limits(*, speed: bool, scored: int) -> Iterator[str]:

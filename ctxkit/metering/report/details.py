@@ -15,7 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from decimal import Decimal
 
-__all__ = ["REMOVALS", "Accuracy", "Cause", "Course", "Details", "Missed", "Part", "Spans", "Speed", "Step", "Thread"]
+__all__ = [
+    "REMOVALS",
+    "Accuracy",
+    "Cause",
+    "Course",
+    "Details",
+    "Missed",
+    "Part",
+    "Spans",
+    "Speed",
+    "Step",
+    "Strayed",
+    "Thread",
+]
 
 REMOVALS: Final = ("stale", "spent", "episodes", "fit")
 """Passes that remove what was sent before, and are decided by what that is expected to save."""
@@ -194,6 +207,35 @@ class Thread:
 
 
 @dataclass(frozen=True, slots=True)
+class Strayed:
+    """A conversation that drifts, or is lost.
+
+    Attributes:
+        thread: its id.
+        feature: of its latest request.
+        measured: requests of it in the period whose drift was measured.
+        score: of the latest one, from 0 to 1; so is ``level``.
+        level: ``"drifting"`` or ``"lost"``.
+        noise_share: of its tokens, over these requests; ``None``: it has none.
+        noise_fee: what the noise cost; ``None``: no price is known.
+        unpriced: of these requests, those whose fee is not known.
+        stuck: the model seemed to do the same again and again.
+        course: score by number of the request in the period, from 1.
+    """
+
+    thread: str
+    feature: str
+    measured: int
+    score: float
+    level: str
+    noise_share: float | None
+    noise_fee: Decimal | None
+    unpriced: int
+    stuck: bool
+    course: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
     """What stands beside the rows.
 
@@ -214,6 +256,7 @@ class Details:
         best: threads that saved most.
         worst: threads that lost most.
         dearest: threads whose requests cost most.
+        strayed: threads that drift most.
         threads: conversations of the period.
         limits: what was left out to be quick, as sentences.
     """
@@ -234,6 +277,7 @@ class Details:
     best: tuple[Thread, ...] = ()
     worst: tuple[Thread, ...] = ()
     dearest: tuple[Thread, ...] = ()
+    strayed: tuple[Strayed, ...] = ()
     threads: int = 0
     limits: tuple[str, ...] = ()
 
@@ -258,6 +302,7 @@ class Details:
                 "best": _all_values(self.best),
                 "worst": _all_values(self.worst),
                 "dearest": _all_values(self.dearest),
+                "strayed": _all_values(self.strayed),
             },
             "limits": list(self.limits),
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctxkit.errors import StoreError
 from ctxkit.metering.report.found import DEFINITIONS
 from ctxkit.metering.report.pages.caching import cached, estimated, fast
+from ctxkit.metering.report.pages.drifting import strayed
 from ctxkit.metering.report.pages.saving import next_mode, saved
 from ctxkit.metering.report.pages.spend import by_row, coming, over_time, parts
 from ctxkit.metering.report.pages.threads import conversations
@@ -32,7 +33,7 @@ def page_of(report: Report) -> Page:
     """The page of a report: its rows, and its details where the ledger can still be read."""
     details, fault = _details(report)
     told = Told.of(report, details)
-    sections = (over_time, parts, by_row, saved, cached, fast, estimated, conversations, coming)
+    sections = (over_time, parts, by_row, saved, cached, strayed, fast, estimated, conversations, coming)
     found = [section for tell in sections if _filled(section := tell(told))]
     return Page(
         title="What was spent, and what was saved",
@@ -46,7 +47,7 @@ def page_of(report: Report) -> Page:
 def parts_of(report: Report) -> tuple[Section, ...]:
     """What a notebook shows of it: all that needs no further look at the ledger."""
     told = Told.of(report, None)
-    sections = (_headline(told), by_row(told), saved(told), coming(told))
+    sections = (_headline(told), by_row(told), saved(told), strayed(told), coming(told))
     return (*filter(_filled, sections), _quality(told, ""))
 
 
