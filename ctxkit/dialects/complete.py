@@ -19,12 +19,16 @@ from ctxkit.dialects.sse import Splitter
 from ctxkit.errors import ProviderShapeError
 
 if TYPE_CHECKING:
+    from ctxkit.dialects.base import Ends
     from ctxkit.model import Json
 
 __all__ = ["DONE", "repeatable", "whole"]
 
 DONE = "[DONE]"
 """What stands for the last event of OpenAI's chat streams, which is no JSON."""
+
+_ODD = (ValueError, TypeError, AttributeError, LookupError)
+"""What reading a shape that nobody foresaw may raise: it is not known to be whole."""
 
 _FRAME = 12  # bytes of the prelude that begins a binary event
 
@@ -40,7 +44,10 @@ class Pieces(NamedTuple):
 def repeatable(dialect: str, body: Json) -> bool:
     """The request says all that its answer depends on."""
     format_ = dialects.ends(dialect)
-    return format_ is not None and isinstance(body, dict) and format_.repeatable(body)
+    try:
+        return format_ is not None and isinstance(body, dict) and format_.repeatable(body)
+    except _ODD:
+        return False
 
 
 def whole(dialect: str, body: Json, answer: bytes) -> tuple[bytes, ...] | None:
@@ -54,12 +61,17 @@ def whole(dialect: str, body: Json, answer: bytes) -> tuple[bytes, ...] | None:
     format_ = dialects.ends(dialect)
     try:
         pieces = _pieces(answer)
-    except (ValueError, ProviderShapeError):
+        good = format_ is not None and _good(format_, pieces, body)
+    except (ProviderShapeError, *_ODD):
         return None
-    if format_ is None or not pieces.said or any(isinstance(one, dict) and one.get("error") for one in pieces.said):
-        return None
-    good = format_.streamed(pieces.said, body) if pieces.streamed else format_.whole(pieces.said[0], body)
     return pieces.raw if good else None
+
+
+def _good(format_: Ends, pieces: Pieces, body: Json) -> bool:
+    said = pieces.said
+    if not said or any(isinstance(one, dict) and one.get("error") for one in said):
+        return False
+    return format_.streamed(said, body) if pieces.streamed else format_.whole(said[0], body)
 
 
 def _pieces(answer: bytes) -> Pieces:

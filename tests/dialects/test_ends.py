@@ -6,6 +6,8 @@ import lzma
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctxkit import dialects
 from ctxkit.dialects import wire
@@ -284,6 +286,30 @@ def test_a_list_of_chunks_is_a_stream_in_one_piece():
 def test_what_is_no_answer_is_not_whole(dialect, raw):
     body = {"openai.embeddings": {"input": "a"}}.get(dialect, CHAT)
     assert whole(dialect, body, raw) is None
+
+
+SHAPES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 10**12) | st.floats() | st.sampled_from(["stop", "STOP", "message", "text", ""]),
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(
+        st.sampled_from(
+            ["choices", "finish_reason", "message", "delta", "content", "index", "n", "tools", "type", "status", "output", "candidates", "parts",
+             "finishReason", "stop_reason", "stopReason", "data", "input", "prompt", "generationConfig", "candidateCount", "response", "event"]
+        ),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.sampled_from(ALL), SHAPES, SHAPES, st.booleans())
+def test_no_shape_is_too_odd_and_no_number_too_large(dialect, body, said, is_streamed):
+    assert repeatable(dialect, body) in (True, False)
+    raw = sse(said, b"[DONE]") if is_streamed else json.dumps(said).encode()
+    body = body if isinstance(body, dict) else {"n": body, "generationConfig": {"candidateCount": body}}
+    found = whole(dialect, body, raw)
+    assert found is None or b"".join(found) == raw
 
 
 NOT_AGAIN = (

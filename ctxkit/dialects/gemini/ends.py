@@ -53,7 +53,8 @@ def streamed(events: Sequence[Json], body: Json) -> bool:
         if _says(candidate):
             said.add(index)
         ends[index] = candidate.get("finishReason") or ends.get(index)
-    return sorted(ends) == list(range(_asked(body))) == sorted(said) and all(end in _GOOD for end in ends.values())
+    asked = _asked(body)
+    return len(ends) == asked and {*ends} == {*range(asked)} == said and all(end in _GOOD for end in ends.values())
 
 
 def _asked(body: Json) -> int:

@@ -13,7 +13,7 @@ from ctxkit.dialects.complete import DONE
 from ctxkit.dialects.usage import at, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ctxkit.model import Json
 
@@ -22,8 +22,15 @@ __all__ = ["filtered", "repeatable", "streamed", "whole"]
 _GOOD = frozenset({"stop", "tool_calls", "function_call"})
 _OWN_TOOLS = frozenset({None, "function", "custom"})
 _LOOKING = ("web_search_options", "search_parameters", "plugins", "enable_search", "background", "conversation")
-_FOUND = ("citations", "search_results", "web_search")
-_SAID = ("content", "reasoning", "reasoning_content", "tool_calls", "function_call", "images")
+_FOUND = frozenset({"citations", "search_results", "web_search"})
+_SAID = frozenset({"content", "reasoning", "reasoning_content", "tool_calls", "function_call", "images"})
+_BEYOND = frozenset({"refusal", "audio", "executed_tools", "annotations"})
+_PLAIN = frozenset(
+    {
+        *("id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation"),
+        *("index", "delta", "message", "text", "finish_reason", "logprobs"),
+    }
+)
 _STARTS = frozenset({"messages", "prompt", "input"})
 
 
@@ -60,7 +67,7 @@ def streamed(events: Sequence[Json], body: Json) -> bool:
     spoken = {choice.get("index", 0) for choice in choices if _says(choice)}
     return (
         _all_there(ends, body)
-        and spoken == {choice.get("index", 0) for choice in ends}
+        and len(spoken) == len(ends)
         and all(choice["finish_reason"] in _GOOD for choice in ends)
         and not any(map(_bad, choices))
     )
@@ -72,34 +79,34 @@ def _good(choice: dict[str, Json]) -> bool:
 
 def _bad(choice: dict[str, Json]) -> bool:
     """Refused, filtered, failed, or of what the provider found by itself; audio ends on the provider's side."""
-    message = choice.get("message") or choice.get("delta")
-    beyond = ("refusal", "audio", "executed_tools", "annotations")
-    return bool(choice.get("error")) or filtered(choice) or any(at(message, key) for key in beyond)
+    message = choice.get("message") or choice.get("delta") or {}
+    beyond = _BEYOND & message.keys()
+    return bool(choice.get("error")) or filtered(choice) or any(message[key] for key in beyond)
 
 
 def _says(choice: dict[str, Json]) -> bool:
-    message = choice.get("message") or choice.get("delta")
-    return bool(choice.get("text")) or any(at(message, key) for key in _SAID)
+    message = choice.get("message") or choice.get("delta") or {}
+    return bool(choice.get("text")) or any(message[key] for key in _SAID & message.keys())
 
 
-def _all_there(choices: Iterable[dict[str, Json]], body: Json) -> bool:
+def _all_there(choices: Sequence[dict[str, Json]], body: Json) -> bool:
     """As many as were asked for, each once."""
     prompts = body.get("prompt")
     each = len(prompts) if listed(prompts) and prompts and not isinstance(prompts[0], int) else 1
     asked = body.get("n")
     count = (asked if isinstance(asked, int) else 1) * each
-    return sorted(str(choice.get("index", 0)) for choice in choices) == sorted(map(str, range(count)))
+    return len(choices) == count and {choice.get("index", 0) for choice in choices} == {*range(count)}
 
 
 def _broken(said: dict[str, Json]) -> bool:
-    return filtered(said) or any(said.get(key) for key in _FOUND)
+    return filtered(said) or any(said[key] for key in _FOUND & said.keys())
 
 
 def filtered(said: dict[str, Json]) -> bool:
     """Azure's filter took something away: ``content_filter_results`` and its kin."""
-    return any(
-        _says_filtered(value) for key, value in said.items() if "content_filter" in key or "prompt_filter" in key
-    )
+    if said.keys() <= _PLAIN:  # nearly every event of a stream
+        return False
+    return any(_says_filtered(value) for key, value in said.items() if "_filter" in key)
 
 
 def _says_filtered(value: Json) -> bool:
