@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import uuid
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -82,13 +83,14 @@ class _Raw:
     """Bytes that are there, read as urllib3's response is."""
 
     def __init__(self, events: tuple[bytes, ...]) -> None:
-        self._events = iter(events)
+        self._left = deque(events)
 
     def stream(self, *_amount: Any, **_options: Any) -> Iterator[bytes]:
-        yield from self._events
+        while self._left:
+            yield self._left.popleft()
 
     def close(self) -> None:
-        self._events = iter(())
+        self._left.clear()
 
 
 def copy(exchange: Exchange, http_response: Any, parsed: Mapping[str, Any]) -> None:

@@ -70,20 +70,31 @@ class Settlement(NamedTuple):
     response: Mapping[str, Json] | Answer | Usage | None
     status: int | None
     timing: Timing
-    lead: Lead | None = None  # of an answer that came to its end, and may be kept
+    lead: Lead | None = None
+    whole: bool = False  # the answer came to its end, and may be kept
     headers: Headers = ()
 
     def settle(self) -> None:
         """Write it down."""
-        self._keep(self.kit.settle(self.plan, self.response, status=self.status, timing=self.timing))
+        try:
+            self._keep(self.kit.settle(self.plan, self.response, status=self.status, timing=self.timing))
+        finally:
+            self._let_go()
 
     async def asettle(self) -> None:
         """Write it down without blocking the event loop."""
-        self._keep(await self.kit.asettle(self.plan, self.response, status=self.status, timing=self.timing))
+        try:
+            self._keep(await self.kit.asettle(self.plan, self.response, status=self.status, timing=self.timing))
+        finally:
+            self._let_go()
 
     def _keep(self, record: Record) -> None:
-        if self.lead is not None:
+        if self.lead is not None and self.whole:
             self.lead.keep(record, status=self.status or 200, headers=self.headers)
+
+    def _let_go(self) -> None:
+        if self.lead is not None:
+            self.lead.abandon()  # says nothing where it was kept
 
 
 class Exchange:
@@ -228,6 +239,9 @@ class Exchange:
 
     def _note(self, error: Exception) -> None:
         self.let_go()
+        self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
         if isinstance(error, ProviderShapeError | ValueError):
             self.kit.faults.warn("door: malformed answer", str(error))
         else:
@@ -277,18 +291,18 @@ class Exchange:
     def _settlement(self, *, ended: bool) -> Settlement | None:
         if self._process != os.getpid() or not self._once.acquire(blocking=False):
             return None
-        answer = self._answer
+        answer, whole = self._answer, ended and self.status is not None and self.status < 300
         if self.reader is not None:
             try:
                 answer = self.reader.result(ended=ended)
             except Exception as error:  # noqa: BLE001 - the user's call is sacred
-                self._note(error)
-        if not ended or answer is None or self.status is None or self.status >= 300:
-            self.let_go()
+                whole = False
+                self._tell(error)
+        whole = whole and answer is not None
         if answer is None and self.status is not None and not ended:
             answer = Answer(complete=False)
-        lead, self._lead = self._lead, None
-        return Settlement(self.kit, self.plan, answer, self.status, self._timing(), lead, self.headers)
+        lead, self._lead = self._lead, None  # is told by the settlement: a finaliser may run inside any lock
+        return Settlement(self.kit, self.plan, answer, self.status, self._timing(), lead, whole, self.headers)
 
     def _timing(self) -> Timing:
         first = self._first_chunk if self.plan.stream else None
