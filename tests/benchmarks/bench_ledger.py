@@ -20,6 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from ctxkit.drift import Drift
 from ctxkit.metering.ledger import Ledger
 from ctxkit.metering.ledger.journal import encode, journals
 from ctxkit.metering.ledger.rows import row_of
@@ -65,7 +66,9 @@ def pair(number: int, at: float, rng: random.Random) -> tuple[Record, Record]:
         status="settled", http_status=200, usage=usage, timing=timing, tier="default",
         response_model=MODELS[number % 5], response_id=f"chatcmpl-{name}", finish="stop",
         miss_reason=None if number % 100 else "ttl_expired", miss_tokens=None if number % 100 else usage.fresh,
-        savings=Decimal(rng.randrange(-10**8, 10**9)).scaleb(-12), **priced(MODELS[number % 5], at, usage), **common,
+        savings=Decimal(rng.randrange(-10**8, 10**9)).scaleb(-12), **priced(MODELS[number % 5], at, usage),
+        drift=Drift(rng.random(), usage.fresh or 0, number % 100, Decimal("0.001"), level=("calm", "drifting", "lost")[number % 3]),
+        **common,
     )  # fmt: skip
     return Record(status="open", http_status=None, **common), settled
 
