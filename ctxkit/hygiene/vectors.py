@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.forks import Quiet, on_fork
-from ctxkit.hygiene.embedding import AUTO, Embedder
+from ctxkit.hygiene.embedding import Embedder
 from ctxkit.hygiene.matrices import BATCH, Maker, Troubles
 from ctxkit.hygiene.windows import looked_at
 
@@ -248,7 +248,7 @@ class Vectors:
 
 
 @lru_cache(maxsize=4)
-def shared(model: str = AUTO) -> Vectors:
+def shared(model: str) -> Vectors:
     """The vectors of a model, one for all kits of the process: a model is loaded once."""
     found = Vectors(Embedder(model))
     atexit.register(found.close)

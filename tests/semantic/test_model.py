@@ -102,10 +102,10 @@ def test_the_first_requests_go_by_words_and_later_ones_by_meaning(vectors):
     session.run(messages[:40])
     assert isinstance(session.kit.rooms.relevance, Semantic)
     vectors.flush()
-    session.run(messages[40:])
+    session.run(messages, start=40)
     vectors.flush()
     assert not session.kit.faults.counts
-    known = vectors.get([one["content"] for one in messages[9:25] if one["role"] == "user"])
+    known = vectors.get([one["content"] for one in messages[9:33] if one["role"] == "user"])
     assert known
     assert all(one is not None for one in known)
 
@@ -121,7 +121,7 @@ async def test_an_event_loop_goes_on_while_vectors_are_made(vectors):
 END = """
 import time
 from ctxkit.hygiene.vectors import shared
-vectors = shared()
+vectors = shared("auto")
 vectors.get(["begin"], float("inf"))
 vectors.get([f"text number {number}, about a harbour and its ships. " * 15 for number in range(2_000)])
 time.sleep(0.3)
@@ -136,7 +136,7 @@ def test_a_process_that_ends_in_the_middle_ends_quietly(vectors):
 FORK = """
 import os
 from ctxkit.hygiene.vectors import shared
-vectors = shared()
+vectors = shared("auto")
 texts = [f"text number {number}, about a harbour and its ships." for number in range(40)]
 vectors.get(texts[:1], float("inf"))
 vectors.get(texts)
