@@ -2,6 +2,7 @@
 
 python -m tests.benchmarks.bench_hygiene --json measured.json     # an hour or so, all of it
 python -m tests.benchmarks.bench_loops --json loops.json          # half a minute
+python -m tests.benchmarks.bench_drift --json drift.json          # some minutes
 python scripts/benchmarks.py measured.json [more.json ...]
 
 Chapters of which no file tells anything stay as they are.
@@ -159,7 +160,78 @@ def loops_row(name: str, one: dict[str, Any]) -> str:
     return f"| {SETS.get(name, name)} | {counts} | {' | '.join(shares)} |"
 
 
-CHAPTERS = {"Loops": ("loops", loops)}
+DRIFT = """\
+What the figures of [drift](../explanation/drift.md) say of the conversations above, by `python -m tests.benchmarks.bench_drift`,
+ranked by {by}; tokens are taken as a quarter of the characters.
+
+### Noise
+
+At up to {each} requests of each conversation, three times as many of those made of several. **kept**: of the names in the recorded
+model's very next answer that stood in the prompt, the share that stood in what is not called noise, as a mean over answers;
+beside it the same where as many tokens go by chance, and where the oldest go. Levels are those of the last request. **ms**:
+median over conversations, for each request.
+
+| | conversations | requests | tokens | noise | answers | kept | by chance | the oldest | calm | drifting | lost | ms |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
+{noise}
+
+### Score
+
+**AUC**: how often a bad conversation has the higher figure, 0.5 being chance, with DeLong's interval for 95 of 100. Bad ones are
+longer, so the number of messages is a yardstick, and **of the same length** compares only conversations that differ by no
+more than two messages (tool chats) or none, with the interval of {draws} draws. Weights and levels were chosen with these
+conversations in view, the detector of loops with half of the sessions.
+{score}"""
+
+
+def drift(found: dict[str, Any]) -> list[str]:
+    noise = "\n".join(noise_row(name, one) for name, one in found["noise"].items())
+    score = "\n".join(line for name, one in found["score"].items() for line in scores(name, one))
+    return DRIFT.format(
+        by=BY.get(found["by"], found["by"]), each=found["each"], draws=200, noise=noise, score=score
+    ).split("\n")
+
+
+BY = {"lexical": "words alone"}
+
+
+def noise_row(name: str, one: dict[str, Any]) -> str:
+    cells = [
+        SETS[name],
+        f"{one['threads']}",
+        f"{one['requests']:,}",
+        f"{one['tokens']:,.0f}",
+        f"{one['noise']:.3f}",
+        f"{one['answers']}",
+        *(f"{one[what]:.3f}" for what in ("kept", "random", "oldest")),
+        *(f"{share:.0%}" for share in one["levels"].values()),
+        f"{one['milliseconds']:.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def scores(name: str, one: dict[str, Any]) -> list[str]:
+    levels = (
+        ", ".join(f"{share:.0%} {level}" for level, share in one["levels"][kind].items()) for kind in ("bad", "good")
+    )
+    bad, good = levels
+    alike = any("alike" in row for row in one["figures"].values())
+    return [
+        "",
+        f"**{name[0].upper()}{name[1:]}**: {one['bad']} and {one['good']}. At their worst the former are {bad}, the latter {good}.",
+        "",
+        f"| | mean of the former | of the latter | AUC |{' of the same length |' if alike else ''}",
+        f"|---|---|---|---|{'---|' if alike else ''}",
+        *(score_row(figure, row) for figure, row in one["figures"].items()),
+    ]
+
+
+def score_row(figure: str, row: dict[str, Any]) -> str:
+    shares = [f"{row[key][0]:.3f} ({row[key][1]:.3f}-{row[key][2]:.3f})" for key in ("auc", "alike") if row.get(key)]
+    return f"| {figure} | {row['bad']:.3f} | {row['good']:.3f} | {' | '.join(shares)} |"
+
+
+CHAPTERS = {"Loops": ("loops", loops), "Drift": ("drift", drift)}
 """Chapters that are not about modes and rivals: the key of their figures in a file, and what writes them."""
 
 

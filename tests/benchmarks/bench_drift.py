@@ -23,8 +23,10 @@ import math
 import os
 import random
 import time
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from pathlib import Path
-from statistics import fmean, pvariance
+from statistics import fmean, median, pvariance
 
 from ctxkit.hygiene.drift import curve, level_of
 from ctxkit.hygiene.drift.parts import parts_of
@@ -44,8 +46,9 @@ NOISE = (
     "aider_chats",
     "mint",
 )
-EACH = 8  # requests of a conversation that are looked at
+EACH = 8  # requests of a conversation that are looked at; of one that was glued together, three times as many
 LEVELS = ("calm", "drifting", "lost")
+LENGTH = "number of messages"
 
 
 def tokens(piece):
@@ -62,10 +65,10 @@ def told(thread):
     return history_of("openai.chat", {"model": "m", "messages": list(thread.messages)})
 
 
-def looked(history, ranked, ends=None):
+def looked(history, ranked, ends=None, most=EACH):
     """What is found at some requests, and how long one of them takes."""
     began = time.perf_counter()
-    found = curve(history, tokens_of=tokens, relevance=ranked, ends=ends, most=EACH)
+    found = curve(history, tokens_of=tokens, relevance=ranked, ends=ends, most=most)
     return found, (time.perf_counter() - began) / max(len(found), 1)
 
 
@@ -111,7 +114,7 @@ def noise_row(name, most, ranked):
     for thread in threads(name, most):
         history = told(thread)
         before = len(thread.messages) - history.count
-        found, each = looked(history, ranked)
+        found, each = looked(history, ranked, most=3 * EACH if ":" in name else EACH)
         seconds.append(each)
         levels.append(level_of(found[-1][1].drift.score))
         for end, one in found:
@@ -127,7 +130,7 @@ def noise_row(name, most, ranked):
         "answers": asked,
         **{what: each / max(asked, 1) for what, each in zip(("kept", "random", "oldest"), still, strict=True)},
         "levels": {level: levels.count(level) / len(levels) for level in LEVELS},
-        "milliseconds": 1e3 * fmean(seconds),
+        "milliseconds": 1e3 * median(seconds),
     }
 
 
@@ -146,7 +149,7 @@ def figures(history, ranked, ends=None):
         "repetition": last.repetition,
         "loop, highest": max(one.loop for one in every),
         "goal lost": 0.0 if last.goal is None else 1 - last.goal,
-        "number of messages": history.count,
+        LENGTH: history.count,
     }
 
 
@@ -154,8 +157,9 @@ def auc(bad, good):
     """How often one of ``bad`` is above one of ``good``, a tie counting half, with DeLong's interval."""
     if min(len(bad), len(good)) < 2:
         return None
-    over = [fmean((one > other) + (one == other) / 2 for other in good) for one in bad]
-    under = [fmean((other > one) + (one == other) / 2 for other in bad) for one in good]
+    low, high = sorted(good), sorted(bad)
+    over = [(bisect_left(low, one) + bisect_right(low, one)) / 2 / len(low) for one in bad]
+    under = [1 - (bisect_left(high, one) + bisect_right(high, one)) / 2 / len(high) for one in good]
     middle, error = fmean(over), math.sqrt(pvariance(over) / (len(bad) - 1) + pvariance(under) / (len(good) - 1))
     return middle, max(middle - 1.96 * error, 0.0), min(middle + 1.96 * error, 1.0)
 
@@ -164,14 +168,19 @@ def alike(pairs, figure, near, draws=200):
     """The same over pairs of about the same length; where it lies in 95 of 100 draws of as many conversations."""
 
     def of(drawn):
-        bad, good = [one for one, failed in drawn if failed], [one for one, failed in drawn if not failed]
-        found = [
-            (one[figure] > other[figure]) + (one[figure] == other[figure]) / 2
-            for one in bad
-            for other in good
-            if abs(one["number of messages"] - other["number of messages"]) <= near
-        ]
-        return fmean(found) if found else 0.5
+        by_length, over, pairs_ = defaultdict(list), 0.0, 0
+        for one, failed in drawn:
+            if not failed:
+                for length in range(one[LENGTH] - near, one[LENGTH] + near + 1):
+                    by_length[length].append(one[figure])
+        for values in by_length.values():
+            values.sort()
+        for one, failed in drawn:
+            if failed:
+                values = by_length.get(one[LENGTH], ())
+                over += (bisect_left(values, one[figure]) + bisect_right(values, one[figure])) / 2
+                pairs_ += len(values)
+        return over / pairs_ if pairs_ else 0.5
 
     chance = random.Random(7)
     found = sorted(of(chance.choices(pairs, k=len(pairs))) for _ in range(draws))
@@ -239,7 +248,7 @@ def main():
     asked = parser.parse_args()
     ranked = ranking(asked.relevance)
     most = 20 if asked.quick else 150
-    out = {"by": asked.relevance, "noise": {}, "score": {}}
+    out = {"by": asked.relevance, "each": EACH, "noise": {}, "score": {}}
     for name in NOISE:
         out["noise"][name] = one = noise_row(name, most, ranked)
         levels = "  ".join(f"{level} {share:.0%}" for level, share in one["levels"].items())
