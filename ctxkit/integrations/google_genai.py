@@ -8,6 +8,7 @@ client per event loop, made from the arguments it was built with: those get the 
 from __future__ import annotations
 
 import importlib
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -101,20 +102,21 @@ def _attach_async(client: Any, kit: Kit, names: Mapping[str, Any]) -> None:
     if attached(client.event_hooks, kit):
         return
     attach(client, kit, **names)
-    names = {"client": client, **names}
     arguments, make = getattr(client, "_client_kwargs", None), getattr(client, "_inner_client_cls", None)
-    if kit.policy.answers is not None and callable(make):
-        client._inner_client_cls = partial(_attached, make, kit, names)  # noqa: SLF001 - what answers stands in no argument
+    if kit.policy.answers is not None and callable(make):  # a transport that answers stands in no argument
+        client._inner_client_cls = partial(_attached, make, weakref.ref(client), kit, names)  # noqa: SLF001
     elif isinstance(arguments, dict):
-        hooks = hooked(arguments.get("event_hooks") or {}, kit, is_async=True, **names)
+        hooks = hooked(arguments.get("event_hooks") or {}, kit, is_async=True, client=client, **names)
         client._client_kwargs = {**arguments, "event_hooks": hooks}  # noqa: SLF001 - the inner clients are made of these
     for inner in list(getattr(client, "_loop_clients", {}).values()):
-        attach(inner, kit, **names)
+        attach(inner, kit, client=client, **names)
 
 
-def _attached(make: Callable[..., Any], kit: Kit, names: Mapping[str, Any], /, **arguments: Any) -> Any:
+def _attached(
+    make: Callable[..., Any], outer: Callable[[], Any], kit: Kit, names: Mapping[str, Any], /, **arguments: Any
+) -> Any:
     inner = make(**arguments)
-    attach(inner, kit, **names)
+    attach(inner, kit, client=outer(), **names)
     return inner
 
 
