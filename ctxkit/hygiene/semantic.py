@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ctxkit.hygiene.matrices import LASTING
 from ctxkit.hygiene.relevance import relevance
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Semantic:
         self._wait = wait
         self._complain = complain
         self._lexical = lexical
-        self._told: dict[str, int] = {}
+        known = vectors.troubles.known  # of other kits, too; what lasts concerns this one
+        self._told = {kind: count for kind, (count, _) in known.items() if kind not in LASTING}
 
     def __call__(self, texts: Sequence[tuple[str, ...]], *queries: Query) -> list[float]:
         """For each text, given in parts: from 0 to about 1, of the query that it has most of."""
@@ -64,8 +66,10 @@ class Semantic:
         return words if meanings is None else list(map(_blended, words, meanings))
 
     def patient(self, wait: float) -> Semantic:
-        """The same, for work off the request's path, where so many seconds may be waited."""
-        return Semantic(self._vectors, wait=wait, complain=self._complain, lexical=self._lexical)
+        """The same, for work off the request's path, where so many seconds may be waited; both tell of a trouble once."""
+        other = Semantic(self._vectors, wait=wait, complain=self._complain, lexical=self._lexical)
+        other._told = self._told
+        return other
 
     def begin(self) -> None:
         """Load the model off the request's path."""
