@@ -104,7 +104,6 @@ def curve(
         ends: index behind each prompt, ascending; where nobody knows, one ends before each message of the model, and one
             with the last message if that is somebody else's.
         most: requests that are measured at most, evenly spread, the first and the last one among them.
-        ends: index of the message behind each prompt, ascending; default: wherever the model answered, and the end.
 
     Returns:
         Index of the message behind each prompt (its answer, if there is one), and what was found in that prompt.
