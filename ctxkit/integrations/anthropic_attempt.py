@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit.integrations import reusing
 from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.reuse import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ctxkit.integrations.transports import Reply
     from ctxkit.kit import Kit
     from ctxkit.model import Plan
-    from ctxkit.reuse import Lead, Origin
+    from ctxkit.reuse import Lead
 
 __all__ = ["TRANSPORT", "Attempt"]
 
@@ -117,6 +118,4 @@ TRANSPORT = _Transport()
 
 
 def _origin(request: Any) -> Origin:
-    from ctxkit.reuse import Origin
-
     return Origin(str(request.url), request.headers.multi_items())

@@ -11,12 +11,14 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ctxkit.reuse import Origin
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ctxkit.integrations.exchange import Exchange
     from ctxkit.model import Json
-    from ctxkit.reuse import Origin, Reused
+    from ctxkit.reuse import Reused
 
 __all__ = ["Asker", "answered", "copy"]
 
@@ -39,8 +41,6 @@ class Asker:
 
     def origin(self, operation: str) -> Origin:
         """What decides on an answer beside the parameters of the call."""
-        from ctxkit.reuse import Origin
-
         client = self._client()
         if client is None:
             return Origin(operation, extra=object())

@@ -180,7 +180,10 @@ class Exchange:
     def passed(self, data: bytes) -> None:
         """These bytes of the answer, decoded, are handed on."""
         if self._lead is not None:
-            self._lead.feed(data)
+            try:
+                self._lead.feed(data)
+            except Exception as error:  # noqa: BLE001 - it is read and settled all the same
+                self._note(error)
 
     def knows(self, response: Mapping[str, Json] | Answer | Usage | None) -> None:
         """What the answer says, where a door reads it itself."""

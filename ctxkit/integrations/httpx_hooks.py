@@ -22,6 +22,7 @@ from ctxkit.integrations.exchange import SIGNED, Exchange, guard
 from ctxkit.integrations.nesting import is_nested
 from ctxkit.integrations.tee import library_of, tee
 from ctxkit.integrations.transports import stand_before
+from ctxkit.reuse import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from ctxkit.integrations.transports import Reply
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan
-    from ctxkit.reuse import Lead, Origin
+    from ctxkit.reuse import Lead
 
 __all__ = ["Hooks", "attach", "attached", "hooked"]
 
@@ -253,8 +254,6 @@ class Hooks:
 
 
 def _origin(request: Any, call: Call) -> Origin:
-    from ctxkit.reuse import Origin
-
     return Origin(str(request.url), request.headers.multi_items(), call.raw)
 
 

@@ -13,13 +13,14 @@ import uuid
 from typing import TYPE_CHECKING, Any, Self
 
 from ctxkit.dialects import wire
+from ctxkit.reuse import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from ctxkit.integrations.exchange import Exchange
     from ctxkit.model import Json
-    from ctxkit.reuse import Origin, Reused
+    from ctxkit.reuse import Reused
 
 __all__ = ["Asker", "copier", "copy", "handed_out"]
 
@@ -62,8 +63,6 @@ class Asker:
             platform: who will answer.
             router: the deployments that may, where LiteLLM chooses one.
         """
-        from ctxkit.reuse import Origin
-
         more = {name: value for name, value in given.items() if name not in asked and name not in _IDLE}
         who: Json = {
             "arguments": {name: value for name, value in more.items() if value is not None},

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ctxkit.integrations.exchange import guard
 from ctxkit.model import Timing
+from ctxkit.reuse import Reused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ctxkit.kit import Kit
     from ctxkit.model import Plan
-    from ctxkit.reuse import Lead, Origin, Reused
+    from ctxkit.reuse import Lead, Origin
 
 __all__ = ["afind", "find", "led"]
 
@@ -31,44 +32,36 @@ def find(
         origin: what decides on the answer beside its body; asked for only where answers are reused.
         made: makes of an answer what the caller is to get; where it fails, the request goes out.
     """
-    answers = kit.answers
-    if answers is None:
-        return None, None
-    from ctxkit.reuse import Reused
-
-    began = kit.timer()
-    found = answers.find(plan, origin())
-    if not isinstance(found, Reused):
-        return None, found
-    answer = _made(kit, made, found)
-    if answer is not None:
-        answers.served(plan, found, Timing(sent=began, last=kit.timer()))
-    return answer, None
+    answer = lead = None
+    with guard(kit, "door: answers"):
+        answers = kit.answers
+        if answers is not None:
+            began = kit.timer()
+            found = answers.find(plan, origin())
+            if not isinstance(found, Reused):
+                lead = found
+            else:
+                answer = made(found)
+                answers.served(plan, found, Timing(sent=began, last=kit.timer()))
+    return answer, lead
 
 
 async def afind(
     kit: Kit, plan: Plan, origin: Callable[[], Origin], made: Callable[[Reused], T]
 ) -> tuple[T | None, Lead | None]:
     """``find`` for event loops."""
-    answers = kit.answers
-    if answers is None:
-        return None, None
-    from ctxkit.reuse import Reused
-
-    began = kit.timer()
-    found = await answers.afind(plan, origin())
-    if not isinstance(found, Reused):
-        return None, found
-    answer = _made(kit, made, found)
-    if answer is not None:
-        await answers.aserved(plan, found, Timing(sent=began, last=kit.timer()))
-    return answer, None
-
-
-def _made(kit: Kit, made: Callable[[Reused], T], found: Reused) -> T | None:
-    with guard(kit, "door: reused answer"):
-        return made(found)
-    return None
+    answer = lead = None
+    with guard(kit, "door: answers"):
+        answers = kit.answers
+        if answers is not None:
+            began = kit.timer()
+            found = await answers.afind(plan, origin())
+            if not isinstance(found, Reused):
+                lead = found
+            else:
+                answer = made(found)
+                await answers.aserved(plan, found, Timing(sent=began, last=kit.timer()))
+    return answer, lead
 
 
 @contextmanager
