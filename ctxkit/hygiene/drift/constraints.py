@@ -148,6 +148,7 @@ def _rule(sentence: str) -> _Rule:
     return _Rule(named(sentence), about, _FORBIDS.search(sentence) is not None, _ORDERS.search(sentence) is not None)
 
 
+@remembered
 def _words(text: str) -> frozenset[str]:
     return frozenset(terms(_COMMON.sub(" ", text)))
 
@@ -155,12 +156,22 @@ def _words(text: str) -> frozenset[str]:
 def _undone(said: _Said, earlier: Sequence[_Said]) -> Iterator[tuple[int, Literal["superseded", "contradicted"]]]:
     """Earlier messages of which a message takes something back, and how."""
     for sentence, following in pairwise((*said.sentences, "")):
-        if _CHANGES.search(sentence) and not _asks(sentence):
+        if _changes(sentence) and not _asks(sentence):
             yield from ((message, "superseded") for message in _changed(named(f"{sentence}\n{following}"), earlier))
-        for match in _TAKES_BACK.finditer(sentence):
+        for match in _takes_back(sentence):
             yield from ((message, "superseded") for message in _taken_back(match, earlier))
     for rule in said.rules:
         yield from ((one.message, "contradicted") for one in earlier if any(_clash(rule, old) for old in one.rules))
+
+
+@remembered
+def _changes(sentence: str) -> bool:
+    return _CHANGES.search(sentence) is not None
+
+
+@remembered
+def _takes_back(sentence: str) -> tuple[re.Match[str], ...]:
+    return tuple(_TAKES_BACK.finditer(sentence))
 
 
 def _asks(sentence: str) -> bool:

@@ -15,6 +15,7 @@ from collections import Counter, OrderedDict, deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ctxkit.hygiene.memo import remembered
 from ctxkit.hygiene.outputs import command_in, outputs
 from ctxkit.hygiene.touches import touches_of
 
@@ -133,7 +134,7 @@ class _Seen:
 
     def again(self, done: _Done) -> _Again:
         """Whether this was there before."""
-        words = frozenset(islice((match.group() for match in _WORD.finditer(done.what.lower())), _WORDS))
+        words = _words(done.what)
         like, number = self._like(done, words)
         times = self._times[number]
         self._times[number] += 1
@@ -273,11 +274,18 @@ def _command(text: str) -> str:
     return json.dumps(found, sort_keys=True) if found else ""
 
 
+@remembered
+def _words(text: str) -> frozenset[str]:
+    return frozenset(islice((match.group() for match in _WORD.finditer(text.lower())), _WORDS))
+
+
+@remembered
 def _counted(text: str) -> str:
     """Whatever holds a digit as one sign."""
     return _NUMBER.sub("#", text) if len(text) <= _LONG else text
 
 
+@remembered
 def _one(text: str) -> str:
     """White space as one blank."""
     return _BLANK.sub(" ", text).strip()
