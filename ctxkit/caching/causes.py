@@ -40,11 +40,16 @@ def added(edits: Iterable[Edit]) -> list[Edit]:
 
 
 def bare(usage: Usage, edits: Iterable[Edit]) -> Usage:
-    """Usage of the same request without what was added to it; as it is, where that is not known."""
+    """Usage of the same request without what was added to it, which was fresh or written; as it is where nobody knows."""
     tokens = sum(edit.tokens_after for edit in added(edits))
-    if not tokens or usage.fresh is None or usage.fresh < tokens:
+    if not tokens or usage.fresh is None or usage.written is None:
         return usage
-    return revised(usage, fresh=usage.fresh - tokens)
+    if usage.fresh >= tokens:
+        return revised(usage, fresh=usage.fresh - tokens)
+    ttl = max(usage.written, key=usage.written.__getitem__, default="")
+    if usage.written.get(ttl, 0) < tokens:
+        return usage
+    return revised(usage, written={**usage.written, ttl: usage.written[ttl] - tokens})
 
 
 def removed(edits: Iterable[Edit], layout: Layout, without: Without, rates: Mapping[str, int] | None) -> list[Removed]:

@@ -10,12 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit import dialects
+from ctxkit.cacheable import Breakpoint, Wish
 from ctxkit.caching.forecast import Foreseen
 from ctxkit.dialects.markers import lifetimes
 from ctxkit.money import usd_of
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctxkit.editable import Addition
     from ctxkit.hall.planning import Asked, Look
     from ctxkit.metering.meter import Meter
@@ -39,8 +42,11 @@ def restated(asked: Asked, plan: Plan, addition: Addition, meter: Meter) -> tupl
     if dialect is None or texts is None or plan.estimate is None:
         return None
     conversation = dialect.view(plan.body)
-    if not _kept(plan, conversation):
+    marks = _closing(plan, conversation)
+    if marks is None:
         return None
+    if marks:
+        plan, (conversation, *_) = asked.edited(plan, marks)
     edit = texts.appended(conversation, addition.text, platform=plan.platform, model=plan.model)
     if edit is None:
         return None
@@ -48,14 +54,21 @@ def restated(asked: Asked, plan: Plan, addition: Addition, meter: Meter) -> tupl
     return _weighed(edited, look, meter), look
 
 
-def _kept(plan: Plan, conversation: Conversation) -> bool:
-    """What stands behind the end of a request leaves what its cache keeps of it as it is."""
+def _closing(plan: Plan, conversation: Conversation) -> tuple[Edit, ...] | None:
+    """What has to be marked so that a cache keeps the request without what stands behind; ``None``: it cannot be kept."""
     foreseen, wire = plan.layout, dialects.caches(plan.dialect)
-    if not isinstance(foreseen, Foreseen) or wire is None:
-        return True  # no cache that is known
-    if wire.ask(conversation).automatic is not None or foreseen.rule.match == _BROKEN:
-        return False
-    return foreseen.rule.match != "endings" or not foreseen.rule.endings
+    if not isinstance(foreseen, Foreseen) or wire is None or not conversation.messages:
+        return ()  # no cache that is known
+    rule, ask = foreseen.rule, wire.ask(conversation)
+    if ask.automatic is not None or rule.match == _BROKEN:
+        return None
+    if rule.match != "endings" or not rule.endings or ask.mode == "explicit":
+        return ()
+    last = wire.blocks(conversation.messages[-1])[-1:]
+    if not last or rule.marker is None or not last[0].markable or len(foreseen.layout.marks) >= (rule.slots or 0) - 1:
+        return None
+    point = Breakpoint(last[0].path, "", "keeps the prompt without what is restated behind it")
+    return () if last[0].mark is not None else wire.mark(conversation, Wish((point,), marker=rule.marker))
 
 
 def _weighed(plan: Plan, look: Look, meter: Meter) -> Plan:
@@ -67,11 +80,19 @@ def _weighed(plan: Plan, look: Look, meter: Meter) -> Plan:
     count, estimate = meter.estimate(plan, conversation, digests, ttls=ttls)
     estimate = meter.foreseen(plan, estimate, before.usage.read or 0, before.usage.written or {})
     tokens = max(estimate.input_tokens - before.input_tokens, 1)
-    saving = None if rates is None else usd_of(-tokens * rates["fresh"])
+    saving = None if rates is None else usd_of(-tokens * _rate(plan, rates))
     *edits, added = plan.edits
     return revised(
         plan, edits=(*edits, _priced(added, tokens, saving)), count=count, estimate=estimate
     )  # the forecast is that of the request without it
+
+
+def _rate(plan: Plan, rates: Mapping[str, int]) -> int:
+    """What a token at the end costs: where a cache keeps the ending of a prompt, it is written."""
+    foreseen = plan.layout
+    if isinstance(foreseen, Foreseen) and foreseen.rule.match == "endings" and foreseen.rule.automatic:
+        return rates.get(f"written.{foreseen.rule.ttl}", rates["fresh"])
+    return rates["fresh"]
 
 
 def _priced(edit: Edit, tokens: int, saving: object) -> Edit:

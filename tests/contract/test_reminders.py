@@ -26,7 +26,7 @@ def turns() -> list[tuple[str, str]]:
     return found
 
 
-def said(sdk: Any, client: Any, clock: Clock) -> None:
+def said(sdk: Any, model: str, client: Any, clock: Clock) -> None:
     history: list[Any] = []
     for role, text in turns():
         history.append({"role": role, "content": text})
@@ -34,10 +34,10 @@ def said(sdk: Any, client: Any, clock: Clock) -> None:
             held = copy.deepcopy(history)
             clock.now += 10
             if "Anthropic" in dir(sdk):
-                client.messages.create(model="claude-opus-5", max_tokens=50, system="Be brief.", messages=history)
+                client.messages.create(model=model, max_tokens=50, system="Be brief.", messages=history)
             else:
                 opening = {"role": "system", "content": "Be brief."}
-                client.chat.completions.create(model="gpt-5.1", messages=[opening, *history])
+                client.chat.completions.create(model=model, messages=[opening, *history])
             assert history == held
 
 
@@ -46,13 +46,15 @@ def bill(records: list[Record]) -> Decimal:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["anthropic", "openai"])
-def test_a_growing_conversation(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "model"), [("anthropic", "claude-opus-5"), ("openai", "gpt-5.1"), ("openai", "gpt-6-sol")]
+)
+def test_a_growing_conversation(name: str, model: str) -> None:
     sdk = pytest.importorskip(name)
     with_it, without = (
         run(
             "prune",
-            lambda client, clock: said(sdk, client, clock),
+            lambda client, clock: said(sdk, model, client, clock),
             sdk,
             tidy=Tidy(reminders=wanted, reminders_from=2_000, **OFF),
         )
