@@ -63,6 +63,11 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--policy", metavar="FILE", type=Path, help="a ctxkit.toml of its own")
     parser.add_argument(
+        "--answers",
+        choices=["memory", "disk"],
+        help="answer the very same request with the answer it got before: in this run, or from run to run",
+    )
+    parser.add_argument(
         "--upstream", metavar="NAME=URL", action="append", default=[], help="where a provider or a variable leads to"
     )
     parser.add_argument(
@@ -162,6 +167,17 @@ def _show_after(told: Callable[[], _Told], args: argparse.Namespace) -> None:
 
 
 def _policy(args: argparse.Namespace) -> Policy:
+    """What was decided, and answers that are reused where it is asked for."""
+    policy = _decided(args)
+    if args.answers is None:
+        return policy
+    from ctxkit.answers import Answers
+
+    answers = (policy.answers or Answers()).model_copy(update={"where": args.answers})
+    return policy.model_copy(update={"answers": answers})
+
+
+def _decided(args: argparse.Namespace) -> Policy:
     """Observe, unless it is asked for more: by ``--mode``, or in the file of ``--policy``."""
     import tomllib
 
