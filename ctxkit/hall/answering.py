@@ -216,9 +216,9 @@ class Answering:
         kept = {name: value for name, value in lowered(headers) if name in _HEADERS and len(value) <= _LONGEST}
         return Reused(200, {**kept, FLAG: "reused"}, events, self._kit.clock(), cost, said)
 
-    def over(self, token: Token, answer: Reused | None) -> None:
-        """A lead is over: those who wait for it go on."""
-        self._under_way.over(token, answer)
+    def over(self, token: Token, answer: Reused | None, *, vain: bool) -> None:
+        """A lead is over: those who wait for it go on; ``vain``: it was answered, and the answer is not one to keep."""
+        self._under_way.over(token, answer, vain=vain)
 
     def note(self, error: Exception) -> None:
         """A fault in keeping an answer."""
@@ -260,7 +260,8 @@ class _Lead:
             return
         self._room -= len(piece)
         if self._room < 0:
-            self.abandon()
+            if self._ends():
+                self._let_go(None, vain=True)
         else:
             self._pieces.append(bytes(piece))
 
@@ -276,10 +277,10 @@ class _Lead:
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self._answering.note(error)
         finally:
-            self._let_go(answer)
+            self._let_go(answer, vain=answer is None and status == 200)
 
     def abandon(self) -> None:
-        """There is no answer to keep: those who wait go on."""
+        """There is no answer: the next one of those who wait goes."""
         if self._ends():
             self._let_go(None)
 
@@ -290,11 +291,11 @@ class _Lead:
             return False
         return self._process == os.getpid()
 
-    def _let_go(self, answer: Reused | None) -> None:
+    def _let_go(self, answer: Reused | None, *, vain: bool = False) -> None:
         self._pieces = []
         token, self._token = self._token, None
         if token is not None:
-            self._answering.over(token, answer)
+            self._answering.over(token, answer, vain=vain)
 
 
 def _unabridged(label: str | None) -> str | None:

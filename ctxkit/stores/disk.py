@@ -27,6 +27,7 @@ __all__ = ["DiskStore"]
 
 _PAUSE = 0.2  # seconds between two writes to the folder: many small puts become one transaction
 _LONGEST_QUEUE = 100_000  # values that wait while the folder cannot be written
+_LARGEST_QUEUE = 64 * 2**20  # and their bytes
 _REST = 30.0  # seconds without reading after the folder failed: no request waits for a broken disk each time
 _PATIENCE = 1.0  # seconds to wait for another process's lock before the folder counts as failed
 _INHERITED: list[Any] = []  # connections of a parent process: never used, never closed, in the child
@@ -129,7 +130,7 @@ class DiskStore:
                     self._cache().set(key, value, expire=self._lifetime, retry=True)
         except StoreError:
             with self._lock:
-                self._queue = dict([*waiting.items(), *self._queue.items()][-_LONGEST_QUEUE:])
+                self._queue = _newest({**waiting, **self._queue}, min(self._size_limit, _LARGEST_QUEUE))
             raise
 
     def expire(self) -> None:
@@ -203,6 +204,17 @@ class DiskStore:
 
     def _release(self) -> None:
         self._quiet.release()
+
+
+def _newest(waiting: dict[bytes, bytes], most: int) -> dict[bytes, bytes]:
+    """Those that were put last, as many as may wait."""
+    kept: list[bytes] = []
+    for key in reversed([*waiting]):
+        most -= len(key) + len(waiting[key])
+        if most < 0 or len(kept) == _LONGEST_QUEUE:
+            break
+        kept.append(key)
+    return {key: waiting[key] for key in reversed(kept)}
 
 
 class _Guard:

@@ -107,6 +107,15 @@ def test_if_the_first_one_fails_the_next_one_goes_and_nobody_hangs(flights, shel
     assert not flights._flights
 
 
+def test_if_the_answer_is_not_one_to_keep_all_of_them_go_at_once(flights, shelf):
+    first = flights.take(NAME, LONG, shelf)
+    others = [start(lambda: flights.take(NAME, LONG, shelf)) for _ in range(4)]
+    waiting(flights, count=4)
+    flights.over(first.token, None, vain=True)
+    assert [other.result()[:2] for other in others] == [(None, None)] * 4
+    assert flights.take(NAME, LONG, shelf).token is not None  # who comes later finds nobody under way
+
+
 def test_a_request_that_nobody_holds_any_more_is_noticed(flights, shelf):
     turn = flights.take(NAME, LONG, shelf)
     other = start(lambda: flights.take(NAME, LONG, shelf))

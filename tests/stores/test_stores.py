@@ -185,3 +185,17 @@ def test_what_another_process_swapped_is_seen_at_once(tmp_path):
     assert one.fresh(b"k") == b"2"
     one.close()
     two.close()
+
+
+def test_what_waits_for_a_folder_that_cannot_be_written_is_bounded_in_bytes(tmp_path):
+    (tmp_path / "folder").write_text("a file")
+    store = DiskStore(tmp_path / "folder", 10_000, remembered=0)
+    for number in range(100):
+        with contextlib.suppress(StoreError):
+            store.put(b"%02d" % number, bytes(1_000))
+        with contextlib.suppress(StoreError):
+            store.flush()
+    assert sum(map(len, store._queue.values())) <= 10_000
+    assert list(store._queue)[-1] == b"99"
+    with contextlib.suppress(StoreError):
+        store.close()

@@ -2,8 +2,8 @@
 
 What can go wrong, and what then happens:
 
-- The one that went fails, is cancelled, or its answer is not one to keep: whoever wakes first goes next, the others wait
-  for that one, within their time.
+- The one that went fails, or is cancelled: whoever wakes first goes next, the others wait for that one, within their time.
+- Its answer is not one to keep: it is not likely that the next one would be, so all of them go, each by himself.
 - Nobody holds it any more: noticed within a quarter of a second, and as above.
 - It takes longer than somebody may wait: he goes, too, and the others wait, within their time, for whichever of the two
   brings an answer first. Nobody waits for a request that is older than he may wait.
@@ -64,13 +64,14 @@ class Turn(NamedTuple):
 class _Flight:
     """A request under way."""
 
-    __slots__ = ("answer", "holder", "over", "owner", "since", "wakers")
+    __slots__ = ("answer", "holder", "over", "owner", "since", "vain", "wakers")
 
     def __init__(self, token: Token, owner: Owner, since: float) -> None:
         self.holder = weakref.ref(token)
         self.owner = owner
         self.since = since
         self.over = False
+        self.vain = False  # there was an answer, and not one to keep
         self.answer: Reused | None = None
         self.wakers: dict[_Visit, Callable[[], None]] = {}
 
@@ -134,7 +135,7 @@ class UnderWay:
                     pass
             finally:
                 self._leave(visit, found)
-            if found.answer is not None:
+            if found.answer is not None or found.vain:
                 return self._turn(visit, answer=found.answer)
 
     async def atake(self, name: bytes, bound: float, look: Callable[[], Reused | None]) -> Turn:
@@ -152,16 +153,23 @@ class UnderWay:
                     await asyncio.wait((future,), timeout=min(self._left(visit), _SLICE))
             finally:
                 self._leave(visit, found)
-            if found.answer is not None:
+            if found.answer is not None or found.vain:
                 return self._turn(visit, answer=found.answer)
 
-    def over(self, token: Token, answer: Reused | None) -> None:
-        """The request is over: with an answer that others may have, or without. Saying it twice changes nothing."""
+    def over(self, token: Token, answer: Reused | None, *, vain: bool = False) -> None:
+        """The request is over: with an answer that others may have, or without. Saying it twice changes nothing.
+
+        Args:
+            token: of whoever went.
+            answer: what others may have.
+            vain: it was answered, and the answer is not one to keep.
+        """
         with self._lock:
             flight = self._flights.get(token.name)
             if flight is None:
                 return
             if flight.holder() is token:
+                flight.vain = vain
                 del self._flights[token.name]
                 wakers = self._close(flight, answer)
             else:  # a younger one leads now, whose followers need not wait for it any more: they look again
