@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
     from ctxkit.hygiene.embedding import Embeds
 
-__all__ = ["BATCH", "Maker", "Troubles"]
+__all__ = ["BATCH", "LASTING", "Maker", "Troubles"]
 
 BATCH = 8
 """Windows that are embedded together: a batch is short, because a fork waits for it."""
+
+LASTING = frozenset({"given up", "other languages"})
+"""Troubles that do not pass."""
 
 _FAILURES = 3  # batches in a row that fail before no more are tried
 _FOREIGN = 2_000  # characters in other languages before another model is thought of

@@ -14,11 +14,12 @@ All recordings are measured as they were sent; then they, or a sample of them, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.errors import ConfigurationError
 from ctxkit.policy import Policy
+from ctxkit.replay.asking import questions
 from ctxkit.replay.crew import Failed, Order, Replayed, processors, worked
 from ctxkit.replay.drifting import FEW, together
 from ctxkit.replay.measuring import Measured
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctxkit.errors import TranscriptError
+    from ctxkit.hygiene.questions import Again
     from ctxkit.page import Page
     from ctxkit.replay.advising import Advised
     from ctxkit.replay.drifting import Together
@@ -96,6 +98,7 @@ class Audit:
         assumed: how they were replayed.
         unread: files, lines and requests that could not be read.
         policy: its thresholds say what drifts.
+        questions: how often recordings begin with the same question; ``None``: too few begin with one.
     """
 
     threads: Sequence[Measured]
@@ -106,6 +109,7 @@ class Audit:
     assumed: Assumed = field(default_factory=Assumed)
     unread: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy, repr=False)
+    questions: Again | None = None
     _advised: list[tuple[Advised, ...]] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -193,7 +197,9 @@ def audit(
     replays = _replays(recordings, threads, sample, Order(policy, assumed, replays=True), count, told)
     totals = _totals(measured, replays, sample, sizes)
     said = [*(unread() if unread is not None else ()), *failed, *(one for each in measured for one in _lost(each))]
-    return Audit(measured, replays, sample, totals, mode, assumed, tuple(said), policy)
+    again = questions([one.opening for one in measured], policy)
+    measured = [replace(one, opening="") if one.opening else one for one in measured]
+    return Audit(measured, replays, sample, totals, mode, assumed, tuple(said), policy, again)
 
 
 def _few(recordings: Iterable[Recording]) -> bool:

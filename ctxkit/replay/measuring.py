@@ -15,6 +15,7 @@ from ctxkit.metering.paid import Paid
 from ctxkit.metering.prices.card import charge
 from ctxkit.model import Answer
 from ctxkit.money import pico_of
+from ctxkit.replay.asking import opening
 from ctxkit.replay.billing import SECONDS
 from ctxkit.replay.drifting import Following, looks_at
 from ctxkit.replay.leasts import least_of
@@ -133,6 +134,7 @@ class Measured:
         work: how much a replay takes, in requests and their length.
         bare: nothing is known of its requests but figures: what was waste in them cannot be told, nor what modes save.
         supposed: model that is taken to have been asked, where neither the recording nor the user names one.
+        opening: the question it begins with, until they are compared; an audit keeps no word of it.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Measured:
     work: int = 0
     bare: bool = False
     supposed: str = ""
+    opening: str = field(default="", repr=False)
 
 
 def measured(recording: Recording, bench: Bench, assumed: Assumed, *, closely: bool = True) -> Measured:
@@ -310,6 +313,7 @@ class _Seeing:
             missed=self._missed,
             linted=_linted(findings),
             drift=self._drifting.told(),
+            opening=opening(requests[0]) if requests else "",
             compared=replace(self._compared, errors=tuple(self._errors)),
             work=sum(
                 1 + len(one.body.get("messages") or one.body.get("contents") or one.body.get("input") or ()) // 40

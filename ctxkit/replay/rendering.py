@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit.money import usd_of
 from ctxkit.printable import printable
 from ctxkit.replay.advising import missed, rate_of
+from ctxkit.replay.asking import said
 from ctxkit.replay.drifting import worst
 from ctxkit.replay.resending import MODES, RAW
 from ctxkit.replay.telling import OPTIMUM, compared, supposed
@@ -302,6 +303,8 @@ def notes(audit: Audit) -> Iterator[str]:
             f"Drift was measured in {found.measured:,} of {_many(count, 'thread')}, the longer ones first, and judged by those; "
             "--all measures all."
         )
+    if audit.questions is not None:
+        yield said(audit.questions, audit.policy)
     if not audit.sample.whole:
         requests = sum(threads[at].requests for at in audit.replays)
         yield (

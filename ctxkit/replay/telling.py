@@ -41,6 +41,7 @@ def told(audit: Audit) -> dict[str, Any]:
             for kind in KINDS
         },
         "drift": _drift(audit),
+        "questions": None if audit.questions is None else audit.questions._asdict(),
         "cost": _costs(audit),
         "modes": {mode: _usd(audit.total(mode)) for mode in MODES},
         "mode": audit.mode,
