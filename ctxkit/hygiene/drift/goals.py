@@ -1,8 +1,9 @@
 """What a conversation is about: what its user asked for, what the model has in hand, and whether the two belong together.
 
-A user may change the subject: what is done now is held against what was asked for first and against what is asked for
-now, whichever it is more like; and where the user has just spoken, the model has not had the time to stray. Both are measured by how like them the model's steps were right after they were said, so that
-the words of one conversation are compared with one another, whatever ranks them.
+A user may change the subject: what is done now is held against what was asked for first and against what is asked for now,
+whichever it is more like; and where the user has just spoken, the model has not had the time to stray. Both are measured by
+how like them the model's steps were right after they were said, so that the words of one conversation are compared with one
+another, whatever ranks them.
 """
 
 from __future__ import annotations
