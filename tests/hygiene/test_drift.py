@@ -73,6 +73,15 @@ def test_what_is_named_by_its_id_counts_however_little_it_is_about_the_goal():
     assert noisy(thread.user("And what did station K4-77 report?").says("Wet."), "northern islands") == 0.0
 
 
+def test_what_a_command_printed_refers_to_nothing():
+    thread = Thread().user("Mend the parser of amounts.")
+    for number in range(12):
+        thread.says(f"Next one.\n```\nrun step {number} of the parser of amounts\n```")
+        thread.user(f"{REPORT if number < 2 else 'well'} K4-77 {number}")
+    assert noisy(thread, "northern islands") == 1.0, "that it was printed again is no use of it"
+    assert noisy(thread.says("What is K4-77?\n```\nrun it\n```").user("done"), "northern islands") == 0.0
+
+
 def test_one_date_is_no_reference_but_some_are():
     dates = [f"2026-03-0{day}" for day in range(1, 6)]
     report = f"{REPORT} Measured {', '.join(dates)}."

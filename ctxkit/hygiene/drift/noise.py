@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.hygiene.episodes import turns_of
 from ctxkit.hygiene.identifiers import tie
+from ctxkit.hygiene.outputs import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -65,7 +66,7 @@ def counting(
     """
     first, lately = _first(parts), _since(history, _LATELY)
     held = {*history.turns[-1:], *(piece.message for piece in standing)}
-    in_hand = _in_hand(history)
+    in_hand, printed = _in_hand(history), outputs(history)
     counts = [False] * len(parts)
     wanted: set[str] = set()  # names that were said
     sought: set[str] = set()  # of these, those whose latest place before is still looked for
@@ -76,7 +77,7 @@ def counting(
         counts[at] = by_itself or sum(map(tie, named)) >= min(_TIES, max(len(text) / _SHORT, 1.0))
         if counts[at]:
             sought.difference_update(named)
-        if piece.kind != "result":
+        if piece.kind != "result" and piece.message not in printed:
             said = names if by_itself or piece.message >= lately else named if counts[at] else ()
             wanted.update(said)
             sought.update(said)
