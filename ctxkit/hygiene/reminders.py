@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ctxkit.editable import Addition
 from ctxkit.hygiene.drift.constraints import standing, superseded
+from ctxkit.hygiene.drift.position import EDGE
 from ctxkit.hygiene.outputs import outputs
 from ctxkit.hygiene.passes import MARK
 from ctxkit.hygiene.standing import is_standing, sentences
@@ -29,7 +30,6 @@ __all__ = ["BY", "Reminders", "reminds"]
 BY: Final = "reminders"
 """Name of the pass."""
 
-_EDGE: Final = 0.2  # share of a prompt at either end that is no middle
 _LONGEST: Final = 300  # characters of one thing that is restated, and
 _MOST: Final = 1_500  # of all of them; the latest go first
 _HEAD: Final = f"{MARK}: said earlier in this conversation, and still holds:"
@@ -61,7 +61,7 @@ class Reminders:
         """
         if reached[-1] < self._after or any(reminds(piece.text) for piece in history.pieces[-1:]):
             return None
-        middle = _EDGE * reached[-1], (1 - _EDGE) * reached[-1]
+        middle = EDGE * reached[-1], (1 - EDGE) * reached[-1]
         far = [piece for piece in self._held(history) if middle[0] <= reached[piece.message] < middle[1]]
         lines = _fitting(list(dict.fromkeys(chain.from_iterable(map(self._lines, far)))))
         if not lines:

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from ctxkit.hygiene.drift.parts import Part
     from ctxkit.hygiene.history import History
 
-__all__ = ["at_risk"]
+__all__ = ["EDGE", "at_risk"]
+
+EDGE = 0.2
+"""Share of a prompt at either end that is no middle."""
 
 _SHORT = 16_000  # tokens of a prompt up to which nothing is at risk, and
 _LONG = 64_000  # from which on all of it is
-_EDGE = 0.2  # share of a prompt at either end that is no middle
 
 
 def at_risk(history: History, parts: Sequence[Part], standing: Collection[Piece] = (), *, before: float = 0.0) -> float:
@@ -36,7 +38,7 @@ def at_risk(history: History, parts: Sequence[Part], standing: Collection[Piece]
     if not risk:
         return 0.0
     places = list(_mattering(history, parts, {piece.place for piece in standing}, before))
-    middle = sum(_EDGE * whole <= place < (1 - _EDGE) * whole for place in places)
+    middle = sum(EDGE * whole <= place < (1 - EDGE) * whole for place in places)
     return risk * middle / len(places) if places else 0.0
 
 
