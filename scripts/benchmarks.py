@@ -16,7 +16,10 @@ import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
@@ -231,7 +234,31 @@ def score_row(figure: str, row: dict[str, Any]) -> str:
     return f"| {figure} | {row['bad']:.3f} | {row['good']:.3f} | {' | '.join(shares)} |"
 
 
-CHAPTERS = {"Loops": ("loops", loops), "Drift": ("drift", drift)}
+QUESTIONS = """\
+Whether a question was asked before in other words, by `python -m tests.benchmarks.bench_questions`. It is told in an
+[audit](../how-to/audit.md), and nothing is ever answered by it. The questions of a set come in random order, each is compared with all
+before it, and the one most like it is a match if its cosine reaches the threshold: of rare words (**words**), or of vectors of
+all-MiniLM-L6-v2 (**model**). **matched**: share of the questions that found one; **false**: share of those matches whose labels
+differ; **outside**: share of the questions of no intent that found one, which none should. Behind each the interval that holds 95
+of 100 draws with replacement (1,000 draws). Labels are intents, and two questions of one intent ("What does a card cost?", "Is a
+second card free?") need not be one question: the share of matches that are not the same question is larger than **false**.
+
+| set | questions | by | from | matched | false | outside |
+|---|---|---|---|---|---|---|
+{rows}"""
+
+
+def questions(found: list[dict[str, Any]]) -> list[str]:
+    return QUESTIONS.format(rows="\n".join(map(questions_row, found))).split("\n")
+
+
+def questions_row(one: dict[str, Any]) -> str:
+    shares = ("" if mean is None else "{:.3f} ({:.3f}-{:.3f})".format(*mean) for mean in (one[key] for key in SHARES))
+    return f"| {one['set']} | {one['questions']:,} | {one['by']} | {one['threshold']:.2f} | {' | '.join(shares)} |"
+
+
+SHARES = ("matched", "false", "none_matched")
+CHAPTERS: dict[str, tuple[str, Callable[[Any], list[str]]]] = {"Loops": ("loops", loops), "Drift": ("drift", drift), "Questions": ("questions", questions)}
 """Chapters that are not about modes and rivals: the key of their figures in a file, and what writes them."""
 
 

@@ -18,7 +18,7 @@ __all__ = ["FALSE", "THRESHOLD", "Again", "Match", "asked_again", "groups", "mat
 THRESHOLD: Final = 0.9
 """Cosine from which on a question is held for an earlier one in other words, with all-MiniLM-L6-v2."""
 
-FALSE: Final = {"banking77": 0.0, "clinc150": 0.0}
+FALSE: Final = {"banking77": 0.047, "clinc150": 0.012}
 """Share of such matches that were about something else (docs/reference/benchmarks.md), on two sets of labelled questions."""
 
 _BLOCK = 512  # rows compared at once

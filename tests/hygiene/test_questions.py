@@ -1,10 +1,13 @@
 """How often a question comes again is counted: word for word, and in other words where a model tells."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxkit.hygiene.questions import Again, Match, asked_again, groups, matches
+from ctxkit.hygiene.questions import FALSE, THRESHOLD, Again, Match, asked_again, groups, matches
 from tests.hygiene.meanings import Model
 
 ASKED = [
@@ -59,3 +62,11 @@ def test_blocks_make_no_difference(count, block, threshold, seed):
         module._BLOCK = held
     together = groups([Match(*pair, 1.0) for pair in whole], count)
     assert sorted(number for group in together for number in group) == list(range(count))
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_what_is_said_of_false_matches_is_what_was_measured(name):
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith(f"| {name} | ")]
+    (row,) = [row for row in rows if row[2] == "model" and row[3] == f"{THRESHOLD:.2f}"]
+    assert float(row[5].split()[0]) == FALSE[name]
