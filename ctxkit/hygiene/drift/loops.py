@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ctxkit.hygiene.memo import remembered
+from ctxkit.drift import STUCK
 from ctxkit.hygiene.outputs import command_in, outputs
 from ctxkit.hygiene.touches import touches_of
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from ctxkit.hygiene.history import History
 
 __all__ = ["STUCK", "stuck", "stuck_at"]
-
-STUCK: Final = 0.75
-"""From here on it is a loop: something was done three times, and nothing came of it but what had come the first time."""
 
 _BACK: Final = 24  # steps that a thing done is remembered for, and
 _RESULTS: Final = 4  # what came of it, the latest
@@ -78,7 +76,10 @@ class _Done(NamedTuple):
 
 
 def stuck(history: History) -> float:
-    """How sure it is that the model is stuck at the end of a conversation, from 0 to 1; from :data:`STUCK` on it is."""
+    """How sure it is that the model is stuck at the end of a conversation, from 0 to 1.
+
+    From :data:`STUCK` on it is: something was done three times, and nothing came of it but what had come the first time.
+    """
     found = stuck_at(history)
     return found[-1][1] if found else 0.0
 
