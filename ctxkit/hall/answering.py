@@ -96,25 +96,26 @@ class Answering:
 
     # ------------------------------------------------------------------ before a request would leave
 
-    def find(self, plan: Plan, origin: Origin) -> Reused | Lead | None:
+    def find(self, plan: Plan, origin: Origin, patience: float | None = None) -> Reused | Lead | None:
         """The answer, if there is one or one is under way; else who leads. May wait; never raises (strict kits do).
 
         Args:
             plan: of the request; nothing but ``plan`` was done with it so far.
             origin: what else decides on the answer.
+            patience: seconds that whoever asks waits at most; ``None``: as long as the policy says.
         """
         try:
             name = self._name(plan, origin)
             if name is None:
                 return None
             look = partial(self._looked, name)
-            found = look() or self._fetched(name) or self._under_way.take(name, self._options.wait, look)
+            found = look() or self._fetched(name) or self._under_way.take(name, self._bound(patience), look)
             return self._found(found, plan, name)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self._fault(error)
             return None
 
-    async def afind(self, plan: Plan, origin: Origin) -> Reused | Lead | None:
+    async def afind(self, plan: Plan, origin: Origin, patience: float | None = None) -> Reused | Lead | None:
         """``find`` for event loops: only the task waits, and the disk is read in a thread."""
         try:
             name = self._name(plan, origin)
@@ -124,11 +125,14 @@ class Answering:
             found = look()
             if found is None and self._disk is not None:
                 found = await aside(partial(self._fetched, name))
-            turn = found or await self._under_way.atake(name, self._options.wait, look)
+            turn = found or await self._under_way.atake(name, self._bound(patience), look)
             return self._found(turn, plan, name)
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self._fault(error)
             return None
+
+    def _bound(self, patience: float | None) -> float:
+        return self._options.wait if patience is None else min(self._options.wait, patience)
 
     def _fault(self, error: Exception) -> None:
         self._kit.faults.note("answers", error, "Please report it; the request goes out.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit.integrations import reusing
 from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.transports import patience_of
 from ctxkit.reuse import Origin
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Attempt:
         with guard(self._kit, "door: request"):
             if self._has_left():
                 return None
-            found, lead = reusing.find(self._kit, self.plan, lambda: _origin(request), reply)
+            found, lead = reusing.find(self._kit, self.plan, lambda: _origin(request), reply, patience_of(request))
             self._answered = found is not None
             self.leaves(lead)
             return found
@@ -81,7 +82,9 @@ class Attempt:
         with guard(self._kit, "door: request"):
             if self._has_left():
                 return None
-            found, lead = await reusing.afind(self._kit, self.plan, lambda: _origin(request), reply)
+            found, lead = await reusing.afind(
+                self._kit, self.plan, lambda: _origin(request), reply, patience_of(request)
+            )
             self._answered = found is not None
             await self.aleaves(lead)
             return found

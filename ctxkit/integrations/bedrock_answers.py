@@ -47,6 +47,11 @@ class Asker:
         who: Json = {"region": client.meta.region_name, "credentials": self._credentials(client)}
         return Origin(f"{client.meta.endpoint_url}/{operation}", extra=who)
 
+    @property
+    def patience(self) -> float | None:
+        """Seconds for which the client waits for an answer."""
+        return getattr(getattr(getattr(self._client(), "meta", None), "config", None), "read_timeout", None)
+
     def _credentials(self, client: Any) -> Json:
         signer = getattr(client, "_request_signer", None)
         found: Any = getattr(signer, "_credentials", None)

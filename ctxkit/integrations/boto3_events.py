@@ -104,7 +104,8 @@ class _Door:
     def _found(self, plan: Plan, model: Any) -> tuple[Any, Lead | None]:
         if self._kit.policy.answers is None or model.name not in _CONVERSE:
             return None, None
-        return reusing.find(self._kit, plan, partial(self._asker.origin, model.name), partial(answered, model=model))
+        origin, made = partial(self._asker.origin, model.name), partial(answered, model=model)
+        return reusing.find(self._kit, plan, origin, made, self._asker.patience)
 
     def answer(self, context: dict[str, Any], **_: Any) -> Any:
         """The answer that was found, in place of sending; botocore goes on as if it had come."""

@@ -21,7 +21,7 @@ from ctxkit.integrations.again import Again
 from ctxkit.integrations.exchange import SIGNED, Exchange, guard
 from ctxkit.integrations.nesting import is_nested
 from ctxkit.integrations.tee import library_of, tee
-from ctxkit.integrations.transports import stand_before
+from ctxkit.integrations.transports import patience_of, stand_before
 from ctxkit.reuse import Origin
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Hooks:
                 return None
             plan, lead = self.kit.plan(call.body, **self._options(request, call.route)), None
             if reply is not None:
-                found, lead = reusing.find(self.kit, plan, partial(_origin, request, call), reply)
+                found, lead = reusing.find(self.kit, plan, partial(_origin, request, call), reply, patience_of(request))
                 if found is not None:
                     return found
             with reusing.led(lead):
@@ -111,7 +111,9 @@ class Hooks:
                 return None
             plan, lead = await self.kit.aplan(call.body, **self._options(request, call.route)), None
             if reply is not None:
-                found, lead = await reusing.afind(self.kit, plan, partial(_origin, request, call), reply)
+                found, lead = await reusing.afind(
+                    self.kit, plan, partial(_origin, request, call), reply, patience_of(request)
+                )
                 if found is not None:
                     return found
             with reusing.led(lead):

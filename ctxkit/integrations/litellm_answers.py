@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Json
     from ctxkit.reuse import Reused
 
-__all__ = ["Asker", "copier", "copy", "handed_out"]
+__all__ = ["Asker", "copier", "copy", "handed_out", "patience_of"]
 
 _END = b"data: [DONE]\n\n"
 _CREDENTIAL = re.compile(
@@ -79,6 +79,12 @@ class Asker:
             self._names = [name for name in module if name in _MORE or (_CREDENTIAL.search(name) and name.islower())]
         found = ((name, module.get(name)) for name in self._names)
         return {name: value for name, value in found if value.__class__ in (str, dict, bool)}
+
+
+def patience_of(given: Mapping[str, Any]) -> float | None:
+    """Seconds for which a call says that it waits; ``None``: it says nothing of it."""
+    timeout = given.get("timeout")
+    return float(timeout) if isinstance(timeout, int | float) else None
 
 
 def copy(exchange: Exchange, response: Any) -> None:

@@ -18,7 +18,7 @@ from ctxkit.errors import UnsupportedClientError
 from ctxkit.integrations import reusing, usage_probe
 from ctxkit.integrations.delegating import StandIn
 from ctxkit.integrations.exchange import Exchange, guard
-from ctxkit.integrations.litellm_answers import Asker, copier, copy, handed_out
+from ctxkit.integrations.litellm_answers import Asker, copier, copy, handed_out, patience_of
 from ctxkit.integrations.litellm_usage import Chunks, answer_of
 from ctxkit.integrations.nesting import is_nested, nested
 
@@ -144,7 +144,7 @@ class _Door:
                     plan, lead = self._kit.plan(asked, **self._options(asked, kwargs)), None
                     if self._asker is not None:
                         origin = partial(self._origin, self._asker, plan, args, kwargs)
-                        answer, lead = reusing.find(self._kit, plan, origin, handed_out)
+                        answer, lead = reusing.find(self._kit, plan, origin, handed_out, patience_of(kwargs))
                         if answer is not None:
                             return answer
                     with reusing.led(lead):
@@ -176,7 +176,7 @@ class _Door:
                     plan, lead = await self._kit.aplan(asked, **self._options(asked, kwargs)), None
                     if self._asker is not None:
                         origin = partial(self._origin, self._asker, plan, args, kwargs)
-                        answer, lead = await reusing.afind(self._kit, plan, origin, handed_out)
+                        answer, lead = await reusing.afind(self._kit, plan, origin, handed_out, patience_of(kwargs))
                         if answer is not None:
                             return answer
                     with reusing.led(lead):

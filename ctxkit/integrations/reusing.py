@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def find(
-    kit: Kit, plan: Plan, origin: Callable[[], Origin], made: Callable[[Reused], T]
+    kit: Kit, plan: Plan, origin: Callable[[], Origin], made: Callable[[Reused], T], patience: float | None = None
 ) -> tuple[T | None, Lead | None]:
     """The answer that may be handed out, settled; or the one who goes first, or neither.
 
@@ -31,13 +31,14 @@ def find(
         plan: of the request.
         origin: what decides on the answer beside its body; asked for only where answers are reused.
         made: makes of an answer what the caller is to get; where it fails, the request goes out.
+        patience: seconds to wait at most for the same request under way, where the caller has a time-out of its own.
     """
     answer = lead = None
     with guard(kit, "door: answers"):
         answers = kit.answers
         if answers is not None:
             began = kit.timer()
-            found = answers.find(plan, origin())
+            found = answers.find(plan, origin(), patience)
             if not isinstance(found, Reused):
                 lead = found
             else:
@@ -47,7 +48,7 @@ def find(
 
 
 async def afind(
-    kit: Kit, plan: Plan, origin: Callable[[], Origin], made: Callable[[Reused], T]
+    kit: Kit, plan: Plan, origin: Callable[[], Origin], made: Callable[[Reused], T], patience: float | None = None
 ) -> tuple[T | None, Lead | None]:
     """``find`` for event loops."""
     answer = lead = None
@@ -55,7 +56,7 @@ async def afind(
         answers = kit.answers
         if answers is not None:
             began = kit.timer()
-            found = await answers.afind(plan, origin())
+            found = await answers.afind(plan, origin(), patience)
             if not isinstance(found, Reused):
                 lead = found
             else:

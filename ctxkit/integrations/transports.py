@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ctxkit.reuse import Reused
 
-__all__ = ["Door", "Reply", "stand_before"]
+__all__ = ["Door", "Reply", "patience_of", "stand_before"]
 
 Reply: TypeAlias = "Callable[[Reused], Any]"
 """Makes of an answer a response of the library at hand."""
@@ -69,6 +69,12 @@ def stand_before(client: Any, door: Door) -> bool:
 
 def _stands_before(transport: Any, door: Door) -> bool:
     return isinstance(transport, _Answering) and transport.ctxkit_asks(door)
+
+
+def patience_of(request: Any) -> float | None:
+    """Seconds for which whoever sends this waits for an answer; ``None``: for ever."""
+    read = request.extensions.get("timeout", {}).get("read")
+    return float(read) if isinstance(read, int | float) else None
 
 
 @cache

@@ -308,6 +308,18 @@ async def test_when_the_stream_of_the_first_is_left_another_goes(provider, kit):
     assert len({chunk.id for chunk in chunks}) == 1
 
 
+async def test_nobody_waits_longer_than_its_own_time_out(provider, kit):
+    async with made_async(provider) as sdk:
+        client = kit.wrap(sdk)
+        provider.behave(delay=LONG)
+        first = asyncio.create_task(client.chat.completions.create(**ASK))
+        await until(lambda: provider.requests)
+        provider.behave(delay=0)
+        await client.with_options(timeout=0.2).chat.completions.create(**ASK)
+        assert len(provider.requests) == 2
+        first.cancel()
+
+
 def test_a_connection_that_fails_holds_nobody_up(provider, kit):
     url = provider.openai_url
     provider.close()
