@@ -66,7 +66,7 @@ class Reminders:
         lines = _fitting(list(dict.fromkeys(chain.from_iterable(map(self._lines, far)))))
         if not lines:
             return None
-        reason = f"{len(lines)} things that still hold stand in the middle of {reached[-1]:,.0f} tokens"
+        reason = f"what holds for good stands in the middle of {reached[-1]:,.0f} tokens: {len(lines)} said once more"
         return Addition("\n".join([_HEAD, *lines]) + "]", BY, reason)
 
     def _held(self, history: History) -> Iterator[Piece]:

@@ -15,8 +15,8 @@ from collections import Counter, OrderedDict, deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ctxkit.hygiene.memo import remembered
 from ctxkit.drift import STUCK
+from ctxkit.hygiene.memo import remembered
 from ctxkit.hygiene.outputs import command_in, outputs
 from ctxkit.hygiene.touches import touches_of
 
