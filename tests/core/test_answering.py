@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
+import os
 import secrets
 import sqlite3
 import stat
@@ -663,6 +665,27 @@ def test_whatever_becomes_of_the_first_one_the_next_one_goes(clock, monkeypatch,
     thread.join()
     assert not isinstance(found[0], Reused)
     assert found[0] is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_child_has_what_is_kept_and_waits_for_nothing_of_its_parent(clock):
+    kit = kit_of(clock, wait=600)
+    answered(kit)
+    other = {**BODY, "seed": 1}
+    plan, lead = asked(kit, other)
+    child = os.fork()
+    if child == 0:
+        good = False
+        with contextlib.suppress(BaseException):
+            _, own = asked(kit, other)  # its parent is under way with it, and will never tell
+            lead.feed(RAW)
+            lead.keep(kit.settle(plan, RAW))  # not its own to keep
+            good = isinstance(asked(kit)[1], Reused) and not isinstance(own, Reused)
+            good = good and not isinstance(asked(kit, other)[1], Reused)
+        os._exit(0 if good else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    sent(kit, plan, lead)
+    assert isinstance(asked(kit, other)[1], Reused)
 
 
 # ---- Faults of ours ----------------------------------------------------------------------------------------------------
