@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.editable import Addition
-from ctxkit.hygiene.drift.constraints import standing, superseded
+from ctxkit.hygiene.drift.constraints import standing
 from ctxkit.hygiene.drift.position import EDGE
 from ctxkit.hygiene.outputs import outputs
 from ctxkit.hygiene.passes import MARK
@@ -71,12 +71,10 @@ class Reminders:
 
     def _held(self, history: History) -> Iterator[Piece]:
         """What holds, of what the user and the model said."""
-        found = [piece for piece in standing(history, self._pins) if piece.kind == "text" and piece.speaker in _WHO]
-        if not found:
-            return
-        gone, printed = {one.message for one in superseded(history)}, outputs(history)
-        for piece in found:
-            if piece.message not in gone and piece.message not in printed and (self._said or self._pins(piece)):
+        printed = outputs(history)
+        for piece in standing(history, self._pins, wholly=True):
+            spoken = piece.kind == "text" and piece.speaker in _WHO and piece.message not in printed
+            if spoken and (self._said or self._pins(piece)):
                 yield piece
 
     def _lines(self, piece: Piece) -> Iterator[str]:

@@ -21,7 +21,7 @@ from ctxkit.hygiene.relevance import terms
 from ctxkit.hygiene.standing import is_standing, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ctxkit.editable import Piece
     from ctxkit.hygiene.history import History
@@ -79,29 +79,45 @@ class _Rule(NamedTuple):
     orders: bool
 
 
-class _Said(NamedTuple):
-    """What a user said in one message: its texts, without what was pasted."""
+class _Heard(NamedTuple):
+    """What a text of a user says, without what was pasted into it.
 
-    message: int
-    sentences: tuple[str, ...]
+    Attributes:
+        values: that it names, by their kind.
+        words: of it.
+        rules: in it.
+        changes: values that are named where something else is said than before.
+        taken: words of what is taken back; none: what was said before.
+    """
+
     values: Mapping[str, frozenset[str]]
     words: frozenset[str]
     rules: tuple[_Rule, ...]
+    changes: tuple[Mapping[str, frozenset[str]], ...]
+    taken: tuple[frozenset[str], ...]
 
 
-def standing(history: History, pins: Pins | Sequence[Pin] = ()) -> list[Piece]:
+class _Said(NamedTuple):
+    """What a user said in one message."""
+
+    message: int
+    heard: _Heard
+
+
+def standing(history: History, pins: Pins | Sequence[Pin] = (), *, wholly: bool = False) -> list[Piece]:
     """What holds for good, in order: what is pinned, and what a user said for good and has not taken back.
 
     Args:
         history: of a request.
         pins: what is pinned, as for tidying.
+        wholly: what anything was taken back of, or was contradicted, is left out, pinned or not.
     """
     pinned = pins if isinstance(pins, Pins) else Pins(pins)
     printed = outputs(history)
     held = [
-        piece
+        (piece, pin)
         for piece in history.pieces
-        if pinned(piece)
+        if (pin := pinned(piece))
         or (
             piece.speaker == "user"
             and piece.kind == "text"
@@ -109,12 +125,12 @@ def standing(history: History, pins: Pins | Sequence[Pin] = ()) -> list[Piece]:
             and is_standing(piece.text)
         )
     ]
-    gone = {one.message for one in superseded(history) if one.kind == "superseded"} if held else set()
-    return [piece for piece in held if piece.message not in gone or pinned(piece) or _rules(piece.text) > 1]
-
-
-def _rules(text: str) -> int:
-    return sum(map(is_standing, sentences(text)))
+    gone = {one.message for one in superseded(history) if wholly or one.kind == "superseded"} if held else set()
+    return [
+        piece
+        for piece, pin in held
+        if piece.message not in gone or (not wholly and (pin or len(_heard(piece.text).rules) > 1))
+    ]
 
 
 def superseded(history: History) -> tuple[Superseded, ...]:
@@ -133,45 +149,43 @@ def _all_said(history: History) -> Iterator[_Said]:
     for index in history.turns:
         if index not in printed:
             pieces = history.by_message[index]
-            yield _said(index, [one.text for one in pieces if one.speaker == "user" and one.kind == "text"])
-
-
-def _said(message: int, texts: Iterable[str]) -> _Said:
-    found = [sentence for text in texts for sentence in sentences(text)]
-    text = "\n".join(found)
-    return _Said(message, tuple(found), named(text), _words(text), tuple(map(_rule, filter(is_standing, found))))
+            texts = [one.text for one in pieces if one.speaker == "user" and one.kind == "text"]
+            yield _Said(index, _heard("\n".join(texts)))
 
 
 @remembered
+def _heard(text: str) -> _Heard:
+    found = sentences(text)
+    said = "\n".join(found)
+    changes = [
+        named(f"{one}\n{following}")
+        for one, following in pairwise((*found, ""))
+        if _CHANGES.search(one) and not _asks(one)
+    ]
+    taken = [_words(next(filter(None, match.groups()), "")) for one in found for match in _TAKES_BACK.finditer(one)]
+    rules = map(_rule, filter(is_standing, found))
+    return _Heard(named(said), _words(said), tuple(rules), tuple(filter(None, changes)), tuple(taken))
+
+
 def _rule(sentence: str) -> _Rule:
     about = frozenset(_POLAR.sub("", word) for word in _words(sentence)) - {""}
     return _Rule(named(sentence), about, _FORBIDS.search(sentence) is not None, _ORDERS.search(sentence) is not None)
 
 
-@remembered
 def _words(text: str) -> frozenset[str]:
     return frozenset(terms(_COMMON.sub(" ", text)))
 
 
 def _undone(said: _Said, earlier: Sequence[_Said]) -> Iterator[tuple[int, Literal["superseded", "contradicted"]]]:
     """Earlier messages of which a message takes something back, and how."""
-    for sentence, following in pairwise((*said.sentences, "")):
-        if _changes(sentence) and not _asks(sentence):
-            yield from ((message, "superseded") for message in _changed(named(f"{sentence}\n{following}"), earlier))
-        for match in _takes_back(sentence):
-            yield from ((message, "superseded") for message in _taken_back(match, earlier))
-    for rule in said.rules:
-        yield from ((one.message, "contradicted") for one in earlier if any(_clash(rule, old) for old in one.rules))
-
-
-@remembered
-def _changes(sentence: str) -> bool:
-    return _CHANGES.search(sentence) is not None
-
-
-@remembered
-def _takes_back(sentence: str) -> tuple[re.Match[str], ...]:
-    return tuple(_TAKES_BACK.finditer(sentence))
+    for values in said.heard.changes:
+        yield from ((message, "superseded") for message in _changed(values, earlier))
+    for words in said.heard.taken:
+        yield from ((message, "superseded") for message in _taken_back(words, earlier))
+    for rule in said.heard.rules:
+        yield from (
+            (one.message, "contradicted") for one in earlier if any(_clash(rule, old) for old in one.heard.rules)
+        )
 
 
 def _asks(sentence: str) -> bool:
@@ -182,16 +196,17 @@ def _asks(sentence: str) -> bool:
 def _changed(values: Mapping[str, frozenset[str]], earlier: Sequence[_Said]) -> Iterator[int]:
     """The latest message that named each kind of thing, where it named no such value."""
     for kind, new in values.items():
-        before = next((one for one in reversed(earlier) if kind in one.values), None)
-        if before is not None and new - before.values[kind] and len(before.values[kind]) <= _FEW:
-            yield before.message
+        for one in reversed(earlier):
+            if (old := one.heard.values.get(kind)) is not None:
+                if new - old and len(old) <= _FEW:
+                    yield one.message
+                break
 
 
-def _taken_back(match: re.Match[str], earlier: Sequence[_Said]) -> Iterator[int]:
+def _taken_back(words: frozenset[str], earlier: Sequence[_Said]) -> Iterator[int]:
     """The latest message that says most of the words; without any, the one before."""
-    wanted = _words(next(filter(None, match.groups()), ""))
     for one in reversed(earlier):
-        if len(wanted & one.words) >= _SHARE * len(wanted):
+        if len(words & one.heard.words) >= _SHARE * len(words):
             yield one.message
             return
 
