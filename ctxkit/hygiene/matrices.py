@@ -169,7 +169,7 @@ def _sound(given: Any, count: int) -> NDArray[Any]:
     if found.ndim != 2 or len(found) != count:
         raise ValueError("not a row for each text")
     with np.errstate(all="ignore"):
-        lengths = np.sqrt((found * found).sum(axis=1, keepdims=True))
+        lengths = np.linalg.norm(found, axis=1, keepdims=True)
         np.divide(found, lengths, out=found, where=lengths > 0)
     found[lengths[:, 0] == 0] = np.nan
     return found

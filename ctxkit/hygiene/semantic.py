@@ -39,6 +39,7 @@ class Semantic:
         wait: seconds that a call may wait for what is missing; ``math.inf``: for all of it, whatever it takes.
         complain: told once of each kind of trouble, and once more each time it comes again; in words.
         lexical: by words.
+        hurried: it is a trouble when vectors are not there in time, because a request waited for them.
     """
 
     name = "semantic"
@@ -50,11 +51,13 @@ class Semantic:
         wait: float = 0.0,
         complain: Callable[[str, str], None] = lambda _, __: None,
         lexical: Relevance = relevance,
+        hurried: bool = True,
     ) -> None:
         self._vectors = vectors
         self._wait = wait
         self._complain = complain
         self._lexical = lexical
+        self._hurried = hurried
         known = vectors.troubles.known  # of other kits, too; what lasts concerns this one
         self._told = {kind: count for kind, (count, _) in known.items() if kind not in LASTING}
 
@@ -67,7 +70,8 @@ class Semantic:
 
     def patient(self, wait: float) -> Semantic:
         """The same, for work off the request's path, where so many seconds may be waited; both tell of a trouble once."""
-        other = Semantic(self._vectors, wait=wait, complain=self._complain, lexical=self._lexical)
+        complain, lexical = self._complain, self._lexical
+        other = Semantic(self._vectors, wait=wait, complain=complain, lexical=lexical, hurried=False)
         other._told = self._told
         return other
 
@@ -85,16 +89,19 @@ class Semantic:
     def _meaning(self, texts: Sequence[tuple[str, ...]], queries: Sequence[tuple[str, ...]]) -> list[float] | None:
         """For each text how far it stands out, for the query for which it does most; ``None``: vectors are missing."""
         sought = [self._sought(query) for query in queries]
-        held = self._vectors.get(list(chain.from_iterable(texts)), self._wait)
+        held = self._get(list(chain.from_iterable(texts)))
         known = [rows for rows in held if rows is not None]
         if len(known) < len(held) or not any(sought):
             return None
         best = _Best(known, [len(parts) for parts in texts])
         return [max(each) for each in zip(*(best.standing_out(one) for one in sought if one), strict=True)]
 
+    def _get(self, texts: Sequence[str], *, urgent: bool = False) -> list[NDArray[Any] | None]:
+        return self._vectors.get(texts, self._wait, urgent=urgent, late=self._hurried)
+
     def _sought(self, query: tuple[str, ...]) -> list[_Sought]:
         """The parts of a query that are known, and what each weighs."""
-        rows = self._vectors.get(query, self._wait, urgent=True)
+        rows = self._get(query, urgent=True)
         return [
             _Sought(one, float(len(part)))
             for part, one in zip(query, rows, strict=True)

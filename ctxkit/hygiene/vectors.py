@@ -81,7 +81,9 @@ class Vectors:
 
     # ------------------------------------------------------------------ on the request's path
 
-    def get(self, texts: Sequence[str], wait: float = 0.0, *, urgent: bool = False) -> list[NDArray[Any] | None]:
+    def get(
+        self, texts: Sequence[str], wait: float = 0.0, *, urgent: bool = False, late: bool = True
+    ) -> list[NDArray[Any] | None]:
         """For each text its matrix, without rows where it says nothing to the model; ``None``: not known yet.
 
         Args:
@@ -89,6 +91,7 @@ class Vectors:
             wait: seconds that may be waited for what is missing once the model is loaded, never in an event loop;
                 ``math.inf``: what is missing is made here and now.
             urgent: what is missing is made before what waits already.
+            late: it is a trouble when they are not there in time.
         """
         keys = [_key(text) for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
@@ -96,7 +99,7 @@ class Vectors:
             if wait == math.inf:
                 self._make(missing)
             else:
-                self._ask(missing, wait, urgent=urgent)
+                self._ask(missing, wait, urgent=urgent, late=late)
         with self._changed:
             return [self._found(key) for key in keys]
 
@@ -110,14 +113,15 @@ class Vectors:
             self._known.move_to_end(key)
         return self._known.get(key)
 
-    def _ask(self, missing: Mapping[bytes, str], wait: float, *, urgent: bool) -> None:
+    def _ask(self, missing: Mapping[bytes, str], wait: float, *, urgent: bool, late: bool) -> None:
         with self._changed:
             self._enqueue(missing, urgent=urgent)
             self._start()
             self._look_for_delays()
             if wait <= 0 or self._state != "ready" or _in_event_loop():
                 return
-            if not self._changed.wait_for(lambda: self.failed or missing.keys() <= self._known.keys(), wait):
+            there = self._changed.wait_for(lambda: self.failed or missing.keys() <= self._known.keys(), wait)
+            if late and not there:
                 self.troubles.note("late", f"vectors were not there within {wait:g} s")
 
     def _enqueue(self, missing: Mapping[bytes, str], *, urgent: bool) -> None:

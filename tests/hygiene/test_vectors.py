@@ -60,6 +60,7 @@ def test_a_request_may_wait_a_little_but_never_in_an_event_loop():
 
     assert asyncio.run(asks()) == [None]
     assert vectors.get(["a storm"], 0.001) == [None]
+    assert vectors.get(["a storm"], 0.001, late=False) == [None]
     assert vectors.troubles.known["late"] == (1, "vectors were not there within 0.001 s")
     held.set()
     assert vectors.get(["a storm"], 10.0)[0] is not None
