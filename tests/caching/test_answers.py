@@ -7,6 +7,7 @@ import lzma
 import math
 import os
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -243,6 +244,11 @@ def test_headers_that_only_transport_are_left_out():
     assert told({**sent, "x-anything": "1"}) != told(sent)
     assert told([("a", "1"), ("a", "2")]) != told([("a", "2"), ("a", "1")])
     assert lowered({"A": "B"}) == [("a", "B")]
+
+
+def test_the_headers_that_do_not_count_are_documented():
+    page = (Path(__file__).parents[2] / "docs/how-to/answers.md").read_text()
+    assert [name for name in sorted(TRANSPORT) if f"`{name}`" not in page] == []
 
 
 def test_cookies_of_the_network_in_front_do_not_count():
