@@ -2,11 +2,12 @@
 
 import base64
 import random
+from pathlib import Path
 
 import pytest
 
 from ctxkit.drift import Drift
-from ctxkit.hygiene.drift import DRIFTING, LOST, curve, level_of, looked, measured, score
+from ctxkit.hygiene.drift import DRIFTING, LOST, WEIGHTS, curve, level_of, looked, measured, score
 from ctxkit.hygiene.drift.parts import cuts
 from ctxkit.hygiene.history import History
 from tests.hygiene.threads import Thread, flights, source
@@ -165,8 +166,8 @@ def test_a_text_is_cut_into_parts_that_make_it_up_again():
 
 
 def test_a_huge_part_is_nothing_special():
-    thread = booking("\n".join(f"gale {number} over the islands" for number in range(15_000)))
-    assert noisy(thread, "gale 14999") == 1.0
+    thread = booking("\n".join(f"gale {number} over the islands" for number in range(5_000)))
+    assert noisy(thread, "gale 4999") == 1.0
 
 
 def working(*done):
@@ -203,17 +204,21 @@ def long_thread(wish_at):
     for number in range(40):
         if number == wish_at:
             thread.user("From now on quote the paragraph of the contract.")
-        thread.user(f"Look at page {number}.").calls("read", f"{number} " + "lorem ipsum dolor " * 500)
+        thread.user(f"Look at page {number}.").calls("read", f"{number} " + "lorem ipsum dolor " * 25)
         thread.says("I have read it.")
     return thread
 
 
+def position(thread, before=0.0):
+    return measured(thread.history, tokens_of=lambda piece: 4 * len(piece.text), before=before).position
+
+
 def test_what_matters_in_the_middle_of_a_very_long_prompt_is_at_risk():
-    assert look(long_thread(20)).drift.position > 0.4
-    assert look(long_thread(1)).drift.position == 0.0
-    assert look(long_thread(39)).drift.position == 0.0
-    assert look(booking(), before=1_000.0).drift.position == 0.0, "short"
-    assert look(long_thread(30), before=100_000.0).drift.position == 0.0, "tools and instruction stand before it"
+    assert position(long_thread(20)) > 0.4
+    assert position(long_thread(1)) == 0.0
+    assert position(long_thread(39)) == 0.0
+    assert look(long_thread(20), before=1_000.0).drift.position == 0.0, "short"
+    assert position(long_thread(30), before=80_000.0) == 0.0, "tools and instruction stand before it"
 
 
 def test_the_curve_is_what_each_request_comes_to():
@@ -228,6 +233,15 @@ def test_the_curve_is_what_each_request_comes_to():
     few = curve(history, tokens_of=tokens, most=3)
     assert (len(few), few[0], few[-1]) == (3, found[0], found[-1])
     assert curve(history, tokens_of=tokens, most=1) == found[-1:]
+
+
+def test_the_page_says_how_it_is_made():
+    page = (Path(__file__).parents[2] / "docs/explanation/drift.md").read_text(encoding="utf-8")
+    formula = next(line for line in page.splitlines() if line.startswith("`score ="))
+    assert all(f"{weight} {name}" in formula for name, weight in WEIGHTS.items() if name != "goal")
+    assert f"{WEIGHTS['goal']} (1 - goal)" in formula
+    assert f"Below {DRIFTING} a conversation is `calm`" in page
+    assert f"from {LOST} on `lost`" in page
 
 
 def test_one_figure_of_all():
