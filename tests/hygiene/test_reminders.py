@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections import Counter
 from itertools import accumulate
 
 import pytest
@@ -20,6 +21,7 @@ from ctxkit.replay.threads import Thread as Recorded
 from ctxkit.tidiness import Tidy
 from tests.hygiene.sdk_types import refused
 from tests.hygiene.structure import problems
+from tests.hygiene.test_bodies import bodies, judged  # noqa: F401 - a fixture
 from tests.hygiene.threads import Thread, source
 from tests.hygiene.wires import body_of
 
@@ -362,3 +364,25 @@ def test_any_conversation(turns, at, dialect, ends_with_result):
     assert count(plan.body) <= 1
     assert not problems(plan.body, dialect)
     assert planned(plan.body, dialect).body == plan.body
+
+
+@pytest.mark.slow
+@every_dialect
+def test_recorded_requests_take_words_at_their_end(dialect, bodies):  # noqa: F811 - the fixture
+    """What is recorded was taken by its provider; with words at the end it is as valid, and begins as it did."""
+    named, texts = dialects.get(dialect), dialects.texts(dialect)
+    platform, placed = PLATFORMS[dialect][0], 0
+    for body, model in bodies[dialect]:
+        conversation = named.view(body)
+        edit = texts.appended(conversation, "[ctxkit: a]", platform=platform, model=model or "")
+        if edit is None:
+            continue
+        placed += 1
+        edited = named.apply(body, [edit])
+        assert judged(body, edited, dialect) == []
+        old, new = (
+            [part.text for part in one.parts if part.kind != "marker"] for one in (conversation, named.view(edited))
+        )
+        assert Counter(new) == Counter([*old, "[ctxkit: a]"])
+        assert new[-4:].count("[ctxkit: a]") == 1
+    assert placed > 0.3 * len(bodies[dialect])
