@@ -105,12 +105,12 @@ def copy(exchange: Exchange, http_response: Any, parsed: Mapping[str, Any]) -> N
     Without it the answer is not kept.
     """
     exchange.headers = http_response.headers
-    events = parsed.get("stream")
-    if events is None:
-        exchange.passed(http_response.content)
-    elif hasattr(events, "_raw_stream"):
+    events: Any = parsed.get("stream")
+    if hasattr(events, "_raw_stream"):
         events._raw_stream = _Copied(events._raw_stream, exchange)  # noqa: SLF001 - see above
-    else:
+    elif events is None and getattr(http_response, "raw", None) is not None:
+        exchange.passed(http_response.content)
+    else:  # put in by somebody else, botocore's Stubber for one
         exchange.let_go()
 
 

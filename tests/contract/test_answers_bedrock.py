@@ -147,3 +147,18 @@ def test_errors_and_streams_that_are_left_are_asked_for_again(provider, kit, cli
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_threads_that_ask_the_same_send_one_request(provider, kit, client, call):
     at_once(provider, kit, lambda: call(client))
+
+
+def test_an_answer_that_somebody_else_puts_in_is_not_kept(kit, client):
+    from botocore.stub import Stubber
+
+    def stubbed(text):
+        message = {"role": "assistant", "content": [{"text": text}]}
+        usage = {"inputTokens": 5, "outputTokens": 2, "totalTokens": 7}
+        told = {"output": {"message": message}, "stopReason": "end_turn", "usage": usage, "metrics": {"latencyMs": 1}}
+        with Stubber(client) as stubber:
+            stubber.add_response("converse", told)
+            return client.converse(**CONVERSE)["output"]["message"]["content"][0]["text"]
+
+    assert [stubbed("one"), stubbed("two")] == ["one", "two"]
+    assert kit.answers.tally.kept == 0
