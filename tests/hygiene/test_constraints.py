@@ -71,6 +71,7 @@ def test_what_cannot_both_hold(texts):
         ("Always answer in English.", "Always be brief.", "Never guess."),
         ("I met her on Monday.", "No, I said Monday."),
         ("Never mind.", "Actually, thanks."),
+        ("Use the tool.", "If you don't need to use any more tools, use the exact format below."),
         ("Born: 1988-04-10, 1990-01-02 and 1995-07-15.", "Actually, 2024-05-17 is a good date."),
         ("", ""),
     ],
