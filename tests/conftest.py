@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,21 @@ from ctxkit.testing import FakeProvider
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("CTXKIT_DATA") or ROOT / ".." / "shared" / "data").resolve()
+
+_parse = ast.parse
+_parsing = [threading.RLock()]
+
+
+def _parse_alone(*args, **options):
+    with _parsing[0]:
+        return _parse(*args, **options)
+
+
+# pytest rewrites the modules of its plugins, and so all of ctxkit, in whichever thread imports one first. Two threads that
+# parse at once may end in "AST constructor recursion depth mismatch" (python/cpython#106905, seen with 3.11.7).
+ast.parse = _parse_alone
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _parsing.__setitem__(0, threading.RLock()))
 
 # No test asserts a time: on a busy machine an example may take what it takes. Everywhere else examples are drawn at
 # random, and CTXKIT_EXAMPLES says how many; CI takes more of them, always the same, so that it judges the change alone.
