@@ -30,9 +30,12 @@ __all__ = ["Case", "Way", "best_way", "told"]
 _SIDE_BY_SIDE = 8  # folded stretches that are worth being said as one
 _CLIFF = 1.5  # how far above a price step a prompt may be for it to be worth a try to get under it
 _MARGIN = 0.02  # share of a limit that is left free, for what the estimate is off
-_ROOM = 0.15  # share of a limit that is made free when something has to go once more, so that not each request is a rewrite
+_ROOM = (
+    0.15  # share of a limit that is made free when something has to go once more, so that not each request is a rewrite
+)
 
 
+_TRIES = 4  # times that more goes where too much came back
 Fitting: TypeAlias = "Callable[[Callable[[Action], float], float], Iterable[Candidate]]"
 
 
@@ -139,11 +142,19 @@ def _forced(case: Case, keep: Way) -> Way | None:
     tokens = _tokens(keep.plan)
     if case.limit is None or case.fitting is None or tokens <= case.limit * (1 - _MARGIN):
         return None
-    group = _fit(case, keep, tokens - case.limit * (1 - _room(case)))
-    if not group:
-        return None
+    over = tokens - case.limit * (1 - _room(case))
     why = f"{tokens:,.0f} tokens do not fit {case.limit:,}"
-    return case.way(group)._replace(choice=Choice(0, why=why))
+    found: Way | None = None
+    for _ in range(_TRIES):
+        group = _fit(case, keep, over)
+        if not group:
+            break
+        found = case.way(group)._replace(choice=Choice(0, why=why))
+        left = _tokens(found.plan) - case.limit * (1 - _MARGIN)
+        if left <= 0:
+            break
+        over += left  # what pointed to something that went says its own text again
+    return found
 
 
 def _room(case: Case) -> float:

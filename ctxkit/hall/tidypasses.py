@@ -50,6 +50,7 @@ class Passes:
     def __init__(self, policy: Policy, faults: Faults, relevance: Relevance = lexical) -> None:
         tidy, prunes = policy.tidy, policy.mode == "prune"
         self._faults = faults
+        self._relevance = relevance
         self._deferred = _deferred(tidy, relevance) if prunes else []
         self._guards = Guards(keep_last=tidy.keep_last, pins=tidy.pins)
         self._reminders = _reminders(tidy) if prunes else None
@@ -78,8 +79,16 @@ class Passes:
         over: float,
     ) -> Iterable[Candidate]:
         """What has to go to take out so many tokens; what is ``held`` was decided earlier."""
-        guards = self._guards
-        return fit(history, tokens_of, over, allowed=guards.allowed, free=guards.free, before=before, held=held)
+        return fit(
+            history,
+            tokens_of,
+            over,
+            allowed=self._guards.allowed,
+            free=self._guards.free,
+            before=before,
+            held=held,
+            relevance=self._relevance,
+        )
 
     def reminder(self, history: History, reached: Sequence[float]) -> Addition | None:
         """What is to be said once more at the end; ``reached``: tokens before each message, and all of them at last."""

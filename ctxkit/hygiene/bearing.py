@@ -12,12 +12,14 @@ from collections import Counter
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from ctxkit.hygiene.relevance import relevance as lexical
 from ctxkit.hygiene.relevance import terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ctxkit.hygiene.history import History
+    from ctxkit.hygiene.relevance import Relevance
 
 __all__ = ["asked", "bearing"]
 
@@ -44,13 +46,46 @@ will with would you your
 _ASKING = frozenset(_REQUESTS.split())
 
 
-def bearing(history: History, wanted: Mapping[str, float]) -> list[float]:
-    """For each message how much of what is wanted stands in it or near it, from 0 to about 1.
+def bearing(history: History, relevance: Relevance = lexical) -> list[float]:
+    """For each message how much of what is asked stands in it or near it, from 0 to about 1.
 
     Args:
         history: the conversation.
-        wanted: words, with their weight: see :func:`asked`.
+        relevance: where it knows more than words, what is meant counts as what is said.
     """
+    near = _by_words(history, asked(history))
+    if relevance.name == lexical.name:
+        return near
+    return [1 - (1 - said) * (1 - meant) for said, meant in zip(near, _by_meaning(history, relevance), strict=True)]
+
+
+def _by_meaning(history: History, relevance: Relevance) -> list[float]:
+    """By stretches of messages, half of it from those beside: where they end is chance."""
+    ends = [0, *_ends(history)]
+    last = history.turns[-1] if history.turns else history.count - 1
+    found = relevance([_texts(history, *one) for one in pairwise(ends)], _texts(history, last, history.count))
+    around = (found[:1] + found[:-1], found, found[1:] + found[-1:])
+    smooth = [(before + 2 * own + behind) / 4 for before, own, behind in zip(*around, strict=True)]
+    return [score for score, (start, end) in zip(smooth, pairwise(ends), strict=True) for _ in range(start, end)]
+
+
+def _ends(history: History) -> list[int]:
+    """Where stretches end; a conversation that goes on has the same."""
+    found, size = [], 0
+    for index in range(history.count):
+        length = sum(len(piece.text) for piece in history.by_message.get(index, ()))
+        if size and size + length > _STRETCH:
+            found.append(index)
+            size = 0
+        size += length
+    return [*found, history.count] if history.count else []
+
+
+def _texts(history: History, start: int, end: int) -> tuple[str, ...]:
+    return tuple(piece.text for index in range(start, end) for piece in history.by_message.get(index, ()))
+
+
+def _by_words(history: History, wanted: Mapping[str, float]) -> list[float]:
     held = [_held(history, index, wanted) for index in range(history.count)]
     places = _places(history)
     weights = {word: weight * wanted[word] for word, weight in _rarity(held, places).items()}

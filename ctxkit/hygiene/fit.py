@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ctxkit.editable import Candidate, Fold, Stub
-from ctxkit.hygiene.bearing import asked, bearing
+from ctxkit.hygiene.bearing import bearing
 from ctxkit.hygiene.outputs import outputs
+from ctxkit.hygiene.relevance import relevance
 from ctxkit.hygiene.stretches import stretches
 from ctxkit.hygiene.stubs import MARK
 from ctxkit.hygiene.uses import steps_behind, uses_of
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 
     from ctxkit.editable import Action
     from ctxkit.hygiene.history import History
+    from ctxkit.hygiene.relevance import Relevance
 
 __all__ = ["fit"]
 
 _LEAST = 300  # characters of a piece that is worth a stub
-_OVER = 0.5  # worth that is left of what other passes say is over
+_NEWEST = 0.2  # worth of what was said last, whatever it says; half of it sixteen messages ago
+_OVER = 0.5  # share of its worth that is left to what other passes say is over
 
 Allowed: TypeAlias = "Callable[[History, Iterable[Candidate]], Sequence[Candidate]]"
 """Leaves out what must stay."""
@@ -42,6 +45,7 @@ def fit(
     free: Callable[[History], AbstractSet[int]] = lambda history: set(range(1, history.count - 1)),
     before: Sequence[Candidate] = (),
     held: Iterable[Action] = (),
+    relevance: Relevance = relevance,
 ) -> list[Candidate]:
     """Candidates that save so many tokens, the least worth first; all that may go, where that is not enough.
 
@@ -53,12 +57,14 @@ def fit(
         free: messages of which nothing has to stay.
         before: what the other passes propose, allowed already.
         held: what was decided earlier: what is folded stays so.
+        relevance: what belongs to what is asked.
     """
     if over <= 0:
         return []
-    stubs = _single([*before, *allowed(history, _stubs(history))])
+    near = bearing(history, relevance)
+    stubs = _single([*before, *allowed(history, _stubs(history, near))])
     folded = [one for one in held if isinstance(one, Fold)]
-    worth = _worth(history, [one.action for one in before if isinstance(one.action, Fold)])
+    worth = _worth(history, [one.action for one in before if isinstance(one.action, Fold)], near)
     choice = _Choice(history, tokens_of, allowed, stubs, worth, frozenset(free(history)), tuple(folded))
     return choice.least(over)
 
@@ -158,28 +164,27 @@ def _single(found: Iterable[Candidate]) -> list[Candidate]:
     least: dict[Action, Candidate] = {}
     for one in found:
         if isinstance(one.action, Stub):
-            worth = one.worth if one.by == "fit" else one.worth * _OVER
+            worth = one.worth if one.by == "fit" else one.worth * _NEWEST * _OVER
             if one.action not in least or worth < least[one.action].worth:
                 least[one.action] = one._replace(worth=worth)
     return list(least.values())
 
 
-def _worth(history: History, over: Sequence[Fold]) -> list[float]:
-    """Of each message: what bears on the request, or is recent, is worth most."""
-    near = bearing(history, asked(history))
-    found = [1 - (1 - one) * (1 - _recent(history, index)) for index, one in enumerate(near)]
-    for fold in over:
-        for index in range(fold.start, fold.end):
-            found[index] *= _OVER
-    return found
+def _worth(history: History, over: Iterable[Fold], near: Sequence[float]) -> list[float]:
+    """Of each message: what bears on the request is worth most, then what is recent, unless others say it is over."""
+    finished = {index for fold in over for index in range(*fold)}
+    return [
+        1 - (1 - one) * (1 - _recent(history, index) * (_OVER if index in finished else 1.0))
+        for index, one in enumerate(near)
+    ]
 
 
 def _recent(history: History, index: int) -> float:
-    return 1 / (1 + (history.count - index) / 16)
+    return _NEWEST / (1 + (history.count - index) / 16)
 
 
-def _stubs(history: History) -> Iterator[Candidate]:
-    """Every result and every long call: what is older, larger and less used is worth less."""
+def _stubs(history: History, near: Sequence[float]) -> Iterator[Candidate]:
+    """Every result and every long call: what is older, larger and less used is worth less; a result less than words."""
     printed, uses = outputs(history), uses_of(history)
     for piece in history.pieces:
         result = piece.kind == "result" or (piece.speaker == "user" and piece.message in printed)
@@ -191,5 +196,6 @@ def _stubs(history: History) -> Iterator[Candidate]:
         used = len(uses.later(uses.own(piece), piece.message))
         recent = 1 / (1 + age / 8)
         worth = min(1.0, recent * (0.4 + 0.4 * used / (used + 4) + 0.2 * 2000 / (2000 + len(piece.text))))
+        worth = _NEWEST * (worth if result else (1 + worth) / 2)
         reason = f"the request is too long, and this is {age} steps old"
-        yield Candidate(Stub(piece.place), "fit", reason, piece.message, worth if result else (1 + worth) / 2)
+        yield Candidate(Stub(piece.place), "fit", reason, piece.message, 1 - (1 - near[piece.message]) * (1 - worth))

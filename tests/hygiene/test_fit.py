@@ -47,7 +47,7 @@ def test_what_others_propose_goes_before():
     stale = Candidate(Stub((16, 0)), "stale", "read again", 20, 0.1)
     found, _ = fitted(conversation(), 100, before=[stale])
     assert [one.action for one in found] == [stale.action]
-    found, _ = fitted(conversation(), 10_000, before=[stale])
+    found, _ = fitted(conversation(), 5_000, before=[stale])
     assert [one.action for one in found].count(Stub((16, 0))) == 1
 
 
