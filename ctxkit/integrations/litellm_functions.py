@@ -137,20 +137,11 @@ class _Door:
 
         @functools.wraps(function)
         def completion(*args: Any, **kwargs: Any) -> Any:
-            exchange = None
+            answer = exchange = None
             with guard(self._kit, "door: request"):
-                asked = self._asked(args, kwargs)
-                if asked is not None:
-                    plan, lead = self._kit.plan(asked, **self._options(asked, kwargs)), None
-                    if self._asker is not None:
-                        origin = partial(self._origin, self._asker, plan, args, kwargs)
-                        answer, lead = reusing.find(self._kit, plan, origin, handed_out, patience_of(kwargs))
-                        if answer is not None:
-                            return answer
-                    with reusing.led(lead):
-                        plan = self._kit.hold(plan)
-                        exchange = Exchange(self._kit, plan, adds_usage=self._probes(plan), lead=lead)
-                        exchange.sent()
+                answer, exchange = self._leaves(args, kwargs)
+            if answer is not None:
+                return answer
             if exchange is None:
                 return function(*args, **kwargs)
             try:
@@ -169,20 +160,11 @@ class _Door:
 
         @functools.wraps(function)
         async def acompletion(*args: Any, **kwargs: Any) -> Any:
-            exchange = None
+            answer = exchange = None
             with guard(self._kit, "door: request"):
-                asked = self._asked(args, kwargs)
-                if asked is not None:
-                    plan, lead = await self._kit.aplan(asked, **self._options(asked, kwargs)), None
-                    if self._asker is not None:
-                        origin = partial(self._origin, self._asker, plan, args, kwargs)
-                        answer, lead = await reusing.afind(self._kit, plan, origin, handed_out, patience_of(kwargs))
-                        if answer is not None:
-                            return answer
-                    with reusing.led(lead):
-                        plan = await self._kit.ahold(plan)
-                        exchange = Exchange(self._kit, plan, adds_usage=self._probes(plan), lead=lead)
-                        await exchange.asent()
+                answer, exchange = await self._aleaves(args, kwargs)
+            if answer is not None:
+                return answer
             if exchange is None:
                 return await function(*args, **kwargs)
             try:
@@ -200,6 +182,40 @@ class _Door:
             return taken
 
         return acompletion
+
+    def _leaves(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, Exchange | None]:
+        """The answer, where it is there already; or the call that leaves now; neither inside an outer door."""
+        asked, lead = self._asked(args, kwargs), None
+        if asked is None:
+            return None, None
+        plan = self._kit.plan(asked, **self._options(asked, kwargs))
+        if self._asker is not None:
+            origin = partial(self._origin, self._asker, plan, args, kwargs)
+            answer, lead = reusing.find(self._kit, plan, origin, handed_out, patience_of(kwargs))
+            if answer is not None:
+                return answer, None
+        with reusing.led(lead):
+            plan = self._kit.hold(plan)
+            exchange = Exchange(self._kit, plan, adds_usage=self._probes(plan), lead=lead)
+            exchange.sent()
+        return None, exchange
+
+    async def _aleaves(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, Exchange | None]:
+        """``_leaves`` for event loops."""
+        asked, lead = self._asked(args, kwargs), None
+        if asked is None:
+            return None, None
+        plan = await self._kit.aplan(asked, **self._options(asked, kwargs))
+        if self._asker is not None:
+            origin = partial(self._origin, self._asker, plan, args, kwargs)
+            answer, lead = await reusing.afind(self._kit, plan, origin, handed_out, patience_of(kwargs))
+            if answer is not None:
+                return answer, None
+        with reusing.led(lead):
+            plan = await self._kit.ahold(plan)
+            exchange = Exchange(self._kit, plan, adds_usage=self._probes(plan), lead=lead)
+            await exchange.asent()
+        return None, exchange
 
     def _taken(self, response: Any, exchange: Exchange) -> Any:
         taken = self._seen(response, exchange)

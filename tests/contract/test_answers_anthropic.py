@@ -37,10 +37,8 @@ def client(provider, kit):
         yield kit.wrap(sdk)
 
 
-@pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_every_way_of_calling_is_sent_once(provider, kit, client, call, gzip):
-    provider.behave(gzip=gzip)
+def test_every_way_of_calling_is_sent_once(provider, kit, client, call):
     sent_once(provider, kit, lambda: call(client))
 
 

@@ -48,10 +48,8 @@ def client(provider, kit):
         yield kit.wrap(sdk)
 
 
-@pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("call", CALLS)
-def test_every_way_of_calling_is_sent_once(provider, kit, client, call, gzip):
-    provider.behave(gzip=gzip)
+def test_every_way_of_calling_is_sent_once(provider, kit, client, call):
     sent_once(provider, kit, lambda: call(client))
 
 
@@ -68,6 +66,7 @@ def pieces(response):
 @pytest.mark.parametrize("read", [lines, pieces])
 @pytest.mark.parametrize("stream", [False, True])
 def test_bytes_and_lines_are_the_same(provider, kit, client, read, stream):
+    provider.behave(gzip=True)
     more = {"stream": True, "stream_options": USAGE} if stream else {}
     sent_once(provider, kit, lambda: read(client.chat.completions.with_streaming_response.create(**ASK, **more)))
 
