@@ -80,7 +80,8 @@ class Levels:
         before = self._known.get(thread) or self._stored(thread)
         now = self.of(score)
         if LEVELS.index(now) < LEVELS.index(before):
-            now = min(before, self.of(score + _BACK), key=LEVELS.index)
+            near = self.of(score + _BACK)
+            now = near if LEVELS.index(near) < LEVELS.index(before) else before
         if now != before:
             self._store.put(self._key(thread), now.encode())
         self._known[thread] = now
@@ -93,8 +94,9 @@ class Levels:
         return self._hasher.digest(("drift", thread))
 
     def _stored(self, thread: str) -> Level:
-        said = (self._store.get(self._key(thread)) or b"").decode(errors="replace")
-        return next((level for level in LEVELS if level == said), "calm")
+        said = self._store.get(self._key(thread))
+        found: list[Level] = [level for level in LEVELS if level.encode() == said]
+        return found[0] if found else "calm"
 
 
 class Drifting:

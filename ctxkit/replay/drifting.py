@@ -35,7 +35,7 @@ FEW = 1_000
 
 _MOST = 8  # requests of a conversation that are measured
 _CLOSELY = 12  # where there is time enough
-_EACH = 5  # requests for each that is measured, where there are more than a few
+_EACH = 10  # requests for each that is measured, where there are more than a few
 _DRAWS = 2**64
 
 
