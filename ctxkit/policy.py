@@ -185,6 +185,9 @@ class Policy(BaseModel):
         return cls(**{**_from_files(Path(folder or Path.cwd())), **_from_environment(), **values})
 
 
+_TABLES: dict[str, type[BaseModel]] = {"tidy": Tidy, "answers": Answers}
+
+
 def _from_files(folder: Path) -> dict[str, Any]:
     for place in (folder, *folder.parents):
         own, project = place / "ctxkit.toml", place / "pyproject.toml"
@@ -221,9 +224,11 @@ def _advice(error: ValidationError) -> str:
     for problem in error.errors():
         name = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            lines.append(f"unknown option {name!r}; options: {', '.join(sorted(Policy.model_fields))}")
+            fields = _TABLES.get(str(problem["loc"][0]) if "." in name else "", Policy).model_fields
+            lines.append(f"unknown option {name!r}; options: {', '.join(sorted(fields))}")
         elif not name:
             lines.append(problem["msg"].removeprefix("Value error, "))
         else:
-            lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')} (got {problem.get('input')!r:.80})")
+            got = "" if name.endswith("_key") else f" (got {problem.get('input')!r:.80})"  # a key is not repeated
+            lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}{got}")
     return "policy: " + "; ".join(lines)

@@ -735,6 +735,11 @@ def test_the_policy_takes_a_switch_a_table_and_the_environment(tmp_path, monkeyp
     loaded = Policy.load(tmp_path / "nothing")
     assert loaded.answers == Answers()
     assert KEY not in repr(loaded)
+    with pytest.raises(ConfigurationError, match=r"unknown option 'answers.tll'; options: apart, max_answer_bytes"):
+        Policy(answers={"tll": 5})
+    with pytest.raises(ConfigurationError) as refused:
+        Policy(answers_key=["secret"])
+    assert "secret" not in str(refused.value)
     for wrong in ({"ttl": 0}, {"where": "cloud"}, {"more": 1}, "perhaps", 3):
         with pytest.raises(ConfigurationError, match="answers"):
             Policy(answers=wrong)
