@@ -107,7 +107,14 @@ def test_rows_of_before_know_none(tmp_path, record):
 
 
 @pytest.mark.parametrize(
-    "odd", [{"drift_score": "high"}, {"drift": {"loop": "yes"}}, {"drift": [1]}, {"drift_noise": 10**13}]
+    "odd",
+    [
+        {"drift_score": "high"},
+        {"drift_score": 1.9e16},
+        {"drift": {"loop": "yes"}},
+        {"drift": [1]},
+        {"drift_noise": 10**13},
+    ],
 )
 def test_what_is_no_figure_is_left_out_and_named(ledger, record, odd):
     row = {**row_of(record(1, drift=DRIFT)), **odd}

@@ -54,7 +54,8 @@ _TOKENS: Final = frozenset(
     )
 )
 _COUNTS: Final = frozenset(("written", "media", "calls", "edits"))
-_NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot", "reuse", "drift_score"))
+_NUMBERS: Final = frozenset(("created", "ttft", "ttfc", "e2e", "tpot", "reuse"))
+_SHARES: Final = frozenset(("drift_score",))
 _SHAPES: Final[dict[str, dict[str, type | UnionType]]] = {
     "miss": {"path": list, "detail": str, "source": str},
     "forecast": {
@@ -77,7 +78,9 @@ _SHAPES: Final[dict[str, dict[str, type | UnionType]]] = {
     },
 }
 """What stands in the maps that are more than counts."""
-_PLAIN: Final = dict.fromkeys(COLUMNS, str) | dict.fromkeys(_NUMBERS, float) | dict.fromkeys(MAPS | _TOKENS | _MONEY)
+_PLAIN: Final = (
+    dict.fromkeys(COLUMNS, str) | dict.fromkeys(_NUMBERS, float) | dict.fromkeys(MAPS | _TOKENS | _MONEY | _SHARES)
+)
 """Type that settles it for a column; ``None`` where one has to look closer."""
 _LARGEST: Final = 2**63 - 1
 _MOST_TOKENS: Final = 10**12  # more is a fault of somebody's, and must not make a sum leave 64 bits
@@ -240,6 +243,8 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, int) and abs(value) <= _LARGEST
     if name in _NUMBERS:
         return isinstance(value, int | float)
+    if name in _SHARES:
+        return isinstance(value, int | float) and 0 <= value <= 1
     if name in _COUNTS:
         return isinstance(value, dict) and all(type(n) is int and abs(n) < _MOST_TOKENS for n in value.values())
     if name == "savings_by":
