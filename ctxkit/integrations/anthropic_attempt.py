@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit.integrations import reusing
 from ctxkit.integrations.exchange import Exchange, guard
+from ctxkit.integrations.passable import passable
 from ctxkit.integrations.transports import patience_of
 from ctxkit.reuse import Origin
 
@@ -68,7 +69,7 @@ class Attempt:
 
     def answer(self, request: Any, reply: Reply) -> Any:
         """What ``reply`` makes of the answer to what is about to leave, where that is there; otherwise it leaves."""
-        with guard(self._kit, "door: request"):
+        with passable(), guard(self._kit, "door: request"):
             if self._has_left():
                 return None
             found, lead = reusing.find(self._kit, self.plan, lambda: _origin(request), reply, patience_of(request))
@@ -79,7 +80,7 @@ class Attempt:
 
     async def aanswer(self, request: Any, reply: Reply) -> Any:
         """``answer`` for event loops."""
-        with guard(self._kit, "door: request"):
+        with passable(), guard(self._kit, "door: request"):
             if self._has_left():
                 return None
             found, lead = await reusing.afind(

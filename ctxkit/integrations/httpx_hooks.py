@@ -10,16 +10,16 @@ Neither library is imported here: what is needed of one comes with the client th
 
 from __future__ import annotations
 
-import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctxkit.dialects import platforms, routing, wire
-from ctxkit.errors import BudgetExceeded, UnsupportedClientError
+from ctxkit.errors import UnsupportedClientError
 from ctxkit.integrations import reusing, usage_probe
 from ctxkit.integrations.again import Again
 from ctxkit.integrations.exchange import SIGNED, Exchange, guard
 from ctxkit.integrations.nesting import is_nested
+from ctxkit.integrations.passable import passable
 from ctxkit.integrations.tee import library_of, tee
 from ctxkit.integrations.transports import patience_of, stand_before
 from ctxkit.reuse import Origin
@@ -89,7 +89,7 @@ class Hooks:
 
     def leaving(self, request: Any, reply: Reply | None = None) -> Any:
         """Plan an attempt that is about to leave; gives what ``reply`` makes of the answer, where that is there."""
-        with _passable(), guard(self.kit, "door: request"):
+        with passable(), guard(self.kit, "door: request"):
             call = self._call(request)
             if call is None:
                 return None
@@ -105,7 +105,7 @@ class Hooks:
 
     async def aleaving(self, request: Any, reply: Reply | None = None) -> Any:
         """``leaving`` for event loops."""
-        with _passable(), guard(self.kit, "door: request"):
+        with passable(), guard(self.kit, "door: request"):
             call = self._call(request)
             if call is None:
                 return None
@@ -270,25 +270,6 @@ def _put_body(request: Any, raw: bytes) -> None:
     request.headers["accept-encoding"] = "gzip"  # what may be hidden must be undone, and gzip always can be
     if hasattr(request, "_content"):
         request._content = raw  # noqa: SLF001 - keeps request.content truthful for later readers
-
-
-class _passable:  # noqa: N801 - reads as a verb: with _passable()
-    """Makes a refused budget pass through SDKs that take any strange error of their HTTP client for a lost connection.
-
-    openai 2 retries those and raises its own; it lets pass what derives from ``OpenAIError``.
-    """
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Literal[False]:
-        if isinstance(error, BudgetExceeded) and "openai" in sys.modules:
-            raise _of_openai(type(error))(*error.args) from error
-        return False
-
-
-def _of_openai(kind: type[BudgetExceeded]) -> type[BudgetExceeded]:
-    base = getattr(sys.modules["openai"], "OpenAIError", None)
-    return kind if base is None or issubclass(kind, base) else type(kind.__name__, (kind, base), {})
 
 
 def attach(http_client: Any, kit: Kit, **names: Any) -> None:

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from ctxkit.errors import BudgetExceeded
 from ctxkit.integrations.anthropic_middleware import middleware
 from ctxkit.testing import Behaviour, FakeProvider, capture
 from tests.contract.answering import TOOLS, at_once, at_once_async, reusing, sent_once, sent_once_async, sent_twice
@@ -206,6 +207,21 @@ def test_a_connection_that_fails_holds_nobody_up(provider, kit):
         with pytest.raises(anthropic.APIConnectionError), capture(kit) as records:
             client.messages.create(**ASK)
     assert [record.status for record in records] == ["failed"] * 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refused_budget_is_raised_as_it_is(provider, kit, client, monkeypatch, stream):
+    def spent(_plan):
+        raise BudgetExceeded("support-chat has spent its 5 USD of today")
+
+    monkeypatch.setattr(kit, "hold", spent)
+    patient = client.with_options(max_retries=2)
+    with pytest.raises(BudgetExceeded, match="5 USD"):
+        patient.messages.create(**ASK, stream=stream)
+    assert provider.requests == []
+    monkeypatch.undo()
+    client.messages.create(**ASK, stream=stream)
+    assert len(provider.requests) == 1, "nobody waits for the request that was refused"
 
 
 # ---- Many at once -----------------------------------------------------------------------------------------------------
