@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.money import usd_of
+from ctxkit.page.formats import shortened
 from ctxkit.printable import printable
 from ctxkit.replay.advising import missed, rate_of
 from ctxkit.replay.asking import said
@@ -59,6 +60,7 @@ REASONS = {
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WORST = 5  # threads told one by one
+_NAME = 40  # characters of their names
 
 
 class Costs(NamedTuple):
@@ -217,7 +219,7 @@ def _worst(audit: Audit) -> RenderableType | None:
         loop = "yes" if drift.stuck else ""
         rows.append(
             [
-                one.name,
+                shortened(one.name, _NAME),
                 sparkline(drift.curve),
                 f"{end.score:.2f}",
                 end.level or "",
