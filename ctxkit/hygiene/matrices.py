@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "LASTING", "Maker", "Troubles"]
 
-BATCH = 8
-"""Windows that are embedded together: a batch is short, because a fork waits for it."""
+BATCH = 7_200
+"""Characters that are embedded together, eight whole windows: a batch is short, because a fork waits for it."""
 
 LASTING = frozenset({"given up", "other languages"})
 """Troubles that do not pass."""
@@ -88,7 +88,7 @@ class Maker:
             self.give_up(f"the model cannot be used in a forked process ({type(error).__name__})")
 
     def batches(self, texts: dict[bytes, str]) -> list[list[_Job]]:
-        """Texts cut into windows, of which a batch has about :data:`BATCH`."""
+        """Texts cut into windows, in batches of about :data:`BATCH` characters."""
         found: list[list[_Job]] = []
         size = BATCH
         for key, text in texts.items():
@@ -97,7 +97,7 @@ class Maker:
                 size = 0
             job = _Job(key, self._windows(text))
             found[-1].append(job)
-            size += len(job.windows)
+            size += sum(map(len, job.windows))
         return found
 
     def made(self, jobs: Sequence[_Job]) -> Iterator[tuple[bytes, NDArray[Any]]]:

@@ -173,8 +173,12 @@ class Vectors:
                 self._waiting.clear()
                 self._queued, self._thread = 0, None
                 return False
-            self._taken = dict(self._waiting.popitem(last=False) for _ in range(min(BATCH, len(self._waiting))))
-            self._queued -= sum(map(len, self._taken.values()))
+            taken = 0
+            while self._waiting and taken < BATCH:
+                key, text = self._waiting.popitem(last=False)
+                self._taken[key] = text
+                taken += len(text)
+            self._queued -= taken
             return True
 
     def _make(self, texts: Mapping[bytes, str]) -> None:

@@ -25,7 +25,7 @@ __all__ = ["opening", "questions", "said"]
 
 _LONGEST = 1_000  # characters of what may be a question: beyond, it is a document
 _FEW = 10  # questions: of fewer nothing is told
-_MOST = 2_000  # wordings that a model is shown: half a minute
+_MOST = 1_000  # wordings that a model is shown: ten seconds or so
 
 
 def opening(one: Posed) -> str:
