@@ -60,7 +60,7 @@ REASONS = {
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WORST = 5  # threads told one by one
-_NAME = 40  # characters of their names
+_NAME = 36  # characters of their names
 
 
 class Costs(NamedTuple):
