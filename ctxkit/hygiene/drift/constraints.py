@@ -179,13 +179,15 @@ def _words(text: str) -> frozenset[str]:
 def _undone(said: _Said, earlier: Sequence[_Said]) -> Iterator[tuple[int, Literal["superseded", "contradicted"]]]:
     """Earlier messages of which a message takes something back, and how."""
     for values in said.heard.changes:
-        yield from ((message, "superseded") for message in _changed(values, earlier))
+        for message in _changed(values, earlier):
+            yield message, "superseded"
     for words in said.heard.taken:
-        yield from ((message, "superseded") for message in _taken_back(words, earlier))
+        for message in _taken_back(words, earlier):
+            yield message, "superseded"
     for rule in said.heard.rules:
-        yield from (
-            (one.message, "contradicted") for one in earlier if any(_clash(rule, old) for old in one.heard.rules)
-        )
+        for one in earlier:
+            if any(_clash(rule, old) for old in one.heard.rules):
+                yield one.message, "contradicted"
 
 
 def _asks(sentence: str) -> bool:
