@@ -59,6 +59,7 @@ REASONS = {
 
 
 _BARS = "▁▂▃▄▅▆▇█"
+_NOISE = "neither bears on the goal nor was named lately"
 _WORST = 5  # threads told one by one
 _NAME = 36  # characters of their names
 
@@ -104,8 +105,8 @@ def headline(audit: Audit) -> str:
     return f"{_many(len(audit.threads), 'thread')}, {_many(requests, 'request')}, {_many(tokens, 'input token')}"
 
 
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def _many(count: int, noun: str, more: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else more or f'{noun}s'}"
 
 
 def _are(count: int) -> str:
@@ -175,35 +176,20 @@ def _drift(audit: Audit) -> RenderableType | None:
     found = audit.drift
     if found is None:
         return None
-    drifting = found.levels["drifting"] + found.levels["lost"]
-    fee = money(None if found.pico is None else round(found.pico))
-    rows = [
-        [
-            "noise",
-            f"{round(found.noise):,} tokens",
-            f"{found.noise_share:.1%}",
-            fee,
-            "neither bears on the goal nor is named",
-        ],
-        ["drifting", _many(drifting, "thread"), _of(drifting, found), "", "at their last request, those lost included"],
-        [
-            "lost",
-            _many(found.levels["lost"], "thread"),
-            _of(found.levels["lost"], found),
-            "",
-            "little of it serves the goal",
-        ],
-        [
-            "stuck",
-            _many(found.stuck, "thread"),
-            _of(found.stuck, found),
-            "",
-            "the same again, and nothing new comes of it",
-        ],
-        ["taken back", f"{found.superseded:,}", "", "", "what users wanted, and it still stood there"],
-    ]
+    levels, fee = found.levels, money(None if found.pico is None else round(found.pico))
+    counted = (
+        ("drifting", levels["drifting"] + levels["lost"], "at their last request, those lost included"),
+        ("lost", levels["lost"], "little of it serves the goal"),
+        ("stuck", found.stuck, "the same again, and nothing new comes of it"),
+    )
+    rows = [["noise", _many(round(found.noise), "token"), f"{found.noise_share:.1%}", fee, _NOISE]]
+    rows += [[name, _many(count, "thread"), _of(count, found), "", about] for name, count, about in counted if count]
+    if found.superseded:
+        rows.append(
+            ["taken back", _many(found.superseded, "wish", "wishes"), "", "", "of users, which still stood there"]
+        )
     title = f"Drift of {_many(found.measured, 'thread')}: {found.score:.2f} of 1 in the mean, {found.level}"
-    return _table(title, ["", "", "share", "USD", ""], [row for row in rows if row[1][0] != "0"], (0, 4))
+    return _table(title, ["", "", "share", "USD", ""], rows, (0, 4))
 
 
 def _of(count: int, found: Together) -> str:

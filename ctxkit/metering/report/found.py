@@ -36,7 +36,7 @@ DEFINITIONS: Final = {
     "forecast": "right: share of forecasts of the right kind (nothing read, at least half of what the rules allow, "
     "less); bias is forecast / reported reads - 1, of the sums",
     "drift": "score: mean over the measured requests, from 0 (calm) to 1; noise: tokens of a conversation that neither bear "
-    "on its goal nor were referred to later; noise_fee is what they cost at the mix of the cache that was billed",
+    "on its goal nor were referred to lately; noise_fee is what they cost at the mix of the cache that was billed",
     "reused": "requests that were not sent, but answered with what the very same request got before; savings: what those answers "
     "did cost; latency: from asking to handing over, seconds, in none of the other figures",
     "percentiles": f"of attempts that were answered, within {ACCURACY:.1%} of the true value",

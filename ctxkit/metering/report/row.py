@@ -198,7 +198,7 @@ class Row:
 
     @property
     def noise(self) -> int:
-        """Tokens of their conversations that neither bore on the goal nor were referred to later."""
+        """Tokens of their conversations that neither bore on the goal nor were referred to lately."""
         return self.group.counters["drift_noise"]
 
     @property
