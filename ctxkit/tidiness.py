@@ -76,8 +76,8 @@ class Tidy(BaseModel):
     installed and one is at hand, and nothing is downloaded (see docs/how-to/relevance.md)."""
 
     relevance_wait: float = Field(default=0.0, ge=0.0, le=5.0)
-    """Seconds that a request may wait for vectors of what is new in it; without, its words decide until they are there.
-    Nothing ever waits in an event loop."""
+    """Seconds that a ranking may wait for vectors of what was just said, all else being known; without, its words decide
+    until they are there. Nothing ever waits in an event loop."""
 
     fit: bool = True
     """What must go so that a request fits the model's window, or stays under a price step (``prune``)."""

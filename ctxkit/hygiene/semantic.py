@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from ctxkit.hygiene.relevance import Query, Relevance
     from ctxkit.hygiene.vectors import Vectors
+
+    _Rows = Sequence[NDArray[Any] | None]
 
 __all__ = ["Semantic"]
 
@@ -36,10 +40,10 @@ class Semantic:
 
     Args:
         vectors: knows texts, or comes to know them off the request's path.
-        wait: seconds that a call may wait for what is missing; ``math.inf``: for all of it, whatever it takes.
+        wait: seconds that a call may wait for what is new in a query; ``math.inf``: everything is made, whatever it takes.
         complain: told once of each kind of trouble, and once more each time it comes again; in words.
         lexical: by words.
-        hurried: it is a trouble when vectors are not there in time, because a request waited for them.
+        hurried: a request waits: for nothing but a query, and it is a trouble when that is not there in time.
     """
 
     name = "semantic"
@@ -88,25 +92,29 @@ class Semantic:
 
     def _meaning(self, texts: Sequence[tuple[str, ...]], queries: Sequence[tuple[str, ...]]) -> list[float] | None:
         """For each text how far it stands out, for the query for which it does most; ``None``: vectors are missing."""
-        sought = [self._sought(query) for query in queries]
-        held = self._get(list(chain.from_iterable(texts)))
+        asked, held = self._got(list(chain.from_iterable(queries)), list(chain.from_iterable(texts)))
         known = [rows for rows in held if rows is not None]
+        found = iter(asked)
+        sought = [_sought(query, [next(found) for _ in query]) for query in queries]
         if len(known) < len(held) or not any(sought):
             return None
         best = _Best(known, [len(parts) for parts in texts])
         return [max(each) for each in zip(*(best.standing_out(one) for one in sought if one), strict=True)]
 
-    def _get(self, texts: Sequence[str], *, urgent: bool = False) -> list[NDArray[Any] | None]:
-        return self._vectors.get(texts, self._wait, urgent=urgent, late=self._hurried)
+    def _got(self, asked: Sequence[str], held: Sequence[str]) -> tuple[_Rows, _Rows]:
+        """What is known of a query, and of texts. A request waits only where that helps: for what is new, all else being there."""
+        begun, patient = time.monotonic(), not self._hurried or self._wait == math.inf
+        texts = self._vectors.get(held, self._wait if patient else 0.0, late=False)
+        there = patient or all(rows is not None for rows in texts)
+        left = max(0.0, self._wait - (time.monotonic() - begun)) if there else 0.0
+        return self._vectors.get(asked, left, urgent=True, late=self._hurried), texts
 
-    def _sought(self, query: tuple[str, ...]) -> list[_Sought]:
-        """The parts of a query that are known, and what each weighs."""
-        rows = self._get(query, urgent=True)
-        return [
-            _Sought(one, float(len(part)))
-            for part, one in zip(query, rows, strict=True)
-            if one is not None and len(one)
-        ]
+
+def _sought(query: tuple[str, ...], rows: _Rows) -> list[_Sought]:
+    """The parts of a query that are known, and what each weighs."""
+    return [
+        _Sought(one, float(len(part))) for part, one in zip(query, rows, strict=True) if one is not None and len(one)
+    ]
 
 
 class _Sought(NamedTuple):

@@ -116,3 +116,21 @@ def test_an_episode_that_is_meant_again_stays():
     words, meant = ([one.action for one in Episodes(relevance=by)(thread.history)] for by in (relevance, semantic()))
     assert words
     assert sum(one.end - one.start for one in meant) < sum(one.end - one.start for one in words)
+
+
+def test_a_request_waits_only_where_that_helps(monkeypatch):
+    """For what is new in a query, once, and not while texts are missing anyway; work behind a request waits for both."""
+    vectors, waited = Vectors(Model()), []
+    get = vectors.get
+    monkeypatch.setattr(vectors, "get", lambda texts, wait=0.0, **how: waited.append(wait) or get(texts, **how))
+    hurried = Semantic(vectors, wait=3.0)
+    hurried(TEXTS, "my car", ("the storm", "a cat"))
+    assert waited == [0.0, 0.0]
+    vectors.flush()
+    hurried(TEXTS, "my car", ("the storm", "a kitten"))
+    assert waited[2] == 0.0
+    assert 2.0 < waited[3] <= 3.0
+    hurried.patient(9.0)(TEXTS, "an automobile")
+    assert waited[4] == 9.0
+    assert 8.0 < waited[5] <= 9.0
+    assert len(waited) == 6
