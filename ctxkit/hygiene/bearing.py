@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["asked", "bearing"]
 
-_AROUND = 1_500.0  # characters over which what stands near a word fades
+_AROUND = 1_800.0  # characters over which what stands near a word fades
 _STRETCH = 800  # characters of a stretch that a word is rare or common by
 _LONGEST = 1_600  # characters that one message counts at most: what stands around it is near all the same
-_ENOUGH = 2.0  # times a word stands near a place, of which more says little more
+_ENOUGH = 1.2  # times a word stands near a place that say half of what many say
 _NOISE = 1.5  # rare words that a request is short of always
 _SINCE = 0.5  # weight of what was said since a user asked, results left out
 _PLENTY = 3.0  # words that a request can stand on; of one with fewer ("yes, please") what was said before
@@ -94,7 +94,7 @@ def _by_words(history: History, wanted: Mapping[str, float]) -> list[float]:
     fades = [math.exp((one - two) / _AROUND) for one, two in pairwise(places)]
     for word, weight in sorted(weights.items(), key=lambda one: -one[1])[:_MOST]:
         for index, found in enumerate(_near([one.get(word, 0.0) for one in held], fades)):
-            scores[index] += weight * found * (1 + _ENOUGH) / (found + _ENOUGH)
+            scores[index] += weight * found / (found + _ENOUGH)
     return [score / whole for score in scores]
 
 

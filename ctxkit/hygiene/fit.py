@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["fit"]
 
 _LEAST = 300  # characters of a piece that is worth a stub
-_NEWEST = 0.2  # worth of what was said last, whatever it says; half of it sixteen messages ago
+_NEWEST = 0.05  # worth of what was said last, whatever it says; half of it sixteen messages ago
 _OVER = 0.5  # share of its worth that is left to what other passes say is over
 
 Allowed: TypeAlias = "Callable[[History, Iterable[Candidate]], Sequence[Candidate]]"

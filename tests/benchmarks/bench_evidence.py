@@ -38,6 +38,7 @@ DATA = Path(os.environ.get("CTXKIT_DATA") or Path(__file__).parents[3] / "shared
 BUDGETS = (0.25, 0.5, 0.75)
 MODEL = "gpt-5"
 PLAIN = ("BM25", "BM25, stop words left out", "embeddings")
+LEAST = 5_000  # tokens of a chat that has to be shortened
 EACH = 4  # tokens that a message takes beyond its words
 
 
@@ -121,12 +122,14 @@ def meetings(sample=None, questions=None):
 
 
 def chats(size, sample=None, every=10):
-    """Every tenth call of threads of so many conversations."""
+    """Every tenth call of threads of so many conversations, as long as there is anything to remove."""
     threads = grouped(list(read_threads(DATA / "threads" / "tau_bench_airline.jsonl.xz")), size)
     threads = threads if sample is None else random.Random(1).sample(threads, min(sample, len(threads)))
     for thread in threads:
         tokens = sizes(thread.messages)
         for at in thread.calls[every - 1 :: every]:
+            if sum(tokens[1:at]) < LEAST:
+                continue
             messages = list(thread.messages[:at])
             said = next((one for one in reversed(messages) if one["role"] == "user"), messages[-1])
             query = "\n".join([words(said), *([] if said is messages[-1] else [words(messages[-1])])])
@@ -305,11 +308,14 @@ class Ours:
         self.seconds = []
         self.whole = lru_cache(maxsize=600)(self._whole)
 
+    def said(self, case):
+        """The messages as this row sends them."""
+        return [{**one, "role": "user"} for one in case.messages] if self.users else case.messages
+
     def plan(self, case, budget):
         """The plan, and tokens that the request takes beyond its messages: they come on top for all rows."""
-        said = [{**one, "role": "user"} for one in case.messages] if self.users else case.messages
         tools = {"tools": list(case.tools)} if case.tools else {}
-        body = {"model": MODEL, "messages": said, **tools}
+        body = {"model": MODEL, "messages": self.said(case), **tools}
         beyond = self.whole(json.dumps(body)) - sum(case.tokens)
         with closing(self.kit({"max_input_tokens": max(round(budget + beyond), 1)})) as kit:
             began = time.perf_counter()
@@ -462,7 +468,8 @@ def measured(cases, name, row, budget):
     found = []
     for case in cases:
         kept, sent, used = outcome(row, case, budget)
-        one = {"name": case.name, "used": used, "sound": flaws(sent) <= flaws(case.messages)}
+        whole = row.said(case) if isinstance(row, Ours) else case.messages
+        one = {"name": case.name, "used": used, "sound": flaws(sent) <= flaws(whole)}
         if name == "meetings":
             one |= evidence(case, kept)
         else:
