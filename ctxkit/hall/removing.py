@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "Way", "best_way", "told"]
 
-_SIDE_BY_SIDE = 8  # folded stretches that are worth being said as one
+_SIDE_BY_SIDE = 6  # folded stretches that are worth being said as one
 _CLIFF = 1.5  # how far above a price step a prompt may be for it to be worth a try to get under it
 _MARGIN = 0.02  # share of a limit that is left free, for what the estimate is off
 _ROOM = (

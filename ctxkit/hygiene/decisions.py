@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HELD", "NOTHING", "Decided", "Decisions", "Memory"]
 
-VERSION = 1
+VERSION = 2
 """Of what actions come to: another one says other bytes, so older recipes are not used then."""
 
 _KEY = b"h"

@@ -33,7 +33,7 @@ __all__ = ["Episodes", "joined", "turns_of"]
 _RECENT = 4  # turns that say what is talked about now
 _LEAST = 1500  # characters of a stretch that is worth a fold
 _ABOUT = 4000  # characters of each recent text that are looked at
-_ALIKE = 0.15  # by how much more may be alike where the user has begun about something else: names say more than words
+_ALIKE = 0.2  # by how much more may be alike where the user has begun about something else: names say more than words
 
 
 class Episodes:

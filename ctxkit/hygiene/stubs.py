@@ -31,9 +31,10 @@ _SHORTER = 0.7  # share of the old text that the new one may have at most, and
 _SAVED = 120  # characters that must go
 _NAMES = 240  # characters of names that a stub of one piece keeps at most, and
 _SHARE = 0.15  # share of the piece
-_FOLD_NAMES = (90, 1000)  # characters of names that a folded stretch keeps at least, and at most; between them
-_FOLD_SHARE = 0.018  # of the stretch
-_GAP_NAMES = 300  # characters of names that a stretch without an end of its own keeps at most
+_FOLD_NAMES = (60, 450)  # characters of names that a folded stretch keeps at least, and at most; between them
+_FOLD_SHARE = 0.006  # of the stretch: of what is over little is needed again, and it is paid with each request
+_GAP_NAMES = 300  # characters of names that a stretch without an end of its own keeps at most, and
+_GAP_SHARE = 0.018  # of the stretch: it is not over
 _TOOLS = 3  # names of tools that are said of a folded stretch
 _ASKED = 60  # characters of what a user said
 _LAST = 70  # characters of what the model said at last
@@ -227,7 +228,7 @@ def _gap(fold: Fold, inside: Sequence[Piece], back: str | None) -> str:
     """How much it was, how it began, and the names that may be needed again."""
     count, begins = fold.end - fold.start, _beginning(inside[0].text, _ASKED)
     shown = set(identifiers(begins))
-    room = min(_GAP_NAMES, int(sum(len(piece.text) for piece in inside) * _FOLD_SHARE))
+    room = min(_GAP_NAMES, int(sum(len(piece.text) for piece in inside) * _GAP_SHARE))
     found = chain.from_iterable(identifiers(piece.text) for piece in inside)
     names = chosen(found, _uses(inside), room, lambda name: name not in shown)
     parts = [f'{MARK}: {f"{count} messages" if count > 1 else "a message"} left out; began: "{begins}"']
