@@ -72,8 +72,8 @@ class Tidy(BaseModel):
 
     relevance: str = Field(default="auto", min_length=1)
     """By what it is told whether something belongs to what is talked about now: ``"lexical"``, by words; a model of
-    sentence-transformers, by name or folder, by meaning as well; ``"auto"``: such a model where ``ctxkit[semantic]`` is
-    installed and one is at hand, and nothing is downloaded (see docs/how-to/relevance.md)."""
+    sentence-transformers, by name or folder, by meaning as well; ``"auto"``: such a model in mode ``prune`` where
+    ``ctxkit[semantic]`` is installed and one is at hand; nothing is downloaded (see docs/how-to/relevance.md)."""
 
     relevance_wait: float = Field(default=0.0, ge=0.0, le=5.0)
     """Seconds that a ranking may wait for vectors of what was just said, all else being known; without, its words decide

@@ -16,9 +16,12 @@ __all__ = ["relevance_of", "warm_relevance"]
 
 
 def relevance_of(policy: Policy, faults: Faults) -> Relevance:
-    """Words alone, or vectors beside them where that is asked for and installed; nothing is loaded yet."""
-    model = policy.tidy.relevance
-    if model == relevance.name or (model == AUTO and not installed()):
+    """Words alone, or vectors beside them where that is asked for and installed; nothing is loaded yet.
+
+    Unasked a model is used in mode ``prune`` alone: what only looks on must not load half a gigabyte into the process.
+    """
+    model, unasked = policy.tidy.relevance, policy.tidy.relevance == AUTO
+    if model == relevance.name or (unasked and not (policy.mode == "prune" and installed())):
         return relevance
     if not installed():
         faults.warn("relevance: no model", "tidy.relevance names one, which takes: pip install 'ctxkit[semantic]'")

@@ -51,6 +51,12 @@ def test_a_model_is_taken_where_it_is_installed(model, named):
     assert model.loads == 0
 
 
+@pytest.mark.parametrize("mode", ["observe", "cache", "lossless"])
+def test_unasked_nobody_who_removes_nothing_has_a_model(model, mode):
+    assert relevance_of(Policy(mode=mode), Faults()) is relevance
+    assert isinstance(relevance_of(Policy(mode=mode, tidy={"relevance": "mine"}), Faults()), Semantic)
+
+
 @pytest.mark.parametrize("wrong", [{"relevance": ""}, {"relevance_wait": -1}, {"relevance_wait": 60}, {"relevance": 3}])
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(ConfigurationError):
