@@ -3,6 +3,7 @@
 python -m tests.benchmarks.bench_hygiene --json measured.json     # an hour or so, all of it
 python -m tests.benchmarks.bench_loops --json loops.json          # half a minute
 python -m tests.benchmarks.bench_drift --json drift.json          # some minutes
+python -m tests.benchmarks.bench_evidence --json evidence.json    # an hour or so, all of it
 python scripts/benchmarks.py measured.json [more.json ...]
 
 Chapters of which no file tells anything stay as they are.
@@ -258,7 +259,72 @@ def questions_row(one: dict[str, Any]) -> str:
 
 
 SHARES = ("matched", "false", "none_matched")
-CHAPTERS: dict[str, tuple[str, Callable[[Any], list[str]]]] = {"Loops": ("loops", loops), "Drift": ("drift", drift), "Questions": ("questions", questions)}
+EVIDENCE = """\
+What is still there when a conversation has to fit a share of its tokens, by `python -m tests.benchmarks.bench_evidence` (its head
+says how to run all rows in one environment). Every row gets the same requests and the same budget; instructions and what is
+asked stay in all of them.
+
+Meetings (QMSum): every turn is a message "speaker: words", roles alternate as in a chat, the question is the last message of the
+user; each question is a request of its own. **kept** is the share of the tokens of the turns that answer it which is still there
+word for word, the mean over questions. Tool chats (tau-bench): every tenth call of the recorded model, from 5,000 tokens on; **kept** is
+the share of the references in its answer that still stand in the prompt. **seen** and **unseen** are halves of the meetings and
+threads by a hash of their names: ctxkit was made better on the first one only. **whole**: answers that are there as a whole.
+**used**: of the budget, stubs included; above 1 the latest steps alone, which stay, are more. **valid**: threads that a provider
+takes which wants roles to alternate and calls with their results. **x plain**: kept over what the best plain ranking keeps (BM25
+with and without its stop words, embeddings). Intervals: 95 of 100 draws of as many meetings or threads, with replacement.
+
+Truncation is until the budget is full, from the oldest or from the middle; rankings (bm25s with its defaults, cosines of
+all-MiniLM-L6-v2) take turns as long as there is room. ctxkit is a kit in mode `prune` with `tidy.max_input_tokens`, fresh for each
+request, so what it says of a first request that is too long. Nothing here asks a model, and that evidence is in the prompt does
+not mean that it is used.
+"""
+EVIDENCE_SETS = {
+    "meetings": "Meetings",
+    "chats:5": "Tool chats, 5 conversations a thread",
+    "chats:20": "Tool chats, 20 conversations a thread",
+}
+
+
+def evidence(rows: dict[str, dict[str, Any]]) -> list[str]:
+    lines = EVIDENCE.rstrip().split("\n")
+    for name, title in EVIDENCE_SETS.items():
+        found = {tuple(key.split("/")[1:]): one for key, one in rows.items() if key.startswith(f"{name}/")}
+        if not found:
+            continue
+        first = next(iter(found.values()))
+        lines += ["", f"### {title} that have to fit", "", f"{first['requests']} requests of {first['names']}.", ""]
+        lines += [
+            "| budget | | kept | seen | unseen | whole | used | valid | x plain |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        ordered = sorted(found, key=lambda one: float(one[1]))
+        lines += [evidence_row(row, float(budget), found[row, budget]) for row, budget in ordered]
+    return lines
+
+
+def evidence_row(name: str, budget: float, one: dict[str, Any]) -> str:
+    low, high = one["interval"]
+    ahead = one.get("ahead")
+    cells = [
+        f"{budget:.0%}",
+        f"**{name}**" if name.startswith("ctxkit") else name,
+        f"{one['all']:.3f} ({low:.3f}-{high:.3f})",
+        number(one["seen"], ".3f"),
+        number(one["unseen"], ".3f"),
+        number(one.get("whole"), ".3f"),
+        f"{one['used']:.2f}",
+        f"{one['sound']:.0%}",
+        f"{ahead['ratio']:.2f} ({ahead['interval'][0]:.2f}-{ahead['interval'][1]:.2f})" if ahead else "",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+CHAPTERS: dict[str, tuple[str, Callable[[Any], list[str]]]] = {
+    "Loops": ("loops", loops),
+    "Drift": ("drift", drift),
+    "Questions": ("questions", questions),
+    "Evidence": ("evidence", evidence),
+}
 """Chapters that are not about modes and rivals: the key of their figures in a file, and what writes them."""
 
 
