@@ -86,7 +86,8 @@ class Tidy(BaseModel):
     """Most tokens a prompt may have, where that is less than the model's window (``prune``)."""
 
     keep_last: int = Field(default=3, ge=1)
-    """Latest steps of the model that are left as they are, with everything behind them."""
+    """Latest steps of the model that are left as they are, with everything behind them; what was over when the user began
+    about something else may go at once."""
 
     pins: tuple[str | re.Pattern[str] | Callable[[Any], bool], ...] = ()
     """What is never removed: patterns found in a text, or callables that are given a piece and say so."""
