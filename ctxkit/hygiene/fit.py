@@ -112,9 +112,12 @@ class _Choice:
         return [*folds, *(one for one in stubs if one.saved > 0)]
 
     def _folds(self, going: Sequence[bool]) -> Iterator[_Weighed]:
-        history = self._history
-        for ways in stretches(history, going, self._held):
-            found = [_Weighed(one, self._saved(one)) for one in self._allowed(history, map(self._candidate, ways))]
+        """For each run of messages the stretch that saves most."""
+        groups = list(stretches(self._history, going, self._held))
+        proposed = [self._candidate(one) for ways in groups for one in ways]
+        may = {one.action: one for one in self._allowed(self._history, proposed)}
+        for ways in groups:
+            found = [_Weighed(may[one], self._saved(one)) for one in ways if one in may]
             if found:
                 yield max(found, key=lambda one: one.saved)
 
@@ -125,10 +128,7 @@ class _Choice:
         reason = f"the request is too long, and little of what is asked stands in {count}"
         return Candidate(fold, "fit", reason, end, worth)
 
-    def _saved(self, candidate: Candidate) -> float:
-        fold = candidate.action
-        if not isinstance(fold, Fold):
-            return 0.0
+    def _saved(self, fold: Fold) -> float:
         if fold not in self._known:
             self._known[fold] = self._tokens_of(fold)
         return self._known[fold]
