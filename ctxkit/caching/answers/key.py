@@ -141,8 +141,8 @@ def told(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[list[st
 
 def lowered(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Headers as pairs of text, names in lower case; also where a library gives bytes."""
-    items = getattr(headers, "items", None)  # of botocore's headers, too, which are no Mapping
-    pairs = headers if items is None else items()
+    items: Callable[[], Iterable[tuple[str, str]]] | None = getattr(headers, "items", None)  # botocore's are no Mapping
+    pairs: Any = headers if items is None else items()
     return [(_text(name).lower(), _text(value)) for name, value in pairs]
 
 
