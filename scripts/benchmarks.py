@@ -265,7 +265,7 @@ says how to run all rows in one environment). Every row gets the same requests a
 asked stay in all of them.
 
 Meetings (QMSum): every turn is a message "speaker: words", roles alternate as in a chat, the question is the last message of the
-user; each question is a request of its own. **kept** is the share of the tokens of the turns that answer it which is still there
+user; each question is a request of its own (three of each meeting at most, drawn by `--questions 3`). **kept** is the share of the tokens of the turns that answer it which is still there
 word for word, the mean over questions. Tool chats (tau-bench): every tenth call of the recorded model, from 5,000 tokens on; **kept** is
 the share of the references in its answer that still stand in the prompt. **seen** and **unseen** are halves of the meetings and
 threads by a hash of their names: ctxkit was made better on the first one only. **whole**: answers that are there as a whole.
@@ -275,7 +275,7 @@ with and without its stop words, embeddings). Intervals: 95 of 100 draws of as m
 
 Truncation is until the budget is full, from the oldest or from the middle; rankings (bm25s with its defaults, cosines of
 all-MiniLM-L6-v2) take turns as long as there is room. ctxkit is a kit in mode `prune` with `tidy.max_input_tokens`, fresh for each
-request, so what it says of a first request that is too long. Nothing here asks a model, and that evidence is in the prompt does
+request: the first one of a thread that is too long. Nothing here asks a model, and that evidence is in the prompt does
 not mean that it is used.
 """
 EVIDENCE_SETS = {
@@ -292,7 +292,7 @@ def evidence(rows: dict[str, dict[str, Any]]) -> list[str]:
         if not found:
             continue
         first = next(iter(found.values()))
-        lines += ["", f"### {title} that have to fit", "", f"{first['requests']} requests of {first['names']}.", ""]
+        lines += ["", f"### {title}, shortened", "", f"{first['requests']} requests of {first['names']}.", ""]
         lines += [
             "| budget | | kept | seen | unseen | whole | used | valid | x plain |",
             "|---|---|---|---|---|---|---|---|---|",
