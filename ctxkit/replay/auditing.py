@@ -21,7 +21,7 @@ from ctxkit.errors import ConfigurationError
 from ctxkit.policy import Policy
 from ctxkit.replay.asking import questions
 from ctxkit.replay.crew import Failed, Order, Replayed, processors, worked
-from ctxkit.replay.drifting import FEW, together
+from ctxkit.replay.drifting import MANY, thinned, together
 from ctxkit.replay.measuring import Measured
 from ctxkit.replay.posing import Assumed
 from ctxkit.replay.resending import MODES, RAW
@@ -185,7 +185,7 @@ def audit(
     if iter(recordings) is recordings:  # it can be gone through only once
         recordings = list(recordings)
     count = processes or processors()
-    order = Order(policy, assumed, closely=everything or _few(recordings))
+    order = Order(policy, assumed, each=1 if everything else thinned(_counted(recordings)))
     threads, failed = _measured(recordings, order, count, told)
     measured = [one for one in threads if isinstance(one, Measured)]
     sizes = _sizes(measured)
@@ -202,14 +202,14 @@ def audit(
     return Audit(measured, replays, sample, totals, mode, assumed, tuple(said), policy, again)
 
 
-def _few(recordings: Iterable[Recording]) -> bool:
-    """So few requests that the drift of all of them is measured; no more are read to know it."""
+def _counted(recordings: Iterable[Recording]) -> int:
+    """How many requests there are, where they are not many; no more are read to know it."""
     seen = 0
     for one in recordings:
         seen += len(one.requests)
-        if seen > FEW:
-            return False
-    return True
+        if seen > MANY:
+            break
+    return seen
 
 
 def _measured(

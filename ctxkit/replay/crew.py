@@ -80,20 +80,20 @@ class Order(NamedTuple):
         policy: whose prices, rules and passes are used.
         assumed: how they are replayed.
         replays: they are; else they are measured as they were sent.
-        closely: drift is measured in all of them.
+        each: requests for each whose drift is measured; 1: all recordings are measured closely.
     """
 
     policy: Policy
     assumed: Assumed
     replays: bool = False
-    closely: bool = True
+    each: int = 1
 
     def __call__(self, recording: Recording, bench: Bench) -> Worked:
         """Do it; whatever a recording holds, the others are worked on."""
         try:
             if self.replays:
                 return Replayed(*replayed_too(recording, bench, self.assumed))
-            return measured(recording, bench, self.assumed, closely=self.closely)
+            return measured(recording, bench, self.assumed, each=self.each)
         except Exception as error:  # noqa: BLE001 - recordings come from anywhere
             return Failed(recording.source, f"{recording.name}: cannot be audited: {type(error).__name__}")
 

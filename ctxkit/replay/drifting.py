@@ -28,14 +28,15 @@ if TYPE_CHECKING:
     from ctxkit.replay.measuring import Measured
     from ctxkit.replay.waste import Run
 
-__all__ = ["FEW", "Drifted", "Following", "Looks", "Point", "Together", "looks_at", "together", "worst"]
+__all__ = ["MANY", "Drifted", "Following", "Looks", "Point", "Together", "looks_at", "thinned", "together", "worst"]
 
-FEW = 1_000
-"""Requests up to which each recording is measured closely."""
+MANY = 10_000
+"""Requests from which on it makes no difference how many more there are."""
 
 _MOST = 8  # requests of a conversation that are measured
 _CLOSELY = 12  # where there is time enough
-_EACH = 10  # requests for each that is measured, where there are more than a few
+_THIN = ((1_000, 1), (MANY, 10))  # up to so many requests: requests for each that is measured
+_THINNEST = 40
 _DRAWS = 2**64
 
 
@@ -51,20 +52,25 @@ class Looks(NamedTuple):
     weight: float = 1.0
 
 
-def looks_at(name: str, requests: int, *, closely: bool) -> Looks:
+def thinned(requests: int) -> int:
+    """Requests for each that is measured, where there are so many; 1: each recording is measured closely."""
+    return next((each for most, each in _THIN if requests <= most), _THINNEST)
+
+
+def looks_at(name: str, requests: int, *, each: int = 1) -> Looks:
     """How closely; the same for the same name each time.
 
     Args:
         name: of the recording.
         requests: that it has.
-        closely: there are few, or time enough.
+        each: requests for each that is measured; 1: closely.
     """
-    if closely:
+    if each == 1:
         return Looks(_CLOSELY)
-    if requests >= _EACH:
-        return Looks(min(requests // _EACH, _MOST))
+    if requests >= each:
+        return Looks(min(requests // each, _MOST))
     drawn = int.from_bytes(blake2b(name.encode("utf-8", "replace"), digest_size=8).digest()) / _DRAWS
-    chance = requests / _EACH
+    chance = requests / each
     return Looks(1, 1 / chance) if drawn < chance else Looks(0)
 
 

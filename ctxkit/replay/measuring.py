@@ -162,14 +162,14 @@ class Measured:
     opening: str = field(default="", repr=False)
 
 
-def measured(recording: Recording, bench: Bench, assumed: Assumed, *, closely: bool = True) -> Measured:
+def measured(recording: Recording, bench: Bench, assumed: Assumed, *, each: int = 1) -> Measured:
     """A recording in figures, as it was sent; on the model and platform that are assumed where none was recorded.
 
     Args:
         recording: what was sent.
         bench: what recordings share.
         assumed: where nothing was recorded.
-        closely: measure its drift whatever it takes; else of many short ones only some are measured.
+        each: requests for each whose drift is measured, so that of short recordings only some are; 1: closely.
     """
     if named(recording):
         assumed = Assumed(begins=assumed.begins)
@@ -177,7 +177,7 @@ def measured(recording: Recording, bench: Bench, assumed: Assumed, *, closely: b
         return _of_usage(recording, bench, assumed)
     supposed, assumed = assumed.model is None, usual(recording, assumed)
     requests = posed(recording, replace(assumed, ttl=None, tier=None, priced_at=None), bench.meter.counter)
-    looks = looks_at(f"{recording.source}\0{recording.name}", len(requests), closely=closely)
+    looks = looks_at(f"{recording.source}\0{recording.name}", len(requests), each=each)
     seeing = _Seeing(bench, looks)
     for number, one in enumerate(requests):
         after = requests[number + 1].now if number + 1 < len(requests) else one.now + SECONDS

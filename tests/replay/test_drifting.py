@@ -14,7 +14,7 @@ from ctxkit.metering.paid import Paid
 from ctxkit.money import usd_of
 from ctxkit.policy import Policy
 from ctxkit.replay.auditing import audit
-from ctxkit.replay.drifting import Drifted, Looks, _carried, _Looked, _nearest, looks_at, together, worst
+from ctxkit.replay.drifting import MANY, Drifted, Looks, _carried, _Looked, _nearest, looks_at, thinned, together, worst
 from ctxkit.replay.measuring import measured
 from ctxkit.replay.posing import Assumed, posed, usual
 from ctxkit.replay.rendering import renderables, sparkline
@@ -92,25 +92,29 @@ def test_thresholds_of_the_policy_hold():
 # ---- which are measured --------------------------------------------------------------------------------------------------
 
 
-@given(st.text(max_size=20), st.integers(1, 500))
-def test_of_many_requests_one_in_ten_is_measured_and_the_same_each_time(name, requests):
-    looks = looks_at(name, requests, closely=False)
-    assert looks == looks_at(name, requests, closely=False)
-    assert looks.most <= max(requests // 10, 1)
-    if requests >= 10:
+@given(st.text(max_size=20), st.integers(1, 500), st.sampled_from([10, 40]))
+def test_of_many_requests_some_are_measured_and_the_same_each_time(name, requests, each):
+    looks = looks_at(name, requests, each=each)
+    assert looks == looks_at(name, requests, each=each)
+    assert looks.most <= max(requests // each, 1)
+    if requests >= each:
         assert looks.weight == 1
         assert looks.most
-    assert looks_at(name, requests, closely=True).most >= looks.most
+    assert looks_at(name, requests).most >= looks.most
+
+
+def test_the_more_there_are_the_fewer_are_measured():
+    assert [thinned(requests) for requests in (0, 1_000, 1_001, MANY, MANY + 1)] == [1, 1, 10, 10, 40]
 
 
 def test_short_recordings_stand_for_one_another():
-    looks = [looks_at(f"recording {number}", 2, closely=False) for number in range(5_000)]
+    looks = [looks_at(f"recording {number}", 2, each=10) for number in range(5_000)]
     assert sum(one.weight for one in looks if one.most) == pytest.approx(5_000, rel=0.1)
     assert sum(one.most for one in looks) == pytest.approx(1_000, rel=0.1)
 
 
 def test_many_requests_are_sampled_unless_all_is_asked_for(monkeypatch):
-    monkeypatch.setattr("ctxkit.replay.auditing.FEW", 5)
+    monkeypatch.setattr("ctxkit.replay.drifting._THIN", ((5, 1), (MANY, 10)))
     many = [circles(f"circles {number}", turns=2) for number in range(8)]
     some, every = (audit(many, processes=1, everything=everything) for everything in (False, True))
     assert every.drift.measured == 8
@@ -162,5 +166,5 @@ def test_together_they_count_by_their_requests_and_by_what_they_stand_for():
 
 
 def test_nothing_is_looked_at_closely_by_default_of_many():
-    assert looks_at("x", 35, closely=False) == Looks(3, 1.0)
+    assert looks_at("x", 35, each=10) == Looks(3, 1.0)
     assert usd_of(None) is None
