@@ -17,7 +17,8 @@ LONG = "\n".join(f"The car of number {number} stands in the garage." for number 
 def test_what_is_not_known_is_made_aside_and_there_the_next_time():
     model = Model()
     vectors = Vectors(model)
-    assert vectors.get(["a car", "a cat"]) == [None, None]
+    early = vectors.get(["a car", "a cat"])  # nobody waits; a quick thread may be there before
+    assert all(one is None or one.shape == (1, 24) for one in early)
     vectors.flush()
     one, two = vectors.get(["a car", "a cat"])
     assert one.shape == two.shape == (1, 24)
