@@ -57,8 +57,6 @@ if TYPE_CHECKING:
     from ctxkit.model import Json, Plan, Record, Timing
     from ctxkit.policy import Policy
     from ctxkit.stores import Store
-    from ctxkit.stores.kept import KeptStore
-    from ctxkit.stores.texts import TextStore
 
 __all__ = ["Kit"]
 
@@ -106,9 +104,9 @@ class Kit:
         self.faults = Faults(strict=strict)
         self.store = GuardedStore(open_store(store), self.faults.note)
         self.listeners: list[Callable[[Record], None]] = []
-        opened = (keeping.placed(ledger), self._texts(store), self.faults)
+        opened = (keeping.placed(ledger), keeping.texts_kept(self.policy, store), self.faults)
         self.rooms = Rooms(self.policy, self.store, *opened, clock, timer)
-        self._answers_on_disk = self._kept_answers(store)
+        self._answers_on_disk = keeping.answers_kept(self.policy, store)
         self._warming: Warming | None = None
         self._renew()
         on_fork(self, "_renew", before="_warmed_up")
@@ -120,20 +118,6 @@ class Kit:
         """A child must not find modules half imported; and it need not do again what its parent has done."""
         if self._warming is not None:
             self._warming.join()
-
-    def _texts(self, store: str | Path | Store | None) -> TextStore | None:
-        if self.policy.tidy.recall != "disk":
-            return None
-        from ctxkit.hall.recall import texts_of
-
-        return texts_of(self.policy, store)
-
-    def _kept_answers(self, store: str | Path | Store | None) -> KeptStore | None:
-        if self.policy.answers is None or self.policy.answers.where != "disk":
-            return None
-        from ctxkit.hall.answering import answers_on_disk
-
-        return answers_on_disk(self.policy, store)
 
     # ------------------------------------------------------------------ opened on first use
 

@@ -14,7 +14,6 @@ import os
 import threading
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.aside import aside
@@ -23,10 +22,10 @@ from ctxkit.caching.answers.key import UnwritableError, ambiguous, key_of, lower
 from ctxkit.caching.answers.shelf import Shelf
 from ctxkit.caching.answers.underway import Turn, UnderWay
 from ctxkit.dialects import complete
-from ctxkit.errors import ConfigurationError, StoreError
-from ctxkit.folders import located
+from ctxkit.errors import StoreError
 from ctxkit.forks import on_fork
 from ctxkit.hall import bookkeeping
+from ctxkit.hall.keeping import beside
 from ctxkit.labels import LONGEST_LABEL
 from ctxkit.metering.settling import reused_record
 from ctxkit.reuse import FLAG, Reused
@@ -327,8 +326,7 @@ def answers_on_disk(policy: Policy, store: object) -> KeptStore:
     from ctxkit.stores.kept import KeptStore
     from ctxkit.stores.sealing import Seal
 
-    if not isinstance(store, str | Path):
-        raise ConfigurationError('answers.where="disk" needs a folder to keep answers in: Kit(store="~/.ctxkit")')
+    folder = beside(store, "answers", 'answers.where="disk" needs a folder to keep answers in')
     options, key = policy.answers or Answers(), policy.answers_key
     seal = None if key is None else Seal(key.get_secret_value(), "answers_key")
-    return KeptStore(located(store) / "answers", options.ttl, seal, size=options.max_bytes, option="answers_key")
+    return KeptStore(folder, options.ttl, seal, size=options.max_bytes, option="answers_key")

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctxkit.errors import ConfigurationError
 from ctxkit.faults import advice_for
 from ctxkit.folders import located
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ctxkit.kit import Kit
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.report import Report
+    from ctxkit.policy import Policy
+    from ctxkit.stores.kept import KeptStore
+    from ctxkit.stores.texts import TextStore
 
-__all__ = ["LEARNED_KEY", "close", "flush", "keep_learned", "placed", "reported"]
+__all__ = [
+    "LEARNED_KEY",
+    "answers_kept",
+    "beside",
+    "close",
+    "flush",
+    "keep_learned",
+    "placed",
+    "reported",
+    "texts_kept",
+]
 
 LEARNED_KEY = b"learned"
 
@@ -26,9 +39,43 @@ def placed(ledger: str | Path | Ledger | None) -> Path | Ledger | None:
     return located(ledger) if isinstance(ledger, str | PathLike) else ledger
 
 
+def beside(store: object, name: str, wanted: str) -> Path:
+    """A folder beside the values of the store.
+
+    Args:
+        store: what ``Kit(store=...)`` was given.
+        name: of the folder.
+        wanted: what needs it, and for what.
+
+    Raises:
+        ConfigurationError: the store is no folder.
+    """
+    if not isinstance(store, str | Path):
+        raise ConfigurationError(f'{wanted}: Kit(store="~/.ctxkit")')
+    return located(store) / name
+
+
+def texts_kept(policy: Policy, store: object) -> TextStore | None:
+    """Where texts that were removed stand on disk; ``None``: the policy keeps none there."""
+    if policy.tidy.recall != "disk":
+        return None
+    from ctxkit.hall.recall import texts_of
+
+    return texts_of(policy, store)
+
+
+def answers_kept(policy: Policy, store: object) -> KeptStore | None:
+    """Where answers stand on disk; ``None``: the policy keeps none there."""
+    if policy.answers is None or policy.answers.where != "disk":
+        return None
+    from ctxkit.hall.answering import answers_on_disk
+
+    return answers_on_disk(policy, store)
+
+
 def _opened(kit: Kit, name: str) -> Any:
     """A room of the kit, if it was ever opened."""
-    return vars(kit.rooms).get(name) or vars(kit).get(name)
+    return (vars(kit) | vars(kit.rooms)).get(name)
 
 
 def keep_learned(kit: Kit) -> None:

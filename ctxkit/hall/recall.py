@@ -12,15 +12,14 @@ import re
 import sys
 import threading
 from collections import OrderedDict
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.dialects.tools import definition, names
 from ctxkit.editable import Fold
 from ctxkit.errors import ConfigurationError, StoreError
 from ctxkit.faults import advice_for
-from ctxkit.folders import located
 from ctxkit.forks import on_fork
+from ctxkit.hall.keeping import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -264,8 +263,7 @@ def texts_of(policy: Policy, store: object) -> TextStore:
     from ctxkit.stores.sealing import Seal
     from ctxkit.stores.texts import TextStore
 
-    if not isinstance(store, str | Path):
-        raise ConfigurationError('recall="disk" needs a folder to keep texts in: Kit(store="~/.ctxkit")')
+    folder = beside(store, "recall", 'recall="disk" needs a folder to keep texts in')
     key = policy.recall_key
     seal = None if key is None else Seal(key.get_secret_value())
-    return TextStore(located(store) / "recall", policy.tidy.recall_ttl, seal)
+    return TextStore(folder, policy.tidy.recall_ttl, seal)

@@ -1,10 +1,13 @@
 """Records written by hand, and ledgers to keep them in."""
 
+import sqlite3
+from contextlib import closing, contextmanager
 from decimal import Decimal
 
 import pytest
 
-from ctxkit.metering.ledger import Ledger
+from ctxkit.metering.ledger import Ledger, schema
+from ctxkit.metering.report import report
 from ctxkit.model import CostRange, Estimate, Record, Timing, Usage
 
 NOON = 1_763_640_000.0  # 2025-11-20 12:00 UTC, a whole hour
@@ -37,6 +40,22 @@ def record(number=0, status="settled", /, *, at=NOON, attempt=None, **values):
         "timing": Timing(5.0, 5.25, 5.5, 7.5) if answered else None,
     }
     return Record(**(whole | values))
+
+
+def asked(ledger, by="feature"):
+    """The report of the day on which records are made."""
+    return report(ledger, by=by, now=NOON + 86_400, timezone="UTC")
+
+
+@contextmanager
+def of_version(path, version):
+    """A new database with the tables of an earlier version, open."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for step in schema.MIGRATIONS[:version]:
+            step(db)
+        db.execute(f"PRAGMA application_id = {schema.APPLICATION}")
+        db.execute(f"PRAGMA user_version = {version}")
+        yield db
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Savings by cause in the ledger: exact sums, ledgers of before, journals with odd values, and the report."""
 
 import json
-import sqlite3
-from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -13,19 +11,7 @@ from ctxkit.metering.ledger import Ledger, schema
 from ctxkit.metering.ledger.journal import encode
 from ctxkit.metering.ledger.rollup import CAUSES, figures
 from ctxkit.metering.ledger.rows import row_of
-from ctxkit.metering.report import report
-
-NOON = 1_763_640_000.0
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    with Ledger(tmp_path / "ledger.db") as made:
-        yield made
-
-
-def ask(ledger, by="feature"):
-    return report(ledger, by=by, now=NOON + 86_400, timezone="UTC")
+from tests.metering.conftest import NOON, asked, of_version
 
 
 def saved(record, number, **by):
@@ -38,7 +24,7 @@ def test_causes_add_up_to_savings(ledger, record):
     ledger.append(saved(record, 2, spent="-3", stale="0.25", mine="0.125"))
     ledger.append(record(3, savings=Decimal("0.5")))  # of before there were causes
     ledger.append(record(4, predicted=Decimal("7.5")))
-    total = ask(ledger).total
+    total = asked(ledger).total
     assert total.savings_by == {
         "cache": Decimal("0.499999999999"),
         "compact": Decimal("2.5"),
@@ -47,16 +33,16 @@ def test_causes_add_up_to_savings(ledger, record):
         "other": Decimal("0.125"),
     }
     assert sum(total.savings_by.values()) == total.savings
-    told = ask(ledger).to_dict()["total"]
+    told = asked(ledger).to_dict()["total"]
     assert told["savings_by"]["spent"] == "-3"
     assert told["predicted"] == "7.5"
 
 
 def test_the_table_shows_them_where_there_is_more_than_the_cache(ledger, record):
     ledger.append(saved(record, 1, cache="1"))
-    assert "Saved by cause" not in ask(ledger).text(120)
+    assert "Saved by cause" not in asked(ledger).text(120)
     ledger.append(saved(record, 2, spent="-3"))
-    text = ask(ledger).text(120)
+    text = asked(ledger).text(120)
     assert "Saved by cause" in text
     assert "-$3.00" in text
 
@@ -79,16 +65,12 @@ def test_what_is_no_split_is_left_out_and_named(ledger, record, odd):
     assert one.savings == 1
     assert one.savings_by == {}
     assert "savings_by" in one.problems[0]
-    assert ask(ledger).total.savings_by == {"cache": Decimal(1)}
+    assert asked(ledger).total.savings_by == {"cache": Decimal(1)}
 
 
 def test_a_ledger_of_the_version_before_keeps_its_savings(tmp_path, record):
     path = tmp_path / "ledger.db"
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        for step in schema.MIGRATIONS[:2]:
-            step(db)
-        db.execute(f"PRAGMA application_id = {schema.APPLICATION}")
-        db.execute("PRAGMA user_version = 2")
+    with of_version(path, 2) as db:
         db.execute("INSERT INTO cells VALUES (1, 'chat', 'gpt-4o', 'openai', 'openai.chat', '', '', '', 'settled', '')")
         names = [row[1] for row in db.execute("PRAGMA table_info(rollups)")]
         for span, start in ((3_600, NOON), (86_400, NOON - 43_200)):
@@ -97,11 +79,11 @@ def test_a_ledger_of_the_version_before_keeps_its_savings(tmp_path, record):
             row = [values.get(name, None if name in ("ttft", "ttfc", "e2e", "tpot", "error") else 0) for name in names]
             db.execute(f"INSERT INTO rollups VALUES ({','.join('?' * len(names))})", row)
     with Ledger(path) as ledger:
-        total = ask(ledger).total
+        total = asked(ledger).total
         assert total.savings == Decimal("-0.75")
         assert total.savings_by == {"cache": Decimal("-0.75")}
         ledger.append(saved(record, 2, cache="0.5", fit="1"))
-        assert ask(ledger).total.savings_by == {"cache": Decimal("-0.25"), "fit": Decimal(1)}
+        assert asked(ledger).total.savings_by == {"cache": Decimal("-0.25"), "fit": Decimal(1)}
         assert ledger.state().schema == len(schema.MIGRATIONS)
 
 
@@ -109,4 +91,4 @@ def test_a_journal_of_before_is_taken_in(ledger, record):
     row = row_of(record(1, savings=Decimal("0.5")))
     assert "savings_by" not in json.loads(encode(row))
     ledger.append(row)
-    assert ask(ledger).total.savings_by == {"cache": Decimal("0.5")}
+    assert asked(ledger).total.savings_by == {"cache": Decimal("0.5")}

@@ -1,7 +1,5 @@
 """Drift in the ledger: kept beside the record, told in the report, exact when it is written again, unknown where it is."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,11 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ctxkit.drift import Drift, Superseded
-from ctxkit.metering.ledger import Ledger, schema
+from ctxkit.metering.ledger import Ledger
 from ctxkit.metering.ledger.rows import record_of, row_of
-from ctxkit.metering.report import report
+from tests.metering.conftest import NOON, asked, of_version
 
-NOON = 1_763_640_000.0
 DRIFT = Drift(
     score=0.625,
     tokens=2_000,
@@ -29,21 +26,11 @@ DRIFT = Drift(
 )
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    with Ledger(tmp_path / "ledger.db") as made:
-        yield made
-
-
-def ask(ledger, by="feature"):
-    return report(ledger, by=by, now=NOON + 86_400, timezone="UTC")
-
-
 def test_drift_is_written_beside_a_record_that_is_there_already(ledger, record):
     ledger.append(record(1))
-    assert ask(ledger).total.drift is None
+    assert asked(ledger).total.drift is None
     ledger.append(record(1, drift=DRIFT))
-    total = ask(ledger).total
+    total = asked(ledger).total
     assert (total.requests, total.drifts, total.drift) == (1, 1, 0.625)
     assert ledger.record(record(1).attempt).drift == DRIFT
 
@@ -53,7 +40,7 @@ def test_sums_of_the_report(ledger, record):
     ledger.append(record(2, drift=Drift(0.125, tokens=6_000, noise=0, fee=Decimal(0), level="calm")))
     ledger.append(record(3, drift=replace(DRIFT, fee=None, loop=0.0, level="drifting")))
     ledger.append(record(4))
-    told = ask(ledger).to_dict()["total"]["drift"]
+    told = asked(ledger).to_dict()["total"]["drift"]
     assert told == {
         "requests": 3,
         "score": pytest.approx((0.625 + 0.125 + 0.625) / 3, abs=1e-6),
@@ -65,16 +52,16 @@ def test_sums_of_the_report(ledger, record):
         "lost": 1,
         "stuck": 1,
     }
-    assert "drift.noise_fee" in ask(ledger).to_csv()
+    assert "drift.noise_fee" in asked(ledger).to_csv()
 
 
 def test_what_was_not_measured_or_has_no_price_is_not_nothing(ledger, record):
     ledger.append(record(1))
-    told = ask(ledger).to_dict()["total"]["drift"]
+    told = asked(ledger).to_dict()["total"]["drift"]
     assert told["requests"] == 0
     assert told["score"] is told["noise_share"] is told["noise_fee"] is told["noise_tokens"] is None
     ledger.append(record(2, drift=replace(DRIFT, fee=None)))
-    found = ask(ledger)
+    found = asked(ledger)
     assert found.total.noise_fee is None
     assert "unknown" in found.text(120).split("Drift\n")[1]
 
@@ -82,28 +69,24 @@ def test_what_was_not_measured_or_has_no_price_is_not_nothing(ledger, record):
 def test_the_table_stands_where_something_drifts_and_a_line_where_nothing_does(ledger, record):
     calm = Drift(0.125, tokens=6_000, noise=60, fee=Decimal("0.01"), level="calm")
     ledger.append(record(1))
-    assert "Drift" not in ask(ledger).text(120)
+    assert "Drift" not in asked(ledger).text(120)
     ledger.append(record(2, drift=calm))
-    text = ask(ledger).text(120)
+    text = asked(ledger).text(120)
     assert "Drift: none in 1 measured requests; 1.0% of their conversations was noise" in text
     ledger.append(record(3, drift=DRIFT))
-    lines = ask(ledger).text(80).split("Drift\n")[1].splitlines()
+    lines = asked(ledger).text(80).split("Drift\n")[1].splitlines()
     assert "0.38" in lines[3]
     assert max(map(len, lines)) <= 80
 
 
 def test_rows_of_before_know_none(tmp_path, record):
     path = tmp_path / "ledger.db"
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        for step in schema.MIGRATIONS[:3]:
-            step(db)
-        db.execute(f"PRAGMA application_id = {schema.APPLICATION}")
-        db.execute("PRAGMA user_version = 3")
+    with of_version(path, 3) as db:
         db.execute("INSERT INTO attempts (attempt, at, owner, status, created) VALUES ('old', 1, 'me', 'settled', 1.0)")
     with Ledger(path) as ledger:
         assert ledger.record("old").drift is None
         ledger.append(record(1, drift=DRIFT))
-        assert ask(ledger).total.drifts == 1
+        assert asked(ledger).total.drifts == 1
 
 
 @pytest.mark.parametrize(
@@ -121,7 +104,7 @@ def test_what_is_no_figure_is_left_out_and_named(ledger, record, odd):
     ledger.append(row)
     one = ledger.record(row["attempt"])
     assert next(iter(odd)) in one.problems[0]
-    assert ask(ledger).total.requests == 1
+    assert asked(ledger).total.requests == 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -163,7 +146,7 @@ def test_the_page_shows_the_course_of_those_that_drift_most(ledger, record):
         *course(record, "drifting", (0.1, 0.6), first=21, fee=None, loop=0.0),
     ):
         ledger.append(one)
-    found = ask(ledger)
+    found = asked(ledger)
     worst, other = found.details().strayed
     assert (worst.thread, worst.score, worst.level, worst.measured) == ("worst", 0.9, "lost", 3)
     assert worst.course == ((1, 0.1), (3, 0.5), (4, 0.9))
@@ -179,7 +162,7 @@ def test_the_page_shows_the_course_of_those_that_drift_most(ledger, record):
 
 def test_nothing_is_looked_for_where_nothing_drifts(ledger, record):
     ledger.append(record(1, drift=replace(DRIFT, score=0.1, level="calm", loop=0.0)))
-    found = ask(ledger)
+    found = asked(ledger)
     assert found.details().strayed == ()
     assert "Nothing drifts." in found.to_html()
     assert "Drift" in found._repr_html_()
@@ -187,4 +170,4 @@ def test_nothing_is_looked_for_where_nothing_drifts(ledger, record):
 
 def test_pages_of_ledgers_that_measured_nothing_do_not_speak_of_it(ledger, record):
     ledger.append(record(1))
-    assert "Cost of noise" not in ask(ledger).to_html()
+    assert "Cost of noise" not in asked(ledger).to_html()
