@@ -10,19 +10,20 @@ import pytest
 from ctxkit.errors import BudgetExceeded
 from ctxkit.integrations.anthropic_middleware import middleware
 from ctxkit.testing import Behaviour, FakeProvider, capture
-from tests.contract.answering import TOOLS, at_once, at_once_async, reusing, sent_once, sent_once_async, sent_twice
+from tests.contract.answers.answering import (
+    TOOLS,
+    at_once,
+    at_once_async,
+    sent_once,
+    sent_once_async,
+    sent_twice,
+)
 from tests.contract.shared import TOKENS
 
 anthropic = pytest.importorskip("anthropic", reason="the Anthropic SDK is not installed")
 from tests.contract.test_anthropic import ASK, CALLS, drain, helped, made, made_async  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")
-
-
-@pytest.fixture
-def kit():
-    with reusing() as made_kit:
-        yield made_kit
 
 
 @pytest.fixture

@@ -9,9 +9,13 @@ import json
 
 import pytest
 
-from ctxkit.testing import Behaviour, FakeProvider
-from tests.contract.answering import TOOLS, at_once, at_once_async, reusing, sent_once, sent_once_async, sent_twice
-from tests.contract.shared import TOKENS
+from tests.contract.answers.answering import (
+    at_once,
+    at_once_async,
+    sent_once,
+    sent_once_async,
+    sent_twice,
+)
 
 genai = pytest.importorskip("google.genai", reason="google-genai is not installed")
 from tests.contract.test_google import AIOHTTP, ASK, CALLS, drain, dumped, made, metered, pytestmark  # noqa: E402, F401
@@ -22,18 +26,6 @@ def left_behind():
     """What the SDK leaves open of loops that are over is let go here, where it is known."""
     yield
     gc.collect()
-
-
-@pytest.fixture
-def kit():
-    with reusing() as made_kit:
-        yield made_kit
-
-
-@pytest.fixture
-def provider():
-    with FakeProvider(Behaviour(text="Four, naïve 漢字.", calls=TOOLS, tokens=TOKENS, piece=3)) as running:
-        yield running
 
 
 @pytest.fixture(params=["options", "wrap"])

@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-from ctxkit.testing import Behaviour, FakeProvider
-from tests.contract.answering import TOOLS, at_once, reusing, sent_once, sent_twice
-from tests.contract.shared import TOKENS
+from tests.contract.answers.answering import at_once, sent_once, sent_twice
 
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
 from botocore.config import Config  # noqa: E402
@@ -16,18 +14,6 @@ from botocore.eventstream import EventStream  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 
 from tests.contract.test_bedrock import CONVERSE, INVOKE, made, plain  # noqa: E402
-
-
-@pytest.fixture
-def kit():
-    with reusing() as made_kit:
-        yield made_kit
-
-
-@pytest.fixture
-def provider():
-    with FakeProvider(Behaviour(text="Four, naïve 漢字.", calls=TOOLS, tokens=TOKENS, piece=3)) as running:
-        yield running
 
 
 @pytest.fixture

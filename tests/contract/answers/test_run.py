@@ -11,7 +11,7 @@ import pytest
 
 from ctxkit.cli import run
 from ctxkit.testing import Behaviour, FakeProvider
-from tests.contract.answering import MANY, one_went, reusing, sent_once
+from tests.contract.answers.answering import MANY, one_went, reusing, sent_once
 from tests.contract.raw import proxied
 from tests.contract.running import metered, reported, surroundings
 from tests.contract.shared import MESSAGES, TOKENS

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from ctxkit.testing import Behaviour, FakeProvider
-from tests.contract.answering import (
+from tests.contract.answers.answering import (
     LONG,
     TOOLS,
     at_once,
@@ -28,12 +28,6 @@ CALLS = [
     *[pytest.param(call, id=f"responses {name}") for name, call in RESPONSES.items()],
 ]
 ASK = {"model": MODEL, "messages": MESSAGES}
-
-
-@pytest.fixture
-def kit():
-    with reusing() as made_kit:
-        yield made_kit
 
 
 @pytest.fixture

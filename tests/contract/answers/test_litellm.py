@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from ctxkit.testing import Behaviour, FakeProvider
-from tests.contract.answering import TOOLS, at_once, at_once_async, reusing, sent_once, sent_once_async, sent_twice
-from tests.contract.shared import MESSAGES, TOKENS
+from tests.contract.answers.answering import (
+    at_once,
+    at_once_async,
+    reusing,
+    sent_once,
+    sent_once_async,
+    sent_twice,
+)
+from tests.contract.shared import MESSAGES
 
 pytest.importorskip("litellm", reason="LiteLLM is not installed")
 from tests.contract.test_litellm import ROUTES, litellm, pytestmark, quiet  # noqa: F401
@@ -17,18 +23,6 @@ class Sum(BaseModel):
     """What is asked for by a class."""
 
     value: int
-
-
-@pytest.fixture
-def kit():
-    with reusing() as made_kit:
-        yield made_kit
-
-
-@pytest.fixture
-def provider():
-    with FakeProvider(Behaviour(text="Four, naïve 漢字.", calls=TOOLS, tokens=TOKENS, piece=3)) as running:
-        yield running
 
 
 @pytest.fixture(params=ROUTES.values(), ids=ROUTES)

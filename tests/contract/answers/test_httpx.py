@@ -10,18 +10,12 @@ import pytest
 from ctxkit import Kit, Policy
 from ctxkit.answers import Answers
 from ctxkit.testing import Behaviour, FakeProvider, capture
-from tests.contract.answering import TOOLS, reusing, sent_once
+from tests.contract.answers.answering import TOOLS, sent_once
 from tests.contract.shared import MESSAGES, TOKENS, wire
 
 PATH = "/v1/chat/completions"
 BODY = {"model": "gpt-4o", "messages": MESSAGES}
 STREAM = {**BODY, "stream": True, "stream_options": {"include_usage": True}}
-
-
-@pytest.fixture
-def kit():
-    with reusing() as made_kit:
-        yield made_kit
 
 
 @pytest.fixture
