@@ -8,6 +8,7 @@ user's own.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from math import ceil, inf
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -67,7 +68,6 @@ class Prices:
         self.rate = rate
         own = None if overrides is None else overrides.expanduser()
         self._own = None if own is None else Layer(read_rows(own), "overrides", own)
-        self._layers: tuple[Layer, ...] = ()
         self._cards: dict[tuple[str, str, str | None, str | None], Window] = {}
 
     def card(
@@ -152,21 +152,24 @@ class Prices:
 
     def rows(self) -> Iterator[Row]:
         """All rows, those that come with ctxkit first."""
-        for layer in self._read():
+        for layer in self._layers():
             yield from layer.rows
 
-    def _read(self) -> tuple[Layer, ...]:
-        if not self._layers:
-            bundled = Layer(read_rows(BUNDLED), "ctxkit", BUNDLED)
-            self._layers = (bundled, self._own) if self._own else (bundled,)
-        return self._layers
+    def _layers(self) -> tuple[Layer, ...]:
+        return (_bundled(), self._own) if self._own else (_bundled(),)
 
     def _about(
         self, providers: set[str], models: set[str], tier: str, region: str | None
     ) -> Iterator[tuple[Layer, Row]]:
         """Rows about a model, those that come with ctxkit first; whether they hold now is for the caller to see."""
-        for layer in self._read():
+        for layer in self._layers():
             yield from ((layer, row) for row in layer.about(providers, models, tier, region))
+
+
+@cache
+def _bundled() -> Layer:
+    """The rows that come with ctxkit: a dozen milliseconds to read, so once for all kits of a process."""
+    return Layer(read_rows(BUNDLED), "ctxkit", BUNDLED)
 
 
 class Window(NamedTuple):

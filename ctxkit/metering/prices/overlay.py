@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ctxkit.errors import ConfigurationError
@@ -187,9 +188,12 @@ def _within(second: float, window: tuple[int, int]) -> bool:
 
 def matches(pattern: str, text: str) -> bool:
     """``text`` fits ``pattern``, where ``*`` stands for any run of characters and nothing else is special."""
-    if "*" not in pattern:
-        return pattern == text
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
+    return pattern == text if "*" not in pattern else _compiled(pattern).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=1024)  # a price file has dozens; each is held against every model that is asked for
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
 
 
 def read_rows(path: Path) -> tuple[Row, ...]:
