@@ -19,7 +19,7 @@ USAGE = {"input_tokens": 10, "cache_read_input_tokens": 0, "cache_creation_input
 
 
 def result_of(turn: int) -> str:
-    return "\n".join(f"line {turn}-{line} of something else {turn * line}" for line in range(300))
+    return "\n".join(f"line {turn}-{line} of something else {turn * line}" for line in range(80))
 
 
 def body(turns: int, results: dict[int, Any] | None = None, last: str | None = None) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Failing(MemoryStore):
 def test_a_store_that_fails_in_mid_thread_leaves_what_was_sent_as_it_was_sent():
     store = Failing()
     kit = Kit(Policy(mode="prune"), store=store)
-    before = driven(kit, 22)[-1]
+    before = driven(kit, 22, first=16)[-1]
     assert stubs(before.body)
     store.broken = True
     after = driven(kit, 25, first=22)
@@ -140,7 +140,7 @@ def test_a_store_that_fails_in_mid_thread_leaves_what_was_sent_as_it_was_sent():
 
 def test_a_process_that_begins_with_a_broken_store_sends_whole_requests():
     store = Failing()
-    driven(Kit(Policy(mode="prune"), store=store), 22)
+    driven(Kit(Policy(mode="prune"), store=store), 22, first=16)
     store.broken = True
     kit = Kit(Policy(mode="prune"), store=store)
     plans = driven(kit, 26, first=22)
@@ -164,7 +164,7 @@ def test_a_process_that_begins_with_a_broken_store_sends_whole_requests():
 def test_what_nobody_wrote_in_the_store_is_nobodys_decision(rubbish):
     store = MemoryStore()
     kit = Kit(Policy(mode="prune"), store=store, strict=True)
-    driven(kit, 22)
+    driven(kit, 22, first=16)
     for key in [key for key in store._values if key.startswith(b"h")]:
         store._values[key] = rubbish
     plans = driven(Kit(Policy(mode="prune"), store=store, strict=True), 24, first=22)
@@ -247,7 +247,7 @@ HARMLESS = {
 @pytest.mark.parametrize("own", WRONG.values(), ids=WRONG)
 def test_a_pass_that_fails_is_counted_and_the_others_go_on(own):
     kit = Kit(Policy(mode="prune", tidy={"passes": (own,)}))
-    plans = driven(kit, 22)
+    plans = driven(kit, 22, first=16)
     told = {name: count for name, count in kit.faults.counts.items() if name.startswith("pass ")}
     assert told
     assert not set(kit.faults.counts) - set(told)
@@ -257,12 +257,12 @@ def test_a_pass_that_fails_is_counted_and_the_others_go_on(own):
 @pytest.mark.parametrize("own", HARMLESS.values(), ids=HARMLESS)
 def test_a_pass_that_proposes_nonsense_harms_nothing(own):
     kit = Kit(Policy(mode="prune", tidy={"passes": (own,)}), strict=True)
-    driven(kit, 22)
+    driven(kit, 22, first=16)
 
 
 def test_a_pin_that_fails_removes_nothing():
     kit = Kit(Policy(mode="prune", tidy={"pins": (raising,)}))
-    plans = driven(kit, 22)
+    plans = driven(kit, 22, first=16)
     assert not stubs(plans[-1].body)
     assert any(name.startswith("pass ") for name in kit.faults.counts)
 
@@ -279,7 +279,7 @@ def test_a_pass_of_another_form_is_refused_when_it_is_given(own):
 @pytest.mark.parametrize("name", ["edits", "removed", "pieces"])
 def test_a_fault_on_the_way_sends_the_original(monkeypatch, name):
     kit = Kit(Policy(mode="prune"))
-    driven(kit, 22)
+    driven(kit, 22, first=16)
     monkeypatch.setattr(Request, name, raising)
     request = body(22)
     plan = planned(kit, request)
@@ -295,7 +295,7 @@ def test_a_dialect_that_fails_to_say_it_sends_the_original(monkeypatch):
     from ctxkit.dialects.anthropic import texts
 
     kit = Kit(Policy(mode="prune"))
-    driven(kit, 22)
+    driven(kit, 22, first=16)
     monkeypatch.setattr(texts, "written", raising)
     request = body(22)
     assert contents(planned(kit, request).body) == contents(request)
@@ -305,7 +305,7 @@ def test_a_dialect_that_fails_to_say_it_sends_the_original(monkeypatch):
 def test_recall_that_fails_does_not_touch_the_call(monkeypatch):
     kit = Kit(Policy(mode="prune"))
     monkeypatch.setattr("ctxkit.hall.tidying.removed", raising)
-    plans = driven(kit, 22)
+    plans = driven(kit, 22, first=16)
     assert plans[-1].tidied.refs
     assert kit.faults.counts["recall: ValueError"]
     assert stubs(plans[-1].body)
@@ -335,7 +335,7 @@ IMITATIONS = [
 def test_results_that_look_like_ours_are_left_as_they_are_and_never_pointed_to(mode, imitation):
     kit = Kit(Policy(mode=mode), strict=True)
     results = {2: imitation, 4: imitation, 6: [{"type": "text", "text": imitation}]}
-    for plan in driven(kit, 22, results):
+    for plan in driven(kit, 22, results, first=7):
         for turn, text in enumerate(contents(plan.body)):
             if turn in results:
                 assert (text if isinstance(text, str) else text[0]["text"]) == imitation
@@ -350,7 +350,7 @@ def test_a_reference_that_a_text_makes_up_recalls_nothing():
 
 def test_what_was_tidied_and_is_planned_again_changes_nothing_more():
     kit = Kit(Policy(mode="prune"), strict=True)
-    plan = driven(kit, 22)[-1]
+    plan = driven(kit, 22, first=16)[-1]
     again = planned(kit, plan.body)
     assert contents(again.body) == contents(plan.body)
 
