@@ -39,7 +39,7 @@ def tidied_lines(plan: Plan) -> Iterator[str]:
 def _told(one: Tally) -> str:
     saving = one.predicted_saving
     expected = "" if saving is None else f", expected to {'save' if saving >= 0 else 'cost'} ${abs(saving):.6f}"
-    kind = "nothing lost" if one.lossless else "recoverable"
+    kind = "nothing lost" if one.lossless else "something left out"
     return f"{one.by}: {_edits(one.edits)}, {one.tokens_before:,} tokens became {one.tokens_after:,}, {kind}{expected}"
 
 

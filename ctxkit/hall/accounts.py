@@ -14,7 +14,7 @@ from ctxkit.metering.report.beside import Tidied
 from ctxkit.money import pico_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from decimal import Decimal
 
     from ctxkit.caching.prefixes import Hasher
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Accounts", "told"]
 
 _RECALLED = 50_000  # latest attempts of the ledger that lengths of threads are read from
-_ARRIVAL = frozenset({"compact", "repeats", "deltas"})
 _BOUGHT = frozenset({"cache", "reminders"})  # no tidying, and what is restated is to cost something
 
 
@@ -72,13 +71,21 @@ class Accounts:
         if price > 0:
             self.trials.spends(feature, thread, round(price))
 
-    def settled(self, plan: Plan, record: Record, verdict: Verdict, predicted: float) -> None:
-        """A request was answered; ``predicted``: what a rewrite in it is expected to save, in pico-dollars."""
+    def settled(self, plan: Plan, record: Record, verdict: Verdict, predicted: float, later: Collection[str]) -> None:
+        """A request was answered.
+
+        Args:
+            plan: it was sent by.
+            record: of what it came to.
+            verdict: what is done with its thread.
+            predicted: what a rewrite in it is expected to save, in pico-dollars.
+            later: passes that removed what was sent before; the others made smaller what arrived.
+        """
         edited = any(edit.by for edit in plan.edits)
         if record.cost is None or (edited and record.savings is None):
             return  # what is not known is not judged
         tidy = {name: saved for name, saved in record.savings_by.items() if name not in _BOUGHT}
-        rewrites = {name: saved for name, saved in tidy.items() if not _ARRIVAL.issuperset(name.split("+"))}
+        rewrites = {name: saved for name, saved in tidy.items() if name in later}
         settled = Settled(pico_of(record.cost) or 0, _sum(tidy), _sum(rewrites), round(predicted))
         self.trials.noted(plan.feature or "", plan.thread or "", verdict, settled, plan.created)
 

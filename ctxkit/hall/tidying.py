@@ -268,7 +268,8 @@ class Tidying:
             return record
         try:
             predicted = round(decision.choice.gain) if decision.choice.index >= 0 else 0
-            self.accounts.settled(plan, record, decision.verdict, predicted)
+            later = {one.by for one in decision.decided}
+            self.accounts.settled(plan, record, decision.verdict, predicted, later)
             return revised(record, predicted=usd_of(predicted)) if predicted else record
         except Exception as error:  # noqa: BLE001 - the record stands
             self._faults.note("tidy: settle", error, "Please report it; the record is complete.")

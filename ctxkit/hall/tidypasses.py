@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ctxkit.policy import Policy
     from ctxkit.tidiness import Tidy
 
-__all__ = ["Passes"]
+__all__ = ["Passes", "arriving"]
 
 _MOST = 1_000  # candidates of a pass beyond one for each piece: one that never ends is no reason not to
 _GOES_ON = "The other passes went on without it."
@@ -54,7 +54,7 @@ class Passes:
         self._deferred = _deferred(tidy, relevance) if prunes else []
         self._guards = Guards(keep_last=tidy.keep_last, pins=tidy.pins)
         self._reminders = _reminders(tidy) if prunes else None
-        self._arrivals = Arrivals(_arrival(tidy, prunes=prunes), complain=self._complain)
+        self._arrivals = Arrivals(arriving(tidy, prunes=prunes), complain=self._complain)
 
     def arrived(self, chain: Sequence[bytes], request: Request, *, points: bool) -> Mapping[Place, Rewrite]:
         """What is made smaller before it is sent for the first time; ``points``: pointers may be made."""
@@ -104,7 +104,8 @@ class Passes:
         self._faults.note(f"pass {name}", error, _GOES_ON)
 
 
-def _arrival(tidy: Tidy, *, prunes: bool) -> list[ArrivalPass]:
+def arriving(tidy: Tidy, *, prunes: bool) -> list[ArrivalPass]:
+    """What makes smaller what arrives, in order; ``prunes``: in mode ``prune``."""
     found: list[ArrivalPass] = []
     if tidy.compact:
         found.append(Compact(tables=tidy.tables))

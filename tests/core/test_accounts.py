@@ -74,6 +74,18 @@ def test_a_thread_is_judged_by_what_its_passes_saved(clock):
     kit.close()
 
 
+def test_what_a_pass_of_the_users_own_makes_smaller_on_arrival_is_no_rewrite(clock, monkeypatch):
+    def shorter(piece, text, before):
+        return text[:200] if piece.kind == "result" else None
+
+    kit, seen = kit_of(clock, compact=False, passes=(shorter,)), []
+    monkeypatch.setattr(kit.rooms.tidying.accounts.trials, "noted", lambda *given: seen.append(given[3]))
+    conversation(kit, clock, "one")
+    assert seen[-1].saved > 0
+    assert {one.rewrites for one in seen} == {0}
+    kit.close()
+
+
 def test_threads_held_out_are_sent_as_they_are_and_cost_is_noted(clock):
     kit = kit_of(clock, holdout=0.5)
     trials = kit.rooms.tidying.accounts.trials

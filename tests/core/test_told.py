@@ -49,9 +49,9 @@ def test_edits_are_counted_by_pass_without_those_for_the_cache():
 def test_a_plan_tells_what_was_edited_why_now_what_is_pending_and_what_it_waits_for():
     told = PLAN.explain()
     assert "tidied: 4 edits, 1,810 tokens became 149" in told
-    assert "spent: 2 edits, 1,700 tokens became 80, recoverable, expected to cost $0.010000" in told
+    assert "spent: 2 edits, 1,700 tokens became 80, something left out, expected to cost $0.010000" in told
     assert "compact: 1 edit, 100 tokens became 60, nothing lost, expected to save $0.001000" in told
-    assert "own: 1 edit, 10 tokens became 9, recoverable\n" in told
+    assert "own: 1 edit, 10 tokens became 9, something left out\n" in told
     assert f"messages.3.content: reason 3 {SECRET} (900 tokens became 40)" in told
     assert "rewritten now: it pays" in told
     assert "pending: 5 removals, about 2,500 tokens" in told

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from ctxkit.editable import Piece, Rewrite
+from ctxkit.hall.tidypasses import arriving
 from ctxkit.hygiene.arrival import Arrivals, dependants
 from ctxkit.hygiene.compact import Compact
-from ctxkit.hygiene.repeats import Repeats
+from ctxkit.tidiness import Tidy
 from tests.hygiene.arriving import Talk, again, chain, sent, texts, tidied
 
 LOG = "line\n" * 100
@@ -142,7 +143,7 @@ def long_talk() -> Talk:
     return talk
 
 
-PASSES = (Compact(), Repeats(deltas=True))
+PASSES = arriving(Tidy(), prunes=True)
 
 
 def digest() -> str:

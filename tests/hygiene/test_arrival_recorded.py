@@ -12,14 +12,14 @@ import pytest
 from ctxkit import dialects
 from ctxkit.errors import ProviderShapeError
 from ctxkit.hall.retelling import opening_of
+from ctxkit.hall.tidypasses import arriving
 from ctxkit.hygiene.arrival import Arrivals
-from ctxkit.hygiene.compact import Compact
 from ctxkit.hygiene.deltas import patched
 from ctxkit.hygiene.passes import MARK
-from ctxkit.hygiene.repeats import Repeats
 from ctxkit.hygiene.tables import PHRASE, untable
 from ctxkit.hygiene.whitespace import spans
 from ctxkit.replay.threads import grouped, read_threads
+from ctxkit.tidiness import Tidy
 from tests.dialects.test_texts import DIALECTS
 from tests.hygiene.arriving import again, sent, texts, tidied
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PASSES = (Compact(), Repeats(deltas=True))
+PASSES = arriving(Tidy(), prunes=True)
 
 
 def taken(name: str, body: object) -> Messages:
