@@ -69,7 +69,7 @@ class Settlement(NamedTuple):
     plan: Plan
     response: Mapping[str, Json] | Answer | Usage | None
     status: int | None
-    timing: Timing
+    timing: Timing | None
     lead: Lead | None = None
     whole: bool = False  # the answer came to its end, and may be kept
     headers: Headers = ()
@@ -191,15 +191,15 @@ class Exchange:
 
     def item(self, item: Any, see: Callable[[Any], bool]) -> bool:
         """Have ``see`` look at an object that passes; True when it says that the caller is not to get it."""
+        if self._first_chunk is None:
+            self._begins()
         hidden = False
         try:
-            if self._first_chunk is None:
-                self._begins()
             hidden = see(item)
-            if self._first_content is None and self.reader is not None and self.reader.content:
-                self._first_content = self.kit.timer()
         except Exception as error:  # noqa: BLE001 - the user's call is sacred
             self._note(error)
+        if self._first_content is None and self.reader is not None and self.reader.content:
+            self._says_something()
         return hidden
 
     def feed(self, raw: bytes) -> bytes:
@@ -211,17 +211,17 @@ class Exchange:
         body = self.body
         if body is None:
             return raw
+        if self._first_chunk is None:
+            self._begins()
         try:
-            if self._first_chunk is None:
-                self._begins()
             shown = body.feed(raw)
-            if self._first_content is None and body.content:
-                self._first_content = self.kit.timer()
         except Exception as error:
             self._blind(error)
             if body.hides and isinstance(error, BrokenEncodingError):
                 raise  # decoding was taken over from the client: the door tells it what its own decoder would
             return raw
+        if self._first_content is None and body.content:
+            self._says_something()
         if body.error is not None:
             broken, body.error = body.error, None
             self._note(broken)
@@ -229,8 +229,14 @@ class Exchange:
 
     def _begins(self) -> None:
         """The first piece is here. Headers say less: some servers send them before they have read the prompt."""
-        self._first_chunk = self.kit.timer()
-        self.kit.began(self.plan)
+        with guard(self.kit, "door: answer"):
+            self._first_chunk = self.kit.timer()
+            self.kit.began(self.plan)
+
+    def _says_something(self) -> None:
+        """The first piece of content is here."""
+        with guard(self.kit, "door: answer"):
+            self._first_content = self.kit.timer()
 
     def _blind(self, error: Exception) -> None:
         """Stop reading: the bytes pass on as they come, and what was seen so far is all there is."""
@@ -307,9 +313,11 @@ class Exchange:
         lead, self._lead = self._lead, None  # is told by the settlement: a finaliser may run inside any lock
         return Settlement(self.kit, self.plan, answer, self.status, self._timing(), lead, whole, self.headers)
 
-    def _timing(self) -> Timing:
-        first = self._first_chunk if self.plan.stream else None
-        return Timing(self._sent, first, self._first_content, self.kit.timer())
+    def _timing(self) -> Timing | None:
+        with guard(self.kit, "door: settle"):
+            first = self._first_chunk if self.plan.stream else None
+            return Timing(self._sent, first, self._first_content, self.kit.timer())
+        return None
 
     def __del__(self) -> None:
         """Nobody holds the attempt any more: it was abandoned, or its connection failed."""

@@ -207,8 +207,8 @@ class Hooks:
 
     def _exchange_of(self, request: Any, call: Call, plan: Plan, lead: Lead | None) -> Exchange:
         """The attempt, whose request is as the plan has it."""
-        probing = self._rewrite(request, call, plan)
-        exchange = request.extensions[self._key] = Exchange(self.kit, plan, adds_usage=probing, lead=lead)
+        exchange = request.extensions[self._key] = Exchange(self.kit, plan, lead=lead)
+        exchange.adds_usage = self._rewrite(request, call, plan)  # last: nothing is asked for that nobody would hide
         return exchange
 
     def _rewrite(self, request: Any, call: Call, plan: Plan) -> bool:

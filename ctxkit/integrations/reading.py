@@ -46,7 +46,7 @@ class Body:
         done: the protocol's own end was seen; only streams have one.
         content: a first piece of content was seen in a stream.
         hides: what is fed comes back decoded, and perhaps with an event less.
-        error: what reading the last event raised, for the door to note; the rest of the stream is read.
+        error: what reading raised, for the door to note; after one broken event the rest of a stream is read.
     """
 
     __slots__ = (
@@ -97,10 +97,16 @@ class Body:
 
         Raises:
             BrokenEncodingError: the encoding is broken.
-            ProviderShapeError: the framing is.
-            ValueError: JSON is.
+            Exception: the answer cannot be read; where it :attr:`hides`, that is an :attr:`error` instead.
         """
-        shown = self._read(raw if self._decode is None or self._read is _pass else self._undo(raw))
+        # What is to be handed on decoded has to be, read or not.
+        data = raw if self._decode is None or (self._read is _pass and not self.hides) else self._undo(raw)
+        try:
+            shown = self._read(data)
+        except Exception as error:
+            if not self.hides:
+                raise
+            self.error, self._read, shown = error, _pass, data
         self.done, self.content = self._stream.done, self._stream.content
         if self._copy is not None and self._read is not _pass:
             self._copy(shown)

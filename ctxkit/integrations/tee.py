@@ -47,17 +47,17 @@ def tee(response: Any, exchange: Exchange) -> None:
         exchange.rest()
         return
     encoding = headers.get("content-encoding", "")
+    sync, asynchronous = _tees(library)
+    is_async = isinstance(response.stream, library.AsyncByteStream) and not isinstance(
+        response.stream, library.SyncByteStream
+    )
     exchange.answered(response.status_code, headers.get("content-type", ""), encoding, headers)
+    response.stream = (asynchronous if is_async else sync)(response.stream, exchange)
     if exchange.body is not None and exchange.body.hides:
         # What is handed on is decoded, and may be shorter than announced.
         for name in ("content-encoding", "content-length"):
             if name in headers:
                 del headers[name]
-    sync, asynchronous = _tees(library)
-    is_async = isinstance(response.stream, library.AsyncByteStream) and not isinstance(
-        response.stream, library.SyncByteStream
-    )
-    response.stream = (asynchronous if is_async else sync)(response.stream, exchange)
 
 
 @cache
