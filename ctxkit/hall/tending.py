@@ -109,6 +109,7 @@ class Tending:
         self._least: dict[str, int] = {}  # tokens, by model, as the provider said when it refused
         self._rests: dict[str, tuple[float, float]] = {}  # until when nothing is created for an account; the pause
         self._charged: dict[str, float] = {}
+        self._registered = False  # with ``atexit``, which a forked child inherits
         self._lost: dict[str, float] = {}  # objects that were found to be gone, and when
         self._renew()
         on_fork(self, "_renew")
@@ -149,7 +150,9 @@ class Tending:
         self._wake.set()
         with self._starting, contextlib.suppress(RuntimeError):  # no more threads: the next request tries again
             if self._thread is None:
-                atexit.register(self._at_exit)
+                if not self._registered:  # where no thread begins, this is tried with each request
+                    atexit.register(self._at_exit)
+                    self._registered = True
                 thread = threading.Thread(target=self._go_on, name="ctxkit-rent", daemon=True)
                 thread.start()
                 self._thread = thread
@@ -354,6 +357,7 @@ class Tending:
     def close(self) -> None:
         """Write what waits and let the thread end; objects that stand end by themselves, or serve other processes."""
         atexit.unregister(self._at_exit)
+        self._registered = False
         self._over.set()
         self._wake.set()
         self.flush()

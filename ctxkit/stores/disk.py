@@ -72,6 +72,7 @@ class DiskStore:
         self._lifetime = lifetime
         self._wipe = wipe
         self._front = MemoryStore(remembered)
+        self._registered = False  # with ``atexit``, which a forked child inherits
         self._reset()
         on_fork(self, "_reset", before="_hold", parent="_release")
 
@@ -91,11 +92,7 @@ class DiskStore:
                 raise failed
             self._queue[key] = value
             if self._writer is None:
-                writer = threading.Thread(target=self._write_on, name="ctxkit-store", daemon=True)
-                atexit.register(self._at_exit)
-                with contextlib.suppress(RuntimeError):  # no more threads: the next put tries again, or close writes it
-                    writer.start()
-                    self._writer = writer
+                self._begin()
 
     def add(self, key: bytes, value: bytes) -> bytes:
         """Keep a value unless there is one; the value that stands, for all processes."""
@@ -141,6 +138,7 @@ class DiskStore:
     def close(self) -> None:
         """Write what is waiting and close the file."""
         atexit.unregister(self._at_exit)
+        self._registered = False
         self._stop.set()
         try:
             self.flush()
@@ -177,13 +175,24 @@ class DiskStore:
     def _guard(self) -> _Guard:
         return _Guard(self._folder, self._quiet)
 
-    def _write_on(self) -> None:
-        while not self._stop.wait(_PAUSE):
+    def _begin(self) -> None:
+        writer = threading.Thread(target=self._write_on, args=(self._stop,), name="ctxkit-store", daemon=True)
+        if not self._registered:  # a folder that goes on failing has one writer after another
+            atexit.register(self._at_exit)
+            self._registered = True
+        with contextlib.suppress(RuntimeError):  # no more threads: the next put tries again, or close writes it
+            writer.start()
+            self._writer = writer
+
+    def _write_on(self, stop: threading.Event) -> None:
+        while not stop.wait(_PAUSE):
             try:
                 self.flush()
             except StoreError as error:
                 with self._lock:
-                    self._failed, self._writer = error, None
+                    self._failed = error
+                    if self._stop is stop:  # else it was closed meanwhile, and another may write by now
+                        self._writer = None
                 return
 
     def _reset(self) -> None:

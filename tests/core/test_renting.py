@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
 from decimal import Decimal
 from itertools import pairwise
 
@@ -235,3 +237,17 @@ def test_planning_changes_nothing_and_is_the_same_twice(world):
     assert first.edits == second.edits
     assert "reads the cache object" in first.explain()
     assert world.kit.caches.list()[0].reads == reads
+
+
+def test_where_no_thread_begins_the_end_is_awaited_once(monkeypatch):
+    def none_left(_):
+        raise RuntimeError("can't start new thread")
+
+    kit = Kit(Policy(mode="cache"), strict=True)
+    tending, before = kit.rooms.renting.tending, atexit._ncallbacks()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        for _ in range(3):
+            tending._run()
+    assert atexit._ncallbacks() == before + 1
+    kit.close()

@@ -1,5 +1,6 @@
 """Stores: memory and disk behave alike; the folder is private, holds no pickle and refuses foreign ones."""
 
+import atexit
 import contextlib
 import os
 import pickle
@@ -7,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -199,3 +201,44 @@ def test_what_waits_for_a_folder_that_cannot_be_written_is_bounded_in_bytes(tmp_
     assert list(store._queue)[-1] == b"99"
     with contextlib.suppress(StoreError):
         store.close()
+
+
+def test_a_folder_that_goes_on_failing_is_closed_once_at_the_end(tmp_path, monkeypatch):
+    store, before = DiskStore(tmp_path / "s"), atexit._ncallbacks()
+
+    def full():
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(store, "flush", full)
+    writers = set()
+    for _ in range(3):
+        store.put(b"a", b"1")
+        writers.add(store._writer)
+        store._writer.join(10)
+        with pytest.raises(StoreError, match="full"):
+            store.put(b"a", b"1")
+    assert len(writers) == 3
+    assert atexit._ncallbacks() == before + 1
+    monkeypatch.undo()
+    store.close()
+
+
+def test_a_writer_ends_with_its_store_even_when_it_is_writing_then(tmp_path, monkeypatch):
+    store, writing, go_on = DiskStore(tmp_path / "s"), threading.Event(), threading.Event()
+    flush = store.flush
+
+    def slow():
+        if threading.current_thread() is not threading.main_thread():
+            writing.set()
+            go_on.wait(10)
+        flush()
+
+    monkeypatch.setattr(store, "flush", slow)
+    store.put(b"a", b"1")
+    writer = store._writer
+    assert writing.wait(10)
+    store.close()
+    go_on.set()
+    writer.join(10)
+    assert not writer.is_alive()
+    store.close()
