@@ -52,6 +52,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Print the findings; 0: none, 1: some, 2: nothing could be read."""
     from ctxkit.caching.lint import RULES
+    from ctxkit.hall.imagined import onlooking
     from ctxkit.hall.linting import lint
     from ctxkit.kit import Kit
     from ctxkit.policy import Policy
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.paths:
         print("ctxkit lint: name a file or folder of recorded requests; see ctxkit lint --help", file=sys.stderr)
         return 2
-    kit = Kit(Policy.load(mode="observe"), store=None, ledger=None)
+    kit = Kit(onlooking(Policy.load(), "observe"))
     complaints: list[TranscriptError] = []
     plans: list[tuple[Plan, str]] = list(_plans(kit, args, complaints))
     ignore = [name.strip() for name in args.ignore.split(",") if name.strip()]

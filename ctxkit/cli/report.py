@@ -61,14 +61,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report or write its page; 0, or 2 when there is no ledger or the page cannot be written."""
-    from dataclasses import replace
-
     from ctxkit.defaults import home
-    from ctxkit.kit import Kit
     from ctxkit.metering.ledger import Ledger
-    from ctxkit.metering.ledger.using import soon
-    from ctxkit.metering.prices import Prices
-    from ctxkit.metering.report import report
     from ctxkit.policy import Policy
 
     policy = Policy.load()
@@ -76,27 +70,43 @@ def run(args: argparse.Namespace) -> int:
     if why := complaint(ledger):
         print(f"ctxkit report: {why}", file=sys.stderr)
         return 2
-    prices = Prices(policy.prices)
     with ledger:
-        found = report(
-            ledger,
-            args.by,
-            args.since,
-            args.until,
-            args.timezone,
-            now=time.time(),
-            currency=policy.currency,
-            rate=policy.usd_rate,
-            prices=prices,
-        )
-        found = replace(found, coming=soon(ledger, prices, time.time()))
-        found = _with_beside(found, policy, ledger.path.parent / "store")
-        advice = Kit(policy, ledger=ledger).advice(args.since) if args.advice else ()
+        found = _with_beside(_found(ledger, policy, args), policy, ledger.path.parent / "store")
+        advice = _advice(ledger, policy, args.since) if args.advice else ()
         page = found.to_html() if args.html is not None else ""
     if args.html is not None and not _written(page, args):
         return 2
     _show(found, advice, args)
     return 0
+
+
+def _found(ledger: Ledger, policy: Policy, args: argparse.Namespace) -> Report:
+    from dataclasses import replace
+
+    from ctxkit.metering.ledger.using import soon
+    from ctxkit.metering.prices import Prices
+    from ctxkit.metering.report import report
+
+    prices, now = Prices(policy.prices), time.time()
+    found = report(
+        ledger,
+        args.by,
+        args.since,
+        args.until,
+        args.timezone,
+        now=now,
+        currency=policy.currency,
+        rate=policy.usd_rate,
+        prices=prices,
+    )
+    return replace(found, coming=soon(ledger, prices, now))
+
+
+def _advice(ledger: Ledger, policy: Policy, since: str | None) -> Sequence[Advice]:
+    from ctxkit.hall.imagined import onlooking
+    from ctxkit.kit import Kit
+
+    return Kit(onlooking(policy, policy.mode), ledger=ledger).advice(since)
 
 
 def _written(page: str, args: argparse.Namespace) -> bool:

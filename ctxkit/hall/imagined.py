@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from ctxkit.caching.simulator.entries import Entry
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan, Record, Timing
+    from ctxkit.policy import Policy
 
-__all__ = ["Line", "imagined"]
+__all__ = ["Line", "Nowhere", "imagined", "onlooking"]
 
 _ENTRIES = 20_000
 
@@ -96,6 +97,19 @@ class Nowhere:
         """There is nothing."""
 
 
+def onlooking(policy: Policy, mode: str, **tidy: object) -> Policy:
+    """The policy for a kit that sends nothing: it keeps no text and no answer, spares no thread, and has nothing behind it.
+
+    Args:
+        policy: of the kit that sends.
+        mode: instead of its own.
+        tidy: other options of tidying.
+    """
+    others: dict[str, object] = {"shadow": False, "drift": False, "cache_objects": False, "answers": None}
+    less = policy.tidy.model_copy(update={"holdout": 0.0, "recall": "off", **tidy})
+    return policy.model_copy(update={"mode": mode, "tidy": less, **others})
+
+
 def imagined(kit: Kit, mode: str) -> Kit:
     """A kit of another mode, which keeps everything in memory.
 
@@ -103,9 +117,7 @@ def imagined(kit: Kit, mode: str) -> Kit:
     """
     from ctxkit.kit import Kit as Another
 
-    tidy = kit.policy.tidy.model_copy(update={"holdout": 0.0, "recall": "off"})
-    behind = {"shadow": False, "drift": False, "cache_objects": False}
-    policy = kit.policy.model_copy(update={"mode": mode, "tidy": tidy, **behind})
+    policy = onlooking(kit.policy, mode)
     other = Another(policy, clock=kit.clock, timer=kit.timer, strict=True)
     vars(other.rooms).update(hasher=kit.rooms.hasher, meter=kit.rooms.meter.beside(), ledger=Nowhere())
     if policy.tidies:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ctxkit.caching.prefixes import Hasher
-from ctxkit.hall.imagined import Line, Nowhere
+from ctxkit.hall.imagined import Line, Nowhere, onlooking
 from ctxkit.kit import Kit
 from ctxkit.metering.meter import Meter
 from ctxkit.metering.prices.card import charge
@@ -98,12 +98,8 @@ class Bench:
 
         Words tell what is relevant: what vectors say depends on when they are there, and a replay says the same each time.
         """
-        tidy = self.policy.tidy.model_copy(update={"holdout": 0.0, "recall": "off", "relevance": "lexical"})
-        behind = {"shadow": False, "drift": False, "cache_objects": False}
-        changes: dict[str, object] = {"mode": mode, "tidy": tidy, **behind}
-        if ttl:
-            changes["cache_ttl"] = ttl
-        kit = Kit(self.policy.model_copy(update=changes))
+        policy = onlooking(self.policy, mode, relevance="lexical")
+        kit = Kit(policy.model_copy(update={"cache_ttl": ttl}) if ttl else policy)
         vars(kit.rooms).update(hasher=self.hasher, meter=self.meter.beside(), ledger=Nowhere())
         return kit
 

@@ -110,3 +110,9 @@ def test_prompts_are_not_printed(write, capsys):
     changed = {**secret, "system": secret["system"].replace("2026-11-21", "2026-11-22")}
     main(["lint", write("r.json", [secret, changed]), "--json"])
     assert "hunter2" not in capsys.readouterr().out
+
+
+def test_settings_that_keep_texts_and_answers_on_disk_are_no_hindrance(write, tmp_path, monkeypatch):
+    write("ctxkit.toml", 'tidy = { recall = "disk" }\nanswers = { where = "disk" }\n')
+    monkeypatch.chdir(tmp_path)
+    assert main(["lint", write("r.jsonl", json.dumps(FINE) + "\n")]) == 0

@@ -253,3 +253,9 @@ def test_what_the_store_beside_the_ledger_knows_is_told(ctxkit, kept, home):
     assert "search observes again" in out
     _, out, _ = ctxkit("--since", "2025-12-01")
     assert "stronger modes" not in out
+
+
+def test_settings_that_keep_texts_and_answers_on_disk_hinder_no_advice(ctxkit, kept, tmp_path, monkeypatch):
+    (tmp_path / "ctxkit.toml").write_text('tidy = { recall = "disk" }\nanswers = { where = "disk" }\n')
+    monkeypatch.chdir(tmp_path)
+    assert ctxkit("--advice")[0] == 0

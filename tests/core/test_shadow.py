@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from ctxkit.model import Usage
 from ctxkit.stores.memory import MemoryStore
 
 NOW = 1_795_000_000.0
+CHAT = {"dialect": "openai.chat", "platform": "openai"}
 WORDS = [
     "the",
     "of",
@@ -299,3 +301,13 @@ def test_figures_for_people_and_programs():
     assert "50%" in head
     assert line == "  CHAT: cache $0.5000 (+25.0%), prune $-0.1000 (-5.0%), of $2.0000 in 40 requests"
     assert list(Shadow("observe", 5, 0).lines(str)) == []
+
+
+def test_answers_that_are_kept_on_disk_hinder_no_shadow(tmp_path):
+    with contextlib.closing(Kit(Policy(answers={"where": "disk"}), store=tmp_path, ledger=None, strict=True)) as kit:
+        plan = kit.plan({"model": "gpt-5.1", "messages": [{"role": "user", "content": "Hello!"}]}, **CHAT)
+        kit.settle(plan, Usage(9, 0, {}, 5))
+        kit.shadow.flush()
+        assert kit.shadow.failed == 0
+        kit.flush()
+        assert kit.shadow.told().planned == 1

@@ -9,6 +9,7 @@ from ctxkit import dialects
 from ctxkit.metering.count import Counter
 from ctxkit.metering.prices import Prices
 from ctxkit.model import Usage
+from ctxkit.policy import Policy
 from ctxkit.replay.billing import Setting
 from ctxkit.replay.markers import living, unmarked, well_marked
 from ctxkit.replay.opening import instructed
@@ -245,3 +246,10 @@ def test_logs_without_markers_are_marked_for_the_life_that_usage_shows(bench):
     assert set(bill.written) == {"1h"}
     assert bill.read > 10 * 8_000
     assert set(replayed(hour, Assumed(ttl="5m"), "raw", bench).written) == {"5m"}
+
+
+def test_a_policy_that_keeps_texts_and_answers_on_disk_is_replayed_like_any_other(bench):
+    disk, thread = Bench(Policy(tidy={"recall": "disk"}, answers={"where": "disk"})), agent()
+    assert replayed(recording(thread), Assumed(), "prune", disk) == replayed(
+        recording(thread), Assumed(), "prune", bench
+    )
