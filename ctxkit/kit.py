@@ -365,9 +365,10 @@ class Kit:
                 ``Answer`` or ``Usage`` that was read from it; or ``None`` when nothing is known of it.
             status: HTTP status; ``None`` when no answer came at all. 400 and above settle as ``failed``.
             timing: moments of the attempt.
-            now: unix time in seconds at which the answer ended; nothing but tests needs it.
+            now: unix time in seconds at which the answer ended; it changes nothing, for an attempt is priced at the moment
+                it was sent.
         """
-        del now  # an attempt is priced at the moment it was sent
+        del now
         self.sent(plan)
         answer = answer_of(plan, response, status, self.faults)
         try:
@@ -381,10 +382,7 @@ class Kit:
         if plan.rental is not None:
             record = self.rooms.renting.settled(plan, record)
         record = bookkeeping.ended(self, plan, record)
-        if self.policy.shadow:
-            self.shadow.offer(plan, record)
-        if self.policy.drift:
-            self.drifting.offer(plan, record)
+        bookkeeping.watched(self, plan, record)
         return record
 
     async def asettle(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ctxkit.kit import Kit
     from ctxkit.model import Plan, Record
 
-__all__ = ["begun", "ended", "passed", "reused"]
+__all__ = ["begun", "ended", "passed", "reused", "watched"]
 
 _LEARNED_EVERY = 100  # settlements between two notes of what was learned
 
@@ -79,6 +79,16 @@ def passed(kit: Kit, platform: str, endpoint: str) -> None:
         kit.faults.note("unmetered", error, advice_for(error))
     else:
         _tell(kit, record)
+
+
+def watched(kit: Kit, plan: Plan, record: Record) -> None:
+    """The request was settled: what looks on behind the application's back may look at it later."""
+    for wanted, name in ((kit.policy.shadow, "shadow"), (kit.policy.drift, "drifting")):
+        try:
+            if wanted:
+                getattr(kit, name).offer(plan, record)
+        except Exception as error:  # noqa: BLE001 - the record stands
+            kit.faults.note(name, error, "Please report it; the record is complete.")
 
 
 def _tell(kit: Kit, record: Record) -> None:

@@ -165,3 +165,16 @@ def test_a_kit_goes_on_after_it_was_closed(tmp_path):
     assert [r.status for r in seen] == ["settled"] * 2
     assert len(list(kit.ledger.records())) == 2
     kit.close()
+
+
+@pytest.mark.parametrize("name", ["shadow", "drifting"])
+def test_a_fault_of_what_looks_on_is_no_fault_of_the_record(name, monkeypatch):
+    kit = Kit()
+
+    def broken(*_):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(getattr(kit, name), "offer", broken)
+    assert kit.settle(chat(kit), ANSWER).usage.input_total == 9
+    assert kit.faults.counts == {f"{name}: RuntimeError": 1}
+    kit.close()
