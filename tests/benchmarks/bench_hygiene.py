@@ -155,6 +155,8 @@ def main(argv):
     parser.add_argument("--missing", action="store_true", help="show references that were lost")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(argv)
+    if not DATA.is_dir():
+        parser.error(f"no recorded conversations at {DATA}: set CTXKIT_DATA to the folder that holds threads/")
     chats = ["tau_bench_airline", "tau_bench_airline:5", "tau_bench_airline:20"]
     names = asked.sets or (chats if asked.quick else [*chats, "swe_agent_demos", "openhands", "aider_chats", "mint"])
     rows = asked.only or (QUICK if asked.quick else list(ROWS))
