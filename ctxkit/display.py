@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Edit, Plan, Record
     from ctxkit.page.values import Cell
 
-__all__ = ["html_of", "panel_of", "plan_html", "record_html", "record_text"]
+__all__ = ["html_of", "panel_of", "plan_html", "record_html"]
 
 _MOST_EDITS = 50
 
@@ -156,11 +156,6 @@ def _misses(plan: Plan) -> Table | None:
 
 
 # ---- Records -----------------------------------------------------------------------------------------------------------
-
-
-def record_text(record: Record) -> str:
-    """What became of a request, in a few lines."""
-    return explain_record(record)
 
 
 def record_html(record: Record) -> str:

@@ -43,7 +43,7 @@ LEAVES = {
     "reuse": set(),
     "revise": set(),
     "lazily": set(),
-    "model": {"explain", "display"},  # words and pictures, when they are asked for
+    "model": {"model", "explain", "display"},  # words and pictures, when they are asked for
     "explain": {"printable", "told"},
     "told": set(),
     "faults": {"errors", "forks"},
