@@ -57,6 +57,7 @@ def runnable(page):
 
 @pytest.fixture
 def surroundings(monkeypatch, tmp_path):
+    gc.freeze()  # what is collected after a page is what the page made
     with FakeProvider() as provider:
         for name, value in {
             "OPENAI_BASE_URL": provider.openai_url,
