@@ -144,9 +144,10 @@ class _Door:
                 return answer
             if exchange is None:
                 return function(*args, **kwargs)
+            args, kwargs = self._arguments(args, kwargs, exchange)
             try:
                 with nested():
-                    response = function(*self._placed(args, exchange.plan), **self._changed(args, kwargs, exchange))
+                    response = function(*args, **kwargs)
             except BaseException as error:
                 exchange.status = _status_of(error)
                 exchange.settle(ended=False)
@@ -167,11 +168,10 @@ class _Door:
                 return answer
             if exchange is None:
                 return await function(*args, **kwargs)
+            args, kwargs = self._arguments(args, kwargs, exchange)
             try:
                 with nested():
-                    response = await function(
-                        *self._placed(args, exchange.plan), **self._changed(args, kwargs, exchange)
-                    )
+                    response = await function(*args, **kwargs)
             except BaseException as error:
                 exchange.status = _status_of(error)
                 await exchange.asettle(ended=False)
@@ -289,29 +289,29 @@ class _Door:
     def _probes(self, plan: Any) -> bool:
         return plan.platform not in _REPORT_ALWAYS and usage_probe.wanted(self._kit, plan)
 
-    def _placed(self, args: tuple[Any, ...], plan: Plan) -> tuple[Any, ...]:
-        """The arguments that were given by their place, as the plan has them."""
-        touched = _touched(plan)
-        named = zip(self._names, args, strict=False)
-        changed = [plan.body[name] if name in touched else value for name, value in named]
-        return (*changed, *args[len(changed) :])
+    def _arguments(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], exchange: Exchange
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments as the plan has them; those of the call itself where nothing changes, or nothing can be."""
+        with guard(self._kit, "door: request"):
+            return self._planned(args, kwargs, exchange)
+        exchange.adds_usage = False
+        return args, kwargs
 
-    def _changed(self, args: tuple[Any, ...], kwargs: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
-        """The arguments that were given by name, as the plan has them; the same object when nothing changes."""
-        plan, new = exchange.plan, dict[str, Any]()
-        placed, beyond = self._names[: len(args)], dict[str, Any]()
-        for name in _touched(plan):
-            if name in self._names and name not in placed:
-                new[name] = plan.body[name]
-            elif name not in placed:  # LiteLLM has no argument for it and hands it on as it is
-                beyond[name] = plan.body[name]
-        if beyond:
-            new["extra_body"] = {**beyond, **(kwargs.get("extra_body") or {})}
+    def _planned(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], exchange: Exchange
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        plan, given = exchange.plan, self._given(args, kwargs)
+        touched = _touched(plan)
+        new = {name: plan.body[name] for name in touched & _WIRE}
+        if beyond := {name: plan.body[name] for name in touched - _WIRE}:  # LiteLLM hands these on as they are
+            new["extra_body"] = {**beyond, **(given.get("extra_body") or {})}
         if plan.headers:
-            new["extra_headers"] = {**plan.headers, **(kwargs.get("extra_headers") or {})}
+            new["extra_headers"] = {**plan.headers, **(given.get("extra_headers") or {})}
         if exchange.adds_usage:
-            new["stream_options"] = {**(kwargs.get("stream_options") or {}), "include_usage": True}
-        return {**kwargs, **new} if new else kwargs
+            new["stream_options"] = {**(given.get("stream_options") or {}), "include_usage": True}
+        placed = [new.pop(name, value) for name, value in zip(self._names, args, strict=False)]
+        return (*placed, *args[len(placed) :]), ({**kwargs, **new} if new else kwargs)
 
 
 def _touched(plan: Plan) -> set[str]:

@@ -9,9 +9,11 @@ Read from litellm 1.106 (``types/utils.py``), 2026-11-20, and seen on its OpenAI
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from ctxkit.dialects.usage import checks, less
 from ctxkit.model import Answer, Usage
 
 __all__ = ["Chunks", "answer_of", "usage_of"]
@@ -28,14 +30,14 @@ def usage_of(usage: Any) -> Usage | None:
     outside = _get(usage, "completion_tokens_details")
     read = _count(inside, "cached_tokens")
     written = _written(usage, inside)
-    fresh = None if prompt is None else prompt - (read or 0) - sum((written or {}).values())
+    fresh = less(prompt, read, *(written or {}).values())
     return Usage(
         fresh=fresh,
         read=read,
         written=written,
         output=output,
         reasoning=_count(outside, "reasoning_tokens"),
-        media=_media(inside, outside),
+        media=_media(inside, outside, fresh or 0),
         calls=_calls(usage, inside),
     )
 
@@ -63,10 +65,10 @@ def _written(usage: Any, inside: Any) -> Mapping[str, int] | None:
     return split
 
 
-def _media(inside: Any, outside: Any) -> Mapping[str, int]:
+def _media(inside: Any, outside: Any, fresh: int) -> Mapping[str, int]:
     found = {
-        "audio.fresh": _count(inside, "audio_tokens"),
-        "image.fresh": _count(inside, "image_tokens"),
+        "audio.fresh": min(_count(inside, "audio_tokens") or 0, fresh),
+        "image.fresh": min(_count(inside, "image_tokens") or 0, fresh),
         "audio.output": _count(outside, "audio_tokens"),
         "image.output": _count(outside, "image_tokens"),
     }
@@ -82,7 +84,8 @@ def answer_of(response: Any, usage: Any = None, *, complete: bool = True) -> Ans
     """What a ``ModelResponse`` (or the last chunk of a stream) says of itself."""
     hidden = _get(response, "_hidden_params") or {}
     free = bool(_get(hidden, "cache_hit"))  # LiteLLM answered from its own cache: nothing was sent
-    read = Usage(0, 0, {}, 0) if free else usage_of(usage if usage is not None else _get(response, "usage"))
+    told = usage if usage is not None else _get(response, "usage")
+    read = Usage(0, 0, {}, 0) if free else usage_of(told)
     choices = _get(response, "choices") or ()
     return Answer(
         usage=read,
@@ -92,6 +95,7 @@ def answer_of(response: Any, usage: Any = None, *, complete: bool = True) -> Ans
         tier=_text(_get(response, "service_tier")),
         cost=Decimal(0) if free else None,
         complete=complete,
+        problems=() if free or read is None else tuple(checks(read, prompt=_count(told, "prompt_tokens"))),
     )
 
 
@@ -145,16 +149,8 @@ class Chunks:
         for chunk in reversed(_get(self._original, "chunks") or ()):
             if usage is None:
                 usage = _get(chunk, "usage")
-        answer = answer_of(self._last, usage or {}, complete=ended or (self.finish is not None and usage is not None))
-        return Answer(
-            usage=answer.usage,
-            model=answer.model,
-            id=answer.id,
-            finish=self.finish,
-            tier=answer.tier,
-            cost=answer.cost,
-            complete=answer.complete,
-        )
+        complete = ended or (self.finish is not None and usage is not None)
+        return replace(answer_of(self._last, usage or {}, complete=complete), finish=self.finish)
 
 
 def _has_content(choice: Any) -> bool:

@@ -115,6 +115,14 @@ def test_probed_stream(provider, probing, probed, route):
     check(only(probed), platform, name)
 
 
+def test_arguments_by_their_place_stay_there(provider, probing, probed, route):
+    options, platform, name = route
+    placed = (options.pop("model"), options.pop("messages"), None, None, None, None, True, None)
+    assert text(probing.wrap(litellm.completion)(*placed, **options))
+    assert ("stream_options" in provider.requests[0].json) is (platform != "anthropic")
+    check(only(probed), platform, name)
+
+
 def test_next(kit, records, route):
     options, platform, name = route
     stream = kit.wrap(litellm.completion)(**options, stream=True, stream_options={"include_usage": True})
@@ -218,6 +226,19 @@ def test_writes_by_time_to_live():
     )
     assert usage_of(usage) == Usage(fresh=10, read=7, written={"5m": 2, "1h": 3}, output=9)
     assert usage_of(litellm.Usage()) is None, "zeros are what LiteLLM writes where nothing was reported"
+
+
+def test_what_does_not_add_up_is_said_and_never_negative():
+    """A gateway that reports the prompt net of its cache, and audio that was cached."""
+    usage = litellm.Usage(
+        prompt_tokens=10,
+        completion_tokens=5,
+        total_tokens=115,
+        prompt_tokens_details={"cached_tokens": 100, "audio_tokens": 40},
+    )
+    answer = answer_of(litellm.ModelResponse(usage=usage))
+    assert answer.usage == Usage(fresh=0, read=100, output=5)
+    assert answer.problems == ("input buckets sum to 100, the provider reported 10",)
 
 
 def test_labels(kit, records, route):
