@@ -478,7 +478,6 @@ def test_without_an_event_loop_of_asyncio_nobody_waits(gate):
 fates = st.sampled_from(["begins", "fails", "ends", "cancelled", "begins and ends"])
 
 
-@settings(max_examples=60)
 @given(st.lists(fates, min_size=1, max_size=25), st.integers(2, 12))
 def test_whatever_becomes_of_those_before_everybody_gets_through(ends, number):
     async def run():

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit import dialects
@@ -87,7 +87,6 @@ def same(one, other):
     return [p._replace(path=()) for p in one.positions] == [p._replace(path=()) for p in other.positions]
 
 
-@settings(max_examples=150, deadline=None)
 @given(BODIES, st.lists(st.integers(1, 8), max_size=4))
 def test_a_growing_request_lies_as_one_that_comes_whole(body, turns):
     memory = Layouts()
@@ -100,7 +99,6 @@ def test_a_growing_request_lies_as_one_that_comes_whole(body, turns):
     assert grown.total == whole.total
 
 
-@settings(max_examples=150, deadline=None)
 @given(BODIES)
 def test_markers_change_no_link(body):
     memory = Layouts()
@@ -110,13 +108,11 @@ def test_markers_change_no_link(body):
     assert with_markers.keys == without.keys
 
 
-@settings(max_examples=100, deadline=None)
 @given(BODIES)
 def test_all_are_looked_at_where_nobody_knows_which_are_marked(body):
     assert laid(body).marks == laid(body, marked=False).marks
 
 
-@settings(max_examples=100, deadline=None)
 @given(BODIES)
 def test_tokens_grow_to_the_whole(body):
     found = laid(body)

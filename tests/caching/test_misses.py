@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit import Kit
@@ -538,7 +538,6 @@ def test_threads_at_once(kit):
 WORDS = st.lists(st.sampled_from(["a " * 2_000, "b", "c " * 300]), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(WORDS, st.booleans(), st.sampled_from(["", "x"]), st.integers(0, 900)), max_size=6))
 def test_a_miss_is_never_more_than_the_prompt(requests):
     kit = Kit(store=None, ledger=None, clock=lambda: NOW, strict=True)

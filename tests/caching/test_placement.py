@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit.cacheable import Ask
@@ -80,7 +80,6 @@ def marked(messages, marks):
 
 
 @pytest.mark.parametrize("name", ["anthropic", "bedrock"])
-@settings(max_examples=150, deadline=None)
 @given(messages=REQUESTS, marks=MARKS, outlook=OUTLOOKS, automatic=st.sampled_from([None, None, "", "1h"]))
 def test_what_leaves_is_what_the_provider_takes(name, messages, marks, outlook, automatic):
     provider, messages = PROVIDERS[name], marked(messages, marks)
@@ -106,7 +105,6 @@ def test_what_leaves_is_what_the_provider_takes(name, messages, marks, outlook, 
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-@settings(max_examples=100, deadline=None)
 @given(messages=REQUESTS, outlook=OUTLOOKS)
 def test_a_request_that_was_placed_already_is_left_alone(name, messages, outlook):
     provider = PROVIDERS[name]
@@ -120,7 +118,6 @@ def test_a_request_that_was_placed_already_is_left_alone(name, messages, outlook
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-@settings(max_examples=60, deadline=None)
 @given(messages=REQUESTS, outlook=OUTLOOKS)
 def test_the_same_request_is_placed_alike(name, messages, outlook):
     outlook = within(outlook, PROVIDERS[name].layout(messages))

@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit import dialects
@@ -243,7 +243,6 @@ def test_with_no_edits_the_body_is_the_same_object(name):
 
 
 @every_dialect
-@settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_a_view_of_anything_fails_in_one_way_only_and_shows_everything(name, data):
     dialect = dialects.get(name)
@@ -267,7 +266,6 @@ def test_a_view_of_anything_fails_in_one_way_only_and_shows_everything(name, dat
 
 
 @every_dialect
-@settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_identities_are_free_of_markers_and_stable(name, data):
     dialect = dialects.get(name)
@@ -291,7 +289,6 @@ def test_a_marker_does_not_change_an_identity(name):
 
 
 @every_dialect
-@settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_no_answer_raises(name, data):
     found = dialects.get(name).answer(data.draw(mutated(ANSWERS[name])), "x")
@@ -299,7 +296,6 @@ def test_no_answer_raises(name, data):
 
 
 @every_dialect
-@settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_no_event_raises(name, data):
     reader = dialects.get(name).stream("x")
@@ -315,7 +311,6 @@ def assert_sound(usage):
 
 
 @pytest.mark.parametrize("name", ["anthropic.messages", "gemini.generate"])
-@settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_a_stream_split_anywhere_gives_the_same_answer(name, data):
     end = data.draw(st.sampled_from(["\n\n", "\r\n\r\n", "\r\r"]))

@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit import dialects
@@ -344,7 +344,6 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_what_is_marked_reads_as_before_but_for_the_markers(name, data):
     body, field = BODIES[name]

@@ -6,7 +6,7 @@ import lzma
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit import dialects
@@ -348,7 +348,6 @@ def test_both_shapes_have_the_same_pieces_but_for_their_paths(name, bare, listed
 
 
 @every_dialect
-@settings(max_examples=100)
 @given(data=st.data())
 def test_saying_the_same_again_changes_nothing(name, data):
     body = data.draw(mutated(BODIES[name]))
@@ -364,7 +363,6 @@ def test_saying_the_same_again_changes_nothing(name, data):
 
 
 @every_dialect
-@settings(max_examples=100)
 @given(data=st.data())
 def test_what_is_said_anew_stands_where_it_stood(name, data):
     body = data.draw(mutated(BODIES[name]))

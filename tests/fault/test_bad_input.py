@@ -277,9 +277,7 @@ bodies = st.recursive(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     body=bodies,
     path=st.sampled_from(["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/models/m:generateContent"]),

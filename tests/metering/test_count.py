@@ -9,7 +9,7 @@ import sys
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit.dialects.anthropic import messages as anthropic_messages
@@ -109,7 +109,6 @@ texts = st.lists(st.text(max_size=60), min_size=1, max_size=8)
 
 
 @given(texts, st.randoms())
-@settings(max_examples=60)
 def test_what_is_remembered_equals_a_fresh_count_in_any_order(said, random):
     counter = Counter(memory=16)
     conversations = [claude(*said[: place + 1]) for place in range(len(said))] * 2
@@ -119,7 +118,6 @@ def test_what_is_remembered_equals_a_fresh_count_in_any_order(said, random):
 
 
 @given(texts, st.text(min_size=1, max_size=200))
-@settings(max_examples=60)
 def test_another_message_adds_tokens(said, more):
     counter = Counter()
     assert tokens(counter, claude(*said, more)).tokens >= tokens(counter, claude(*said)).tokens

@@ -268,7 +268,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(st.sampled_from([*COLUMNS, "at", "owner", "cell", "odd"]), anything), max_size=6))
 def test_no_entry_stops_the_others(ledger, record, changes):
     """Whatever stands in a line, the lines around it are taken in and the sums stay right."""

@@ -7,7 +7,7 @@ tiktoken"); the others follow from the framing, spelled out by hand.
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit import dialects
@@ -489,7 +489,6 @@ keyed = st.dictionaries(
 
 
 @given(st.recursive(keyed, lambda inner: st.fixed_dictionaries({"type": st.just("object"), "properties": st.dictionaries(st.text(max_size=4), inner, max_size=3)}) | st.fixed_dictionaries({"type": st.just("array"), "items": inner}), max_leaves=6))  # fmt: skip
-@settings(max_examples=200)
 def test_any_schema_is_written(schema):
     function = {"name": "f", "description": "d", "parameters": schema}
     assert function_type(function).startswith("// d\ntype f = ")
@@ -530,7 +529,6 @@ messages_of_any_shape = st.lists(
 
 
 @given(messages_of_any_shape, st.lists(json_values, max_size=3), json_values, json_values, st.sampled_from(["gpt-4o", "gpt-5", "gpt-4", "o3"]))  # fmt: skip
-@settings(max_examples=300)
 def test_any_chat_body_that_can_be_read_can_be_counted(messages, tools, choice, form, model):
     body = {"messages": messages, "tools": tools, "tool_choice": choice, "response_format": form}
     assert count(body, model) >= 0

@@ -183,7 +183,6 @@ def test_known_texts(text, o200k, cl100k):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(st.text(max_size=400))
-@settings(max_examples=150)
 def test_any_text_counts_as_tiktoken_counts_it(name, text):
     assert text_tokens(text, name) == reference(text, name)
     ids = token_ids(text, name)
@@ -231,7 +230,6 @@ words = st.sampled_from(
 
 @pytest.mark.parametrize("name", NAMES)
 @given(st.lists(words, min_size=1, max_size=60), st.integers(5, 60))
-@settings(max_examples=150)
 def test_a_text_in_chunks_counts_as_the_whole_wherever_a_seam_is_found(name, found, size):
     text = "".join(found)
     kept, tokens._CHUNK = tokens._CHUNK, size
