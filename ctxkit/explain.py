@@ -168,7 +168,7 @@ def _cost_lines(record: Record) -> Iterator[str]:
         yield f"cost {_usd(record.cost)}, {source.get(record.cost_source or '', 'source unknown')}"
     if record.savings is not None:
         kind = "less" if record.savings >= 0 else "more"
-        yield f"it cost {_usd(abs(record.savings))} {kind} than without what ctxkit did{_causes(record)}"
+        yield f"it cost {_usd(record.savings.copy_abs())} {kind} than without what ctxkit did{_causes(record)}"
     if record.predicted is not None:
         yield f"what was removed with it is expected to save {_usd(record.predicted)} over the rest of the conversation"
 
@@ -177,7 +177,7 @@ def _causes(record: Record) -> str:
     """Savings by cause, the largest first, where there are several."""
     if len(record.savings_by) < 2:
         return ""
-    largest = sorted(record.savings_by.items(), key=lambda one: -abs(one[1]))
+    largest = sorted(record.savings_by.items(), key=lambda one: one[1].copy_abs(), reverse=True)
     return f": {', '.join(f'{cause} {_usd(saved)}' for cause, saved in largest)}"
 
 

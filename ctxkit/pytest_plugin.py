@@ -188,6 +188,8 @@ def _tokens(plans: Sequence[Plan], records: Sequence[Record]) -> int:
 
 
 def _cost(plans: Sequence[Plan], records: Sequence[Record]) -> Decimal | None:
+    from ctxkit.money import EXACT
+
     settled = {record.attempt: record for record in records}
     total = Decimal(0)
     for plan in plans:
@@ -195,7 +197,7 @@ def _cost(plans: Sequence[Plan], records: Sequence[Record]) -> Decimal | None:
         cost = record.cost if record is not None else plan.estimate.cost.expected if plan.estimate else None
         if cost is None:
             return None
-        total += cost
+        total = EXACT.add(total, cost)
     return total
 
 

@@ -38,7 +38,7 @@ def tidied_lines(plan: Plan) -> Iterator[str]:
 
 def _told(one: Tally) -> str:
     saving = one.predicted_saving
-    expected = "" if saving is None else f", expected to {'save' if saving >= 0 else 'cost'} ${abs(saving):.6f}"
+    expected = "" if saving is None else f", expected to {'save' if saving >= 0 else 'cost'} ${saving.copy_abs():.6f}"
     kind = "nothing lost" if one.lossless else "something left out"
     return f"{one.by}: {_edits(one.edits)}, {one.tokens_before:,} tokens became {one.tokens_after:,}, {kind}{expected}"
 
@@ -113,14 +113,14 @@ def tidied_figures(record: Record) -> Iterator[str]:
     for name, one in found["passes"].items():
         figures: Counter[str] = Counter(one)
         saved = record.savings_by.get(name)
-        money = "" if saved is None else f"; it saved ${saved:.6f}" if saved >= 0 else f"; it cost ${-saved:.6f}"
+        money = "" if saved is None else f"; it {'saved' if saved >= 0 else 'cost'} ${saved.copy_abs():.6f}"
         yield f"{name}: {_edits(figures['n'])}, {figures['before']:,} tokens became {figures['after']:,}{money}"
     for name, one in found["pending"].items():
         figures = Counter(one)
         yield f"pending, {name}: {_removals(figures['n'])}, about {figures['tokens']:,} tokens"
     if record.predicted is not None:
         kind = "save" if record.predicted >= 0 else "cost"
-        yield f"what was removed with this request is expected to {kind} ${abs(record.predicted):.6f} over its thread"
+        yield f"what was removed with this request is expected to {kind} ${record.predicted.copy_abs():.6f} over its thread"
 
 
 # ---- How far it drifted ------------------------------------------------------------------------------------------------

@@ -104,9 +104,9 @@ def _fitted(values: Sequence[Cell], count: int) -> list[float | None]:
 
 def _plotted(value: Cell) -> float | None:
     amount = amount_of(value)
-    if amount is None or abs(amount) >= _MOST:
+    if amount is None or amount.copy_abs() >= _MOST:
         return None
-    return float(amount) if abs(amount) >= _LEAST else 0.0
+    return float(amount) if amount.copy_abs() >= _LEAST else 0.0
 
 
 def _reach(chart: Chart, values: list[list[float | None]]) -> tuple[float, float]:

@@ -93,7 +93,7 @@ def money(pico: int | None) -> str:
     usd = usd_of(pico)
     if usd is None:
         return "-"
-    size = abs(usd)
+    size = usd.copy_abs()
     places = 0 if size >= 10_000 else 2 if size >= Decimal("0.995") else 4 if size >= Decimal("0.01") else 6
     return f"{'-' if usd < 0 else ''}${size:,.{places}f}"
 

@@ -186,7 +186,7 @@ def _meant(some: list[Change], money: str) -> str:
         return ""
     spend = usd_of(sum(one.spend or 0 for one in some))
     way = "more" if spend >= 0 else "less"
-    return f"; what was used in the last {DAYS} days would have cost {money.format(abs(spend))} {way}"
+    return f"; what was used in the last {DAYS} days would have cost {money.format(spend.copy_abs())} {way}"
 
 
 def _rate(bucket: str, pico: int | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ctxkit.metering.prices.card import Tier, to_pico
 from ctxkit.metering.prices.overlay import Rate, Row, Times
+from ctxkit.money import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,8 @@ def lay(draft: Draft, row: Row, source: str) -> None:
                 _put(figures, rates)
     if row.factor is not None:
         for figures in draft.tiers.values():
-            figures |= {name: usd * row.factor for name, usd in figures.items() if not name.startswith(_UNSCALED)}
+            scaled = {name: usd for name, usd in figures.items() if not name.startswith(_UNSCALED)}
+            figures |= {name: EXACT.multiply(usd, row.factor) for name, usd in scaled.items()}
     draft.context_window = row.context_window or draft.context_window
     draft.max_output = row.max_output or draft.max_output
     if row.prices and source not in draft.sources:
@@ -65,7 +67,7 @@ def _put(figures: dict[str, Decimal], rates: Mapping[str, Rate]) -> None:
     figures |= {name: rate for name, rate in rates.items() if isinstance(rate, Decimal)}
     for name, rate in rates.items():
         if isinstance(rate, Times) and rate.bucket in figures:
-            figures[name] = figures[rate.bucket] * rate.factor
+            figures[name] = EXACT.multiply(figures[rate.bucket], rate.factor)
 
 
 def tiers_of(draft: Draft, ttl: str) -> tuple[tuple[Tier, ...], int | None]:

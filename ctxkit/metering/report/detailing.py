@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ctxkit.errors import StoreError
-from ctxkit.metering.ledger.rollup import CAUSES, HOUR
+from ctxkit.metering.ledger.rollup import HOUR
 from ctxkit.metering.report.conversations import standing_out
 from ctxkit.metering.report.details import REMOVALS, Accuracy, Cause, Course, Details, Missed, Part, Step
 from ctxkit.metering.report.drifts import strayed
@@ -226,7 +226,8 @@ def _caching(groups: Mapping[tuple[str, ...], Group], steps: tuple[str, ...]) ->
 
 
 def _causes(total: Row) -> Iterator[Cause]:
-    for name, saved in sorted(total.savings_by.items(), key=lambda one: (-abs(one[1]), CAUSES.index(one[0]))):
+    # ``savings_by`` is in the order of CAUSES, which stays among equals.
+    for name, saved in sorted(total.savings_by.items(), key=lambda one: one[1].copy_abs(), reverse=True):
         yield Cause(name, saved)
 
 

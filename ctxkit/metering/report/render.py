@@ -108,12 +108,12 @@ def _cost_columns(report: Report, *, compact: bool) -> list[_Column]:
 
 
 def _signed(amount: Decimal | None, money: Callable[[Decimal], str]) -> str:
-    return _UNKNOWN if amount is None else ("-" if amount < 0 else "") + money(abs(amount))
+    return _UNKNOWN if amount is None else ("-" if amount < 0 else "") + money(amount.copy_abs())
 
 
 def _saved_columns(report: Report) -> list[_Column]:
     money = _money_format(report)
-    causes = sorted(report.total.savings_by, key=lambda cause: -abs(report.total.savings_by[cause]))
+    causes = sorted(report.total.savings_by, key=lambda cause: report.total.savings_by[cause].copy_abs(), reverse=True)
     return [
         _Column(rank, (cause, f"({report.currency})"), partial(_saved_by, cause=cause, money=money))
         for rank, cause in enumerate(causes)

@@ -91,7 +91,7 @@ def _lead(told: Told) -> Iterator[str]:
             whom = f"feature {name} spends" if name else "what belongs to no feature spends"
             yield f"Of that, {whom} {percent(share)}."
     if total.savings:
-        yield f"{told.money(abs(total.savings))} was {'saved' if total.savings > 0 else 'lost'} by what was changed."
+        yield f"{told.money(total.savings.copy_abs())} was {'saved' if total.savings > 0 else 'lost'} by what was changed."
     found = next_mode(told)
     if found is not None and found.saved > 0 and found.share is not None:
         yield f"Mode {found.mode} could save {percent(found.share)}, by simulation."

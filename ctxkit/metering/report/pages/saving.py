@@ -59,7 +59,7 @@ def next_mode(told: Told) -> Next | None:
 def saved(told: Told) -> Section:
     """Savings by cause with their sign, predicted beside realised, and the next mode."""
     total = told.report.total
-    causes = sorted(total.savings_by.items(), key=lambda one: -abs(one[1]))
+    causes = sorted(total.savings_by.items(), key=lambda one: one[1].copy_abs(), reverse=True)
     charts = []
     if causes:
         values = tuple(amount for _, amount in causes)
@@ -94,7 +94,7 @@ def _sentences(told: Told) -> Iterator[str]:
         part = f", {percent(share)} of what they would have cost" if share is not None else ""
         yield f"Against the same requests as they were written, {told.money(total.savings)} was saved{part}."
     else:
-        yield f"Against the same requests as they were written, {told.money(abs(total.savings))} was lost."
+        yield f"Against the same requests as they were written, {told.money(total.savings.copy_abs())} was lost."
     found, shadow = next_mode(told), told.report.shadow
     if found is not None and shadow is not None:
         yield _said(told, found, shadow)
