@@ -70,6 +70,10 @@ _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PATCHED = re.compile(r"^\*\*\* (Update|Add|Delete) File: (.+)$", re.MULTILINE)
 _WINDOW = re.compile(r"\[File: (.+) \((\d+) lines total\)\]")
 _NUMBERED = re.compile(r"^(\d+):", re.MULTILINE)
+_JOINTS = re.compile(r"&&|\|\||[;|]")
+_REDIRECTS = re.compile(r"(>>?)")
+_SHOWN_BY_SED = re.compile(r"(\d{1,9})(?:,(\d{1,9}|\$))?p")
+_LINES = re.compile(r"-?n?(\d{1,9})")
 _LONGEST = 50_000  # characters of arguments that are looked at
 
 
@@ -166,8 +170,8 @@ def _simple(command: str) -> Iterator[list[str]]:
     if "<<" in lines[0]:
         lines = lines[:1]
     for line in lines:
-        for part in re.split(r"&&|\|\||[;|]", line):
-            words = [word.strip("'\"") for word in re.sub(r"(>>?)", r" \1 ", part).split()]
+        for part in _JOINTS.split(line):
+            words = [word.strip("'\"") for word in _REDIRECTS.sub(r" \1 ", part).split()]
             if words and not words[0].startswith("#"):
                 yield words
 
@@ -180,6 +184,8 @@ def _of_command(words: Sequence[str]) -> Iterator[Touch]:
         if targets:
             return
         words = words[: at if words[at - 1 : at] not in (["2"], ["1"]) else at - 1]
+        if not words:  # ``>&2 echo done``: what runs stands behind
+            return
     name, files = posixpath.basename(words[0]), [word for word in words[1:] if not word.startswith("-")]
     if name == "sed":
         yield from _of_sed(words, files)
@@ -206,13 +212,14 @@ def _of_command(words: Sequence[str]) -> Iterator[Touch]:
 def _of_sed(words: Sequence[str], files: Sequence[str]) -> Iterator[Touch]:
     if any(word.startswith("-i") for word in words):
         yield from (Touch("edit", file) for file in files[-1:])
-    elif (shown := re.fullmatch(r"(\d+)(?:,(\d+|\$))?p", files[0] if files else "")) is not None and len(files) > 1:
+    elif (shown := _SHOWN_BY_SED.fullmatch(files[0] if files else "")) is not None and len(files) > 1:
         end = shown[2] or shown[1]
         yield Touch("read", files[1], int(shown[1]), int(end) if end.isdigit() else None)
 
 
 def _count(words: Sequence[str]) -> int:
-    return next((int(digits) for word in words[1:] if (digits := word.lstrip("-n")).isdigit()), 10)
+    """Lines that ``head`` shows."""
+    return next((int(found[1]) for word in words[1:] if (found := _LINES.fullmatch(word)) is not None), 10)
 
 
 @remembered

@@ -63,7 +63,15 @@ def test_tools_are_known_by_name_and_arguments(name, arguments, touch):
         ("cat a.py | grep x", (Touch("read", "$ cat a.py | grep x"),)),
         ("pytest -q 2>/dev/null", (Touch("read", "$ pytest -q 2>/dev/null"),)),
         ("", (Touch("read", "$ "),)),
+        ("> /dev/null", (Touch("read", "$ > /dev/null"),)),
+        (">&2 echo done", (Touch("read", "$ >&2 echo done"),)),
+        ("2> /dev/null cat a.py", (Touch("read", "$ 2> /dev/null cat a.py"),)),
+        ("head -20 a.py", (Touch("read", "a.py", 1, 20),)),
+        ("head -n² a.py", (Touch("read", "a.py", 1, 10),)),
+        (f"head -n {'1' * 5_000} a.py", (Touch("read", "a.py", 1, 10),)),
+        (f"sed -n {'1' * 5_000}p a.py", (Touch("read", f"$ sed -n {'1' * 5_000}p a.py"),)),
     ],
+    ids=lambda given: given[:30] if isinstance(given, str) else "",
 )
 def test_commands_of_a_shell(command, touches):
     assert shell_touches(command) == touches
