@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ctxkit.editable import Action, Place, Rewrite
     from ctxkit.hall.retelling import Request
-    from ctxkit.hygiene.editing import Sayings
+    from ctxkit.hygiene.stubs import Sayings
     from ctxkit.model import Edit, Plan
 
 __all__ = ["Case", "Way", "best_way", "told"]

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from ctxkit.faults import Faults
     from ctxkit.hall.planning import Asked
     from ctxkit.hall.recall import Recall
-    from ctxkit.hygiene.editing import Sayings
     from ctxkit.hygiene.history import History
     from ctxkit.hygiene.relevance import Relevance
+    from ctxkit.hygiene.stubs import Sayings
     from ctxkit.metering.ledger import Ledger
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Conversation, Plan, Record

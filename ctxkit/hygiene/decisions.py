@@ -90,8 +90,9 @@ class Decisions:
         ``news``: it was decided for this very request; else it was found and is carried along, so that a restart finds it
         near the end of a long conversation.
         """
-        if link in self._known:
-            return self._known[link]
+        held = self._known.get(link)  # once: another thread may make room in between
+        if held is not None:
+            return held
         if decided:
             packed = _packed(decided)
             stands = self._store.add(_KEY + link, packed)

@@ -6,7 +6,7 @@ say what they said before, and so do those that point to them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.editable import Fold
 
@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
     from ctxkit.editable import Action, Place, Rewrite
     from ctxkit.hygiene.decisions import Decided
+    from ctxkit.hygiene.stubs import Sayings
 
-__all__ = ["Said", "Sayings", "combined", "standing"]
-
-Sayings: TypeAlias = "tuple[Sequence[Rewrite], Sequence[int]]"
-"""What is said instead, and messages that go."""
+__all__ = ["Said", "combined", "standing"]
 
 
 class Said(NamedTuple):

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit.editable import Candidate, Fold
 from ctxkit.hygiene.identifiers import tie
 from ctxkit.hygiene.outputs import outputs
+from ctxkit.hygiene.passes import MARK
 from ctxkit.hygiene.relevance import relevance
 from ctxkit.hygiene.standing import is_standing
-from ctxkit.hygiene.stubs import MARK, closing_of
+from ctxkit.hygiene.stubs import closing_of
 from ctxkit.hygiene.subjects import parted
 from ctxkit.hygiene.uses import step_at, steps_behind, uses_of
 
@@ -200,12 +201,13 @@ def _now(history: History, turns: Sequence[int]) -> tuple[tuple[str, ...], ...]:
 def _grouped(history: History, episodes: Sequence[_Over]) -> Iterator[Sequence[_Over]]:
     """Neighbours together until they are worth a fold and end well; a later one never changes an earlier group."""
     group: list[_Over] = []
-    size = 0
+    size, closes = 0, False
     for one in episodes:
         if group and group[-1].end != one.start:
-            group, size = [], 0
+            group, size, closes = [], 0, False
         group.append(one)
         size += sum(len(text) for text in _words(history, one.start, one.end))
-        if size >= _LEAST and closing_of(history, Fold(group[0].start, one.end)) is not None:
+        closes = closes or closing_of(history, Fold(one.start, one.end)) is not None
+        if size >= _LEAST and closes:
             yield group
-            group, size = [], 0
+            group, size, closes = [], 0, False

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from ctxkit.editable import Candidate, Fold, Stub
 from ctxkit.hygiene.bearing import bearing
 from ctxkit.hygiene.outputs import outputs
+from ctxkit.hygiene.passes import MARK
 from ctxkit.hygiene.relevance import relevance
 from ctxkit.hygiene.stretches import stretches
-from ctxkit.hygiene.stubs import MARK
 from ctxkit.hygiene.uses import steps_behind, uses_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
-from ctxkit.hygiene.memo import Memo
+from ctxkit.hygiene.memo import Memo, length
 from ctxkit.hygiene.standing import sentences
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Pins:
     def __init__(self, pins: Sequence[Pin] = ()) -> None:
         self._patterns = [re.compile(pin) for pin in pins if isinstance(pin, str | re.Pattern)]
         self._asked = [pin for pin in pins if not isinstance(pin, str | re.Pattern)]
-        self._found = Memo(2_000_000)
+        self._found: Memo[str, bool] = Memo(2_000_000, length)
 
     def __call__(self, piece: Piece) -> bool:
         """It is pinned."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
-from ctxkit.hygiene.memo import remembered
+from ctxkit.hygiene.memo import Memo, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +38,7 @@ class Relevance(Protocol):
 _END = 10_000  # characters read at either end of a text
 _MOST = 600  # different terms taken from one text
 _BLOCK = 32  # texts indexed together: a full block never changes, so it is indexed once
+_CHARACTERS = 32_000_000  # of the texts whose indices are remembered
 _K1 = 1.2  # of BM25: a term that comes once in a text of usual length scores 1 / (1 + k1) of its rarity
 _NOISE = 1.5  # rare terms that a query is short of always, so that a "yes, please" does not belong to each earlier one
 _NEW = 0.6  # share of its rarity that a term counts for which stands in none of the texts
@@ -89,7 +89,7 @@ class _Lexical:
         wanted = [terms(query if isinstance(query, str) else "\n".join(query)) for query in queries]
         found: list[float] = []
         for at in range(0, len(texts), _BLOCK):
-            index = _index(tuple(texts[at : at + _BLOCK]))
+            index = _indices.get(tuple(texts[at : at + _BLOCK]), _indexed)
             found += map(max, zip(*(index.scores(one) for one in wanted), strict=True))
         return found
 
@@ -117,8 +117,17 @@ def _rarity(holders: int, count: int) -> float:
     return math.log(1 + (count - holders + 0.5) / (holders + 0.5))
 
 
-@lru_cache(maxsize=64)
-def _index(texts: tuple[tuple[str, ...], ...]) -> _Index:
+_Texts: TypeAlias = tuple[tuple[str, ...], ...]
+
+
+def _characters(texts: _Texts, _: _Index) -> int:
+    return sum(len(part) for parts in texts for part in parts)
+
+
+_indices: Final[Memo[_Texts, _Index]] = Memo(_CHARACTERS, _characters)
+
+
+def _indexed(texts: _Texts) -> _Index:
     held = [list(dict.fromkeys(chain.from_iterable(terms(part) for part in parts))) for parts in texts]
     if not any(held):
         return _Index(None, Counter(), len(texts))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
-from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ctxkit.editable import Fold
-from ctxkit.forks import on_fork
+from ctxkit.hygiene.memo import Memo
 from ctxkit.hygiene.stubs import said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctxkit.editable import Action
-    from ctxkit.hygiene.editing import Sayings
     from ctxkit.hygiene.history import History
+    from ctxkit.hygiene.stubs import Sayings
+
+    _Key: TypeAlias = tuple[bytes, Action, str | None]
 
 __all__ = ["Rendered"]
 
@@ -25,30 +25,21 @@ class Rendered:
     """Renders actions; one per kit, for all threads.
 
     Args:
-        size: actions remembered.
+        size: characters of all that is remembered.
     """
 
-    def __init__(self, size: int = 5_000) -> None:
-        self._size = size
-        self._known: OrderedDict[tuple[bytes, Action, str | None], Sayings] = OrderedDict()
-        self._renew()
-        on_fork(self, "_renew")
-
-    def _renew(self) -> None:
-        """A forked child must not wait for a thread of its parent."""
-        self._lock = threading.Lock()
+    def __init__(self, size: int = 4_000_000) -> None:
+        self._known: Memo[_Key, Sayings] = Memo(size, _size)
 
     def __call__(self, history: History, chain: Sequence[bytes], action: Action, ref: str | None) -> Sayings:
         """What an action comes to; ``chain`` names the prefixes of the history, ``ref`` is what the model can recall it by."""
         key = (chain[_reach(history, action)], action, ref)
-        found = self._known.get(key)
-        if found is None:
-            found = said(history, action, ref=ref, recallable=ref is not None)
-            with self._lock:
-                self._known[key] = found
-                while len(self._known) > self._size:
-                    self._known.popitem(last=False)
-        return found
+        return self._known.get(key, lambda _: said(history, action, ref=ref))
+
+
+def _size(_: _Key, sayings: Sayings) -> int:
+    rewrites, gone = sayings
+    return sum(len(one.text) for one in rewrites) + len(gone)
 
 
 def _reach(history: History, action: Action) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctxkit.editable import Candidate, Stub
 from ctxkit.hygiene.outputs import outputs
-from ctxkit.hygiene.stubs import MARK
+from ctxkit.hygiene.passes import MARK
 from ctxkit.hygiene.uses import step_at, steps_behind, uses_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit.editable import Candidate, Stub
 from ctxkit.hygiene.memo import remembered
 from ctxkit.hygiene.outputs import command_in, outputs
-from ctxkit.hygiene.stubs import MARK
+from ctxkit.hygiene.passes import MARK
 from ctxkit.hygiene.touches import EVERYTHING, Touch, shell_touches, shown_in, touches_of
 from ctxkit.hygiene.uses import step_at, steps_behind
 

@@ -11,10 +11,11 @@ import json
 import re
 from bisect import bisect_right
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ctxkit.editable import Fold, Rewrite
 from ctxkit.hygiene.identifiers import chosen, identifiers
+from ctxkit.hygiene.passes import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from ctxkit.editable import Action, Piece
     from ctxkit.hygiene.history import History
 
-__all__ = ["MARK", "closing_of", "is_gap", "said"]
+__all__ = ["Sayings", "closing_of", "is_gap", "said"]
 
-MARK = "[ctxkit"
-"""What everything that ctxkit says begins with."""
+Sayings: TypeAlias = "tuple[Sequence[Rewrite], Sequence[int]]"
+"""What is said instead, and messages that go."""
 
 _SHORTER = 0.7  # share of the old text that the new one may have at most, and
 _SAVED = 120  # characters that must go
@@ -42,23 +43,21 @@ _VALUE = 200  # characters from which on a value of a call gives way
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"(?P<key>\s*+:)?+', re.DOTALL)
 _SENTENCE = re.compile(r"[.!?](?=\s)|[\u3002\uff01\uff1f]|\n")  # the full stops of Chinese and Japanese, too
 
-Said = tuple[tuple[Rewrite, ...], tuple[int, ...]]
-_NOTHING: Said = ((), ())
+_NOTHING: Sayings = ((), ())
 
 
-def said(history: History, action: Action, *, ref: str | None = None, recallable: bool = False) -> Said:
+def said(history: History, action: Action, *, ref: str | None = None) -> Sayings:
     """What is said instead, and indices of messages that go.
 
     Args:
         history: the conversation as the application sends it.
         action: what gives way.
-        ref: the reference of the removed text for ``recall``.
-        recallable: the model can ask for it: the tool is in the request.
+        ref: by which the model can recall it; ``None``: it has no tool for that.
 
     Returns:
         Nothing, when that would not be clearly smaller, or the action does not fit the conversation.
     """
-    back = f'; ctxkit_recall("{ref}") shows it' if ref is not None and recallable else None
+    back = None if ref is None else f'; ctxkit_recall("{ref}") shows it'
     if isinstance(action, Fold):
         return _folded(history, action, back)
     piece = history.by_place.get(action.place)
@@ -142,7 +141,7 @@ def _beginning(text: str, most: int) -> str:
     return f"{(words or start[:most]).strip()}…"
 
 
-def _folded(history: History, fold: Fold, back: str | None) -> Said:
+def _folded(history: History, fold: Fold, back: str | None) -> Sayings:
     first = _texts(history, fold.start, "user")
     if first and is_gap(history, fold):
         return _left_out(history, fold, first, back)
@@ -161,7 +160,7 @@ def _folded(history: History, fold: Fold, back: str | None) -> Said:
     return tuple(rewrites), tuple(index for index in range(fold.start + 1, fold.end) if index != at)
 
 
-def _left_out(history: History, fold: Fold, first: Sequence[Piece], back: str | None) -> Said:
+def _left_out(history: History, fold: Fold, first: Sequence[Piece], back: str | None) -> Sayings:
     """A line in place of all of it: nothing of it is its end."""
     inside = [piece for index in range(fold.start, fold.end) for piece in history.by_message.get(index, ())]
     text = _gap(fold, inside, back)

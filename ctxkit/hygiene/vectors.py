@@ -139,7 +139,8 @@ class Vectors:
         self._changed.notify_all()
 
     def _look_for_delays(self) -> None:
-        if self._begun is not None and time.monotonic() - self._begun > _LONGEST:
+        begun = self._begun  # the thread may be done at any moment
+        if begun is not None and time.monotonic() - begun > _LONGEST:
             self.troubles.note("slow", f"loading the model, or a few texts, takes longer than {_LONGEST:g} s")
             self._begun = None  # told once of each
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ctxkit.dialects.base import Dialect
     from ctxkit.editable import Action, Candidate, Place, Rewrite
-    from ctxkit.hygiene.editing import Sayings
+    from ctxkit.hygiene.stubs import Sayings
     from ctxkit.metering.prices import Card
     from ctxkit.model import Conversation, Json
     from ctxkit.replay.billing import Setting
@@ -162,7 +162,7 @@ class _Watching:
 
 
 def _rendered(request: Request, action: Action) -> Sayings:
-    return stubbed(request.history, action, ref=None, recallable=False)
+    return stubbed(request.history, action)
 
 
 def possible(

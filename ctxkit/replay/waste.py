@@ -212,7 +212,7 @@ class _Looked:
 
     def _saved(self, place: Place) -> float:
         """Tokens that a stub takes away beyond what arrived smaller."""
-        rewrites, _ = stubbed(self._history, Stub(place), ref=None, recallable=False)
+        rewrites, _ = stubbed(self._history, Stub(place))
         piece = self._history.by_place[place]
         saved = sum(self._request.tokens(piece) - self._request.tokens_of(piece, one) for one in rewrites)
         return saved - self._smaller.get(place, 0.0)
@@ -223,7 +223,7 @@ class _Looked:
         for action, _ in standing([Decided(one.action, one.by) for one in candidates]):
             if not isinstance(action, Fold):
                 continue
-            rewrites, drops = stubbed(self._history, action, ref=None, recallable=False)
+            rewrites, drops = stubbed(self._history, action)
             removed = self._request.removed(Said({one.place: one for one in rewrites}, dict.fromkeys(drops, "")))
             inside = [place for place in (*self._smaller, *self._going) if action.start <= place[0] < action.end]
             saved = sum(removed.values()) - sum(self._smaller.get(place, 0.0) for place in dict.fromkeys(inside))

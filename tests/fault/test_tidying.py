@@ -11,7 +11,7 @@ import pytest
 from ctxkit import ConfigurationError, Kit, Policy
 from ctxkit.editable import Candidate, Fold, Rewrite, Stub
 from ctxkit.hall.retelling import Request
-from ctxkit.hygiene.stubs import MARK
+from ctxkit.hygiene.passes import MARK
 from ctxkit.stores.memory import MemoryStore
 
 SYSTEM = "You read code. " * 300

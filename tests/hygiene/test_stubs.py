@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ctxkit.editable import Fold, Stub
 from ctxkit.hygiene.history import History
-from ctxkit.hygiene.stubs import MARK, said
+from ctxkit.hygiene.passes import MARK
+from ctxkit.hygiene.stubs import said
 from tests.hygiene.threads import Thread, flights, source
 
 
@@ -37,8 +38,8 @@ def test_a_result_says_what_it_was_and_keeps_what_was_used():
 
 def test_recall_is_named_only_where_the_model_can_call_it():
     history = searched().history
-    (plain,), _ = said(history, Stub((2, 0)), ref="r_abc", recallable=False)
-    (named,), _ = said(history, Stub((2, 0)), ref="r_abc", recallable=True)
+    (plain,), _ = said(history, Stub((2, 0)))
+    (named,), _ = said(history, Stub((2, 0)), ref="r_abc")
     assert "r_abc" not in plain.text
     assert "call again to see it" in plain.text
     assert 'ctxkit_recall("r_abc")' in named.text
