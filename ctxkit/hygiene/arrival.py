@@ -71,7 +71,7 @@ class Arrivals:
             return {}
         known, found = self._taken(chain, points=points)
         if known == len(chain):
-            return dict(found.rewrites)
+            return found.rewrites
         for index in range(known, len(chain)):
             found.add(pieces(index))
         rewrites = dict(found.rewrites)

@@ -40,14 +40,11 @@ class Compact:
 
     def __call__(self, piece: Piece, text: str, before: Before) -> Rewrite | None:
         """The piece without what only fills it."""
-        if len(text) < _LEAST:
+        if len(text) < _LEAST or reads_file(before.call(piece)):
             return None
-        made = text
-        reasons: list[str] = []
-        if piece.kind == "result" and not reads_file(before.call(piece)):
-            made, reasons = self._data(piece, text)
+        made, reasons = self._data(piece, text) if piece.kind == "result" else (text, [])
         if made == text and not piece.structured:
-            made, reasons = self._printed(piece, text, before)
+            made, reasons = self._printed(piece, text)
         if len(made) + _WON > len(text):
             return None
         return Rewrite(piece.place, made, "compact", " and ".join(reasons))
@@ -66,12 +63,9 @@ class Compact:
                 return table, ["alike objects written as tables"]
         return (text, []) if piece.structured else (made, ["white space of JSON removed"])
 
-    def _printed(self, piece: Piece, text: str, before: Before) -> tuple[str, list[str]]:
-        if reads_file(before.call(piece)):
-            return text, []
-        made, reasons = plain(text), []
-        if made != text:
-            reasons.append("colour codes and frames of progress bars removed")
+    def _printed(self, piece: Piece, text: str) -> tuple[str, list[str]]:
+        made = plain(text)
+        reasons = ["colour codes and frames of progress bars removed"] if made != text else []
         shorter = settled(made, strictly=piece.kind != "result")
         if shorter != made:
             reasons.append("runs of equal lines and white space at line ends removed")

@@ -63,9 +63,9 @@ class Guards:
 
     def kept(self, history: History) -> set[int]:
         """Indices of messages that hold what is pinned, of the last one of a user, and of the newest error."""
-        found = {piece.message for piece in history.pieces if self._pinned(piece)} | set(history.turns[-1:])
-        newest = next((piece.message for piece in reversed(history.pieces) if piece.failed), None)
-        return found | {*history.turns[-1:]} | (set() if newest is None else {newest})
+        pinned = {piece.message for piece in history.pieces if self._pinned(piece)}
+        newest = next(([piece.message] for piece in reversed(history.pieces) if piece.failed), [])
+        return pinned.union(history.turns[-1:], newest)
 
     def _allows(self, history: History, candidate: Candidate, bounds: tuple[int, int], kept: set[int]) -> bool:
         action = candidate.action

@@ -37,8 +37,9 @@ class History:
         self.by_message: dict[int, list[Piece]] = {}
         for piece in pieces:
             self.by_message.setdefault(piece.message, []).append(piece)
-        self.calls = {result.place: call for call, result in _pairs(pieces)}
-        self.results = {call.place: result for call, result in _pairs(pieces)}
+        pairs = list(_pairs(pieces))
+        self.calls = {result.place: call for call, result in pairs}
+        self.results = {call.place: result for call, result in pairs}
         self.steps = sorted({piece.message for piece in pieces if piece.speaker == "assistant"})
         self.turns = sorted({piece.message for piece in pieces if piece.speaker == "user" and piece.kind == "text"})
 

@@ -33,11 +33,13 @@ def call_name(call: Piece | None, name: str | None) -> str:
     return f"{name or 'a tool'}({said}{', …' if len(shown) < len(given) else ''})"
 
 
-def strings(call: Piece, least: int) -> Iterator[tuple[str, str]]:
-    """Long texts that a tool was called with, decoded, and the names of their arguments."""
-    if len(call.text) < least:
-        return
-    left = [(str(key), value) for key, value in reversed(_arguments(call).items())]
+def strings(call: Piece, least: int) -> list[tuple[str, str]]:
+    """Long texts that a tool was called with, decoded, behind the names of their arguments."""
+    return list(_long(_arguments(call), least)) if len(call.text) >= least else []
+
+
+def _long(given: dict[str, object], least: int) -> Iterator[tuple[str, str]]:
+    left = [(str(key), value) for key, value in reversed(given.items())]
     while left:
         key, value = left.pop()
         if isinstance(value, str):

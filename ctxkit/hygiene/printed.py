@@ -73,10 +73,10 @@ def _trimmed(line: str) -> str:
 def _runs(lines: list[str], *, strictly: bool) -> Iterator[str]:
     for line, run in groupby(lines):
         count = sum(1 for _ in run)
-        counted = f"{_SAID}{count - 1:,} more times)"
+        counted = f"{_SAID}{count - 1:,} more times)" if count > _ALIKE else ""
         if not line:
             yield from [line] * (count if strictly else min(count, 2))
-        elif count > _ALIKE and (count - 1) * (len(line) + 1) > len(counted) + 1:
+        elif counted and (count - 1) * (len(line) + 1) > len(counted) + 1:
             yield from (line, counted)
         else:
             yield from [line] * count

@@ -78,8 +78,10 @@ class Repeats:
         if piece.kind != "arguments":
             self._add(piece, text, _what(piece, text, before))
             return
-        for key, value in strings(piece, self._least):
-            self._add(piece, value, f"the {key} in your call of {call_name(piece, piece.name)}")
+        if found := strings(piece, self._least):
+            call = call_name(piece, piece.name)
+            for key, value in found:
+                self._add(piece, value, f"the {key} in your call of {call}")
 
     def _add(self, piece: Piece, text: str, what: str) -> None:
         self._called[what] += 1
@@ -110,7 +112,8 @@ class Repeats:
         shared: Counter[int] = Counter()
         for block in blocks:
             shared[id(block.source)] += block.end - block.start
-        found = [block.source for block in blocks if shared[id(block.source)] == max(shared.values())][:1]
+        most = max(shared.values(), default=0)
+        found = [block.source for block in blocks if shared[id(block.source)] == most][:1]
         latest = self._latest.get(what)
         if latest is not None and all(latest is not one for one in found):
             found.append(latest)

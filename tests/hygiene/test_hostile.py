@@ -1,16 +1,23 @@
 """Texts that are made to be slow or confusing: passes that look for what is over take linear time and stay calm."""
 
+import json
 import time
 
 import pytest
 
 from ctxkit.editable import Fold, Stub
+from ctxkit.hygiene import episodes, naming
+from ctxkit.hygiene.drift.constraints import superseded
+from ctxkit.hygiene.drift.loops import stuck
 from ctxkit.hygiene.episodes import Episodes
 from ctxkit.hygiene.fit import fit
 from ctxkit.hygiene.guards import Guards
+from ctxkit.hygiene.passes import MARK
+from ctxkit.hygiene.repeats import Repeats
 from ctxkit.hygiene.spent import Spent
 from ctxkit.hygiene.stale import Stale
-from ctxkit.hygiene.stubs import MARK, said
+from ctxkit.hygiene.stubs import said
+from tests.hygiene.arriving import Talk, tidied
 from tests.hygiene.threads import Thread
 
 UNITS = [
@@ -87,3 +94,37 @@ def test_results_that_look_like_our_own_words_are_left():
     history = thread.steps(16).history
     assert {one.action for one in looked_at(history) if isinstance(one.action, Stub)} == set()
     assert said(history, Stub((2, 0))) == ((), ())
+
+
+def test_a_call_with_many_long_texts_is_read_once_for_all_of_them(monkeypatch):
+    read = []
+    monkeypatch.setattr(naming, "_arguments", lambda call: read.append(call) or json.loads(call.text))
+    talk = Talk().call("write", files=[f"{number} " + "word " * 60 for number in range(50)]).user("Go on.")
+    tidied([Repeats()], talk.messages)
+    assert len(read) == 2, "its texts, and its name"
+
+
+def test_many_turns_without_a_word_of_the_model_are_looked_at_once(monkeypatch):
+    looked, closing_of = [], episodes.closing_of
+    monkeypatch.setattr(episodes, "closing_of", lambda *given: looked.append(given[1]) or closing_of(*given))
+    thread = Thread().user("Go.")
+    for number in range(100):
+        thread.user(f"Now about order{number}number, please, whatever it is").asks(
+            "tell", words=f"It is {number}q. " * 9
+        )
+    history = thread.user("Something else: zebras.").asks("tell", words="Stripes").steps(8).history
+    list(Episodes()(history))
+    assert sum(fold.end - fold.start for fold in looked) <= history.count
+
+
+def test_rules_without_end_are_not_all_held_against_one_another():
+    letters = "abcdefghijklmnopqrst"
+    rules = [" ".join(f"Never {one}{two}{three}." for one in letters for two in letters) for three in letters]
+    thread = Thread()
+    for text in rules:
+        thread.user(text).says("Fine.")
+    assert superseded(thread.history) == ()
+
+
+def test_blanks_without_end_behind_an_action():
+    assert stuck(Thread().user("Go.").says("Action:" + " " * 100_000 + "\nNothing").history) == 0.0

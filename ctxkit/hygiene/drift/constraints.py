@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ctxkit.drift import Superseded
@@ -31,6 +31,7 @@ __all__ = ["standing", "superseded"]
 
 _BACK: Final = 100  # messages of a user that a later one may take back
 _FEW: Final = 2  # values of one kind that a message decided on; with more of them nobody knows which is meant
+_RULES: Final = 16  # of one text, the first; what says more of them was pasted
 _SHARE: Final = 0.6  # of the words of two rules that make them rules about the same
 # Somebody says something else than before. Each needs a value that differs, too: "actually" alone changes nothing.
 _CHANGES = re.compile(
@@ -163,7 +164,7 @@ def _heard(text: str) -> _Heard:
         if _CHANGES.search(one) and not _asks(one)
     ]
     taken = [_words(next(filter(None, match.groups()), "")) for one in found for match in _TAKES_BACK.finditer(one)]
-    rules = map(_rule, filter(is_standing, found))
+    rules = map(_rule, islice(filter(is_standing, found), _RULES))
     return _Heard(named(said), _words(said), tuple(rules), tuple(filter(None, changes)), tuple(taken))
 
 

@@ -54,7 +54,7 @@ _FAILED = re.compile(
     r"\berror\b|\bfail(?:ed|ure)\b|exception|traceback|same input|invalid|not found|limit", re.IGNORECASE
 )
 _PROGRESS = re.compile(r"progress|percent|%|pending|running|queued|remaining|elapsed|eta\b|status", re.IGNORECASE)
-_ACTION = re.compile(r"(?:^|\n)Action: *([^\n]*)\n+Action Input: *")
+_ACTION = re.compile(r"(?:^|\n)Action: *+([^\n]*+)\n++Action Input: *+")
 
 
 class _Done(NamedTuple):
