@@ -1,4 +1,4 @@
-"""A request once more, as it was, when the provider refused it for the cache object or the markers that we gave it.
+"""A request once more, as it was, when the provider refused it for what we gave it: a cache object, markers, an option.
 
 Event hooks see the answer before anybody else does, and cannot send. But they hold the response that the client will
 hand on: the request goes out again through the client itself (its hooks, its pool, its redirects), and the refused
@@ -15,7 +15,6 @@ from ctxkit.integrations.exchange import guard
 if TYPE_CHECKING:
     from ctxkit.integrations.exchange import Exchange
     from ctxkit.kit import Kit
-    from ctxkit.model import Plan
 
 __all__ = ["Again"]
 
@@ -39,9 +38,9 @@ class Again:
         self._raw = f"ctxkit.{id(kit):x}.raw"  # in request.extensions: the body as it was
         self._mark = f"ctxkit.{id(kit):x}.again"
 
-    def remember(self, request: Any, raw: bytes, plan: Plan) -> None:
+    def remember(self, request: Any, raw: bytes) -> None:
         """This is what the request was before it was given anything."""
-        if (plan.rental is not None or plan.edits) and self._client is not None:
+        if self._client is not None:
             request.extensions[self._raw] = raw
 
     def is_again(self, request: Any) -> bool:
@@ -55,8 +54,13 @@ class Again:
             return (plan.rental is not None and status in _STATUSES) or self._kit.refused(plan, status)
         return False
 
-    def send(self, response: Any, exchange: Exchange) -> None:
+    def send(self, response: Any, exchange: Exchange, *, ours: bool = False) -> None:
         """Make ``response`` the answer to the request as it was, where what we gave it is to blame.
+
+        Args:
+            response: the refusal.
+            exchange: the attempt that was refused.
+            ours: it is known already that we are to blame.
 
         Raises:
             Exception: whatever the client raises when it sends, as it would have for the first request.
@@ -64,18 +68,18 @@ class Again:
         client, request = self._there(response), None
         with guard(self._kit, "door: again"):
             text = response.read() if client is not None else b""  # gives its connection back, too
-            request = self._request(response, exchange, text) if client is not None else None
+            request = self._request(response, exchange, text, ours) if client is not None else None
         if client is not None and request is not None:
             other = client.send(request, stream=True)
             self._tell(exchange, other)
             _become(response, other)
 
-    async def asend(self, response: Any, exchange: Exchange) -> None:
+    async def asend(self, response: Any, exchange: Exchange, *, ours: bool = False) -> None:
         """``send`` for event loops."""
         client, request = self._there(response), None
         with guard(self._kit, "door: again"):
             text = await response.aread() if client is not None else b""
-            request = self._request(response, exchange, text) if client is not None else None
+            request = self._request(response, exchange, text, ours) if client is not None else None
         if client is not None and request is not None:
             other = await client.send(request, stream=True)
             self._tell(exchange, other)
@@ -89,12 +93,12 @@ class Again:
         known = self._raw in response.request.extensions
         return self._client() if self._client is not None and known else None
 
-    def _request(self, response: Any, exchange: Exchange, text: bytes) -> Any:
+    def _request(self, response: Any, exchange: Exchange, text: bytes, ours: bool) -> Any:
         before = response.request
         raw = before.extensions.pop(self._raw)
         plan, status = exchange.plan, exchange.status
         gone = plan.rental is not None and self._kit.caches.gone(plan, status, text.decode("utf-8", "replace"))
-        if not gone and not self._kit.refused(plan, status):
+        if not (ours or gone or self._kit.refused(plan, status)):
             return None
         own = {name for name in before.extensions if name.startswith("ctxkit.")}
         extensions = {name: value for name, value in before.extensions.items() if name not in own}

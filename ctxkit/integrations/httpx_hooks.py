@@ -53,7 +53,7 @@ class Hooks:
         platform: who serves this client, whatever its host (a server of one's own).
         otherwise: who serves it when nobody knows the host.
         keepers: know whose cache objects a request may use; ``None``: nobody does.
-        client: the HTTP client, by which a request goes once more that was refused for its cache object.
+        client: the HTTP client, by which a request goes once more that was refused for what we gave it.
 
     Attributes:
         answers: requests are looked at by a transport, which can answer them, and not by an event hook.
@@ -135,27 +135,27 @@ class Hooks:
 
     def response(self, response: Any) -> None:
         """Read the answer as it passes, or settle what has none."""
-        exchange = None
+        exchange, probe_refused = None, False
         with guard(self.kit, "door: response"):
             exchange = self._exchange(response)
             if exchange is not None and self._is_settled_by(response, exchange):
                 exchange.settle()
                 if usage_probe.maybe_refused(exchange):
-                    self._learn_refusal(response, response.read())
-        if exchange is not None and self._again.wanted(exchange):
-            self._again.send(response, exchange)
+                    probe_refused = self._refuses_probe(response, response.read())
+        if exchange is not None and (probe_refused or self._again.wanted(exchange)):
+            self._again.send(response, exchange, ours=probe_refused)
 
     async def aresponse(self, response: Any) -> None:
         """``response`` for event loops."""
-        exchange = None
+        exchange, probe_refused = None, False
         with guard(self.kit, "door: response"):
             exchange = self._exchange(response)
             if exchange is not None and self._is_settled_by(response, exchange):
                 await exchange.asettle()
                 if usage_probe.maybe_refused(exchange):
-                    self._learn_refusal(response, await response.aread())
-        if exchange is not None and self._again.wanted(exchange):
-            await self._again.asend(response, exchange)
+                    probe_refused = self._refuses_probe(response, await response.aread())
+        if exchange is not None and (probe_refused or self._again.wanted(exchange)):
+            await self._again.asend(response, exchange, ours=probe_refused)
 
     def _call(self, request: Any) -> Call | None:
         """The request as a dialect sees it, or ``None`` when it is nothing for us."""
@@ -225,17 +225,18 @@ class Hooks:
             self.kit.faults.warn("door: signed request", "it is metered, and sent as it is: a change would break it")
             return False
         _put_body(request, raw)
-        self._again.remember(request, call.raw, plan)
+        if probing or plan.rental is not None or plan.edits:
+            self._again.remember(request, call.raw)
         return probing
 
-    def _learn_refusal(self, response: Any, body: bytes) -> None:
-        """A server that does not know the option is not asked again; that call was refused on our account."""
-        if b"stream_options" in body or b"include_usage" in body:
-            self._refused.add(response.request.url.host)
-            self.kit.faults.warn(
-                "door: usage probe refused",
-                f"{response.request.url.host} does not know stream_options; not asked again",
-            )
+    def _refuses_probe(self, response: Any, body: bytes) -> bool:
+        """The server does not know the option, and is not asked again."""
+        if b"stream_options" not in body and b"include_usage" not in body:
+            return False
+        host = response.request.url.host
+        self._refused.add(host)
+        self.kit.faults.warn("door: usage probe refused", f"{host} does not know stream_options; not asked again")
+        return True
 
     def _exchange(self, response: Any) -> Exchange | None:
         exchange = response.request.extensions.get(self._key)

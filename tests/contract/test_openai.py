@@ -351,28 +351,36 @@ class TestProbe:
         assert [(r.status, r.number) for r in probed] == [("failed", 1), ("settled", 2)]
 
     @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-    def test_a_server_that_refuses_the_option_is_not_asked_again(self, provider, probing, probed, asynchronous):
+    def test_a_server_that_refuses_the_option_gets_the_call_as_it_was_and_is_not_asked_again(
+        self, provider, probing, probed, asynchronous
+    ):
         refusal = b'{"error": {"message": "extra fields not permitted: stream_options"}}'
         provider.reply(refusal, status=422)
 
         async def call():
-            async with made_async(provider) as sdk:
+            async with made_async(provider, max_retries=0) as sdk:
                 client = probing.wrap(sdk)
-                with pytest.raises(openai.UnprocessableEntityError, match="extra fields"):
-                    await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
-                async for _ in await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True):
-                    pass
+                for _ in range(2):
+                    async for _ in await client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True):
+                        pass
 
         if asynchronous:
             asyncio.run(call())
         else:
-            with made(provider) as sdk:
+            with made(provider, max_retries=0) as sdk:
                 client = probing.wrap(sdk)
-                with pytest.raises(openai.UnprocessableEntityError, match="extra fields"):
-                    client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
-                drain(client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
+                for _ in range(2):
+                    drain(client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
+        assert ["stream_options" in request.json for request in provider.requests] == [True, False, False]
+        assert [(r.status, r.number) for r in probed] == [("failed", 1), ("unverified", 2), ("unverified", 1)]
+
+    def test_what_is_wrong_with_the_request_itself_is_told(self, provider, probing, probed):
+        for _ in range(2):
+            provider.reply(b'{"error": {"message": "no stream_options, no nothing"}}', status=400)
+        with made(provider, max_retries=0) as sdk, pytest.raises(openai.BadRequestError, match="no nothing"):
+            probing.wrap(sdk).chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
         assert ["stream_options" in request.json for request in provider.requests] == [True, False]
-        assert [r.status for r in probed] == ["failed", "unverified"]
+        assert [r.status for r in probed] == ["failed", "failed"]
 
     def test_a_signed_request_is_sent_as_it_is(self, provider, probing, probed):
         with made(provider, default_headers={"Authorization": "AWS4-HMAC-SHA256 Credential=x"}) as sdk:
