@@ -1,4 +1,4 @@
-"""Write docs/reference/api.md from docstrings, platforms.md and the rule sheets of providers/*.md from their tables.
+"""Write pages of docs/reference/: api.md from docstrings, commands.md from help, platforms.md and rule sheets from tables.
 
 python -m scripts.reference [--check]
 """
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from ctxkit.dialects.platforms import PLATFORMS, Platform
+from scripts import commands
 from scripts.api import listed, page
 from scripts.rule_sheets import filled
 
@@ -51,7 +52,7 @@ def main() -> int:
     check = parser.parse_args().check
     stale = 0
     sheets = {f"providers/{file.name}": filled(file) for file in sorted((FOLDER / "providers").glob("*.md"))}
-    for name, text in {"api.md": page(), "platforms.md": platforms(), **sheets}.items():
+    for name, text in {"api.md": page(), "commands.md": commands.page(), "platforms.md": platforms(), **sheets}.items():
         file = FOLDER / name
         if check and (not file.is_file() or file.read_text(encoding="utf-8") != text):
             print(f"{file} is out of date: python -m scripts.reference")

@@ -88,7 +88,15 @@ def missing(code):
     return None
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if runnable(p)], ids=lambda p: p.relative_to(ROOT).as_posix())
+LONG = {"docs/how-to/run.md", "docs/explanation/hygiene.md"}  # many processes, many requests
+RUNNABLE = [
+    pytest.param(page, id=name, marks=[pytest.mark.slow] if name in LONG else [])
+    for page in PAGES
+    if runnable(page) and (name := page.relative_to(ROOT).as_posix())
+]
+
+
+@pytest.mark.parametrize("page", RUNNABLE)
 @pytest.mark.filterwarnings("ignore")  # pages leave their clients open, as short scripts do
 def test_the_blocks_of_a_page_run_in_order(page, surroundings, capsys):
     namespace = {"__name__": "__docs__", "provider": surroundings}
@@ -133,10 +141,10 @@ def test_commands_for_the_reader_exist():
 
 
 def parsed(command):
-    from ctxkit.cli import _parser
+    from ctxkit.cli import parser_of
 
     try:
-        _parser().parse_args(shlex.split(command, comments=True))
+        parser_of().parse_args(shlex.split(command, comments=True))
     except SystemExit:
         return False
     return True

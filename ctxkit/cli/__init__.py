@@ -9,6 +9,8 @@ import argparse
 import io
 import sys
 from importlib import import_module
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from ctxkit.errors import CtxkitError
@@ -16,14 +18,14 @@ from ctxkit.errors import CtxkitError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "parser_of"]
 
 COMMANDS = ("demo", "audit", "report", "explain", "recall", "caches", "lint", "prices", "whatif", "run", "doctor")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the entry point of ``ctxkit``."""
-    parser = _parser()
+    parser = parser_of()
     args = parser.parse_args(argv)
     _write_anything()
     try:
@@ -53,7 +55,8 @@ def _write_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of() -> argparse.ArgumentParser:
+    """Everything that can be said on the command line."""
     parser = argparse.ArgumentParser(
         prog="ctxkit",
         description="What your application sends to model APIs, what it costs, and what it wastes.",
@@ -63,7 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         command = import_module(f"ctxkit.cli.{name}")
-        command.add_parser(commands).set_defaults(run=command.run)
+        added = command.add_parser(commands)
+        added.description = fill(
+            added.description or "", get_terminal_size().columns - 2
+        )  # beside examples nobody else does
+        added.set_defaults(run=command.run)
     return parser
 
 

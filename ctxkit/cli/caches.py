@@ -25,7 +25,9 @@ _EXAMPLE = """examples:
   ctxkit caches rm --orphans --yes               those that ctxkit made and no registry knows
 
 refresh, rm and --remote ask the provider as google-genai does: GEMINI_API_KEY or GOOGLE_API_KEY, or for Vertex
-GOOGLE_GENAI_USE_VERTEXAI, GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION."""
+GOOGLE_GENAI_USE_VERTEXAI, GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION.
+
+exit code 1 when there is no such object, something was refused, or orphans stand, 2 when the command was used wrongly"""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -38,26 +40,25 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "caches",
         help="cache objects of Gemini: age, reads, storage paid, saved; prolong or delete them",
         description="Cache objects that ctxkit made in mode 'cache' or by hand: age, reads, storage paid, saved, and "
-        "whether they are worth their rent. Exit codes: 0; 1 when there is no such object, something was refused, or "
-        "orphans stand; 2 when the command was used wrongly.",
+        "whether they are worth their rent.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--json", action="store_true", help="JSON")
+    shared.add_argument("--json", action="store_true", help="JSON in place of tables and sentences")
     shared.add_argument("--store", metavar="PATH", help="default: $CTXKIT_HOME/store, or ~/.ctxkit/store")
     shared.add_argument("--ledger", metavar="PATH", help="default: $CTXKIT_HOME/ledger.db, or ~/.ctxkit/ledger.db")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     ls = actions.add_parser("ls", parents=[shared], help="all of them, the newest first")
     ls.add_argument("--remote", action="store_true", help="ask the provider too")
     show = actions.add_parser("show", parents=[shared], help="one of them")
-    show.add_argument("name")
+    show.add_argument("name", metavar="NAME", help="of the object: cachedContents/...")
     show.add_argument("--remote", action="store_true", help="ask the provider too")
     refresh = actions.add_parser("refresh", parents=[shared], help="have one live longer, from now")
-    refresh.add_argument("name")
+    refresh.add_argument("name", metavar="NAME", help="of the object: cachedContents/...")
     refresh.add_argument("--ttl", default="1h", metavar="TIME", help="30m, 2h, 1d, 900s (default: 1h)")
     rm = actions.add_parser("rm", parents=[shared], help="end some at once")
-    rm.add_argument("name", nargs="*")
+    rm.add_argument("name", metavar="NAME", nargs="*", help="of objects: cachedContents/...")
     rm.add_argument("--orphans", action="store_true", help="all that ctxkit made and no registry knows")
     rm.add_argument("--yes", action="store_true", help="do not ask")
     return parser

@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "id", help="of an attempt, an operation (a call with its retries) or an answer; or its beginning"
+        "id", metavar="ID", help="of an attempt, an operation (a call with its retries) or an answer; or its beginning"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--ledger", metavar="PATH", help="default: $CTXKIT_HOME/ledger.db, or ~/.ctxkit/ledger.db")

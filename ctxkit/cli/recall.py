@@ -20,7 +20,9 @@ _EXAMPLE = """example:
 
 References stand in plan.tidied.refs, and in the lines that stand where something was removed, where the model may ask
 for it. Threads stand in plan.thread and record.thread. Texts are on disk with Policy(tidy={"recall": "disk"}) only; a
-key is taken from CTXKIT_RECALL_KEY."""
+key is taken from CTXKIT_RECALL_KEY.
+
+exit code 1 when the thread has no such text, or none any more, 2 when nothing is kept there or it cannot be read"""
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -31,11 +33,11 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "recall",
         help="a text that was removed from a conversation",
         description="A text that was removed from a conversation, within its thread, for as long as the policy keeps "
-        "it on disk. Exit code 1: the thread has no such text, or none any more.",
+        "it on disk.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("ref", help="reference of the text: r_ and 16 letters or digits")
+    parser.add_argument("ref", metavar="REF", help="reference of the text: r_ and 16 letters or digits")
     parser.add_argument("--thread", required=True, metavar="ID", help="the conversation that it was removed from")
     parser.add_argument("--store", metavar="FOLDER", help="of the kit; default: store in $CTXKIT_HOME or ~/.ctxkit")
     parser.add_argument("--json", action="store_true", help="one JSON object")
