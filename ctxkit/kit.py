@@ -282,11 +282,11 @@ class Kit:
         Call it between ``plan`` and sending, and ``began`` when the answer begins; doors do. Waits no longer than the
         policy's ``cold_start_wait``, and gives the plan, forecast anew when it waited for something.
         """
-        return self.rooms.upkeep.hold(plan)
+        return self.rooms.upkeep.waiting.hold(plan)
 
     async def ahold(self, plan: Plan) -> Plan:
         """``hold`` for event loops: only the task waits."""
-        return await self.rooms.upkeep.ahold(plan)
+        return await self.rooms.upkeep.waiting.ahold(plan)
 
     @property
     def cold_starts(self) -> Tally:

@@ -110,7 +110,7 @@ def test_one_after_another_nobody_pays_for_a_burst(kit, provider):
             create(**claude(f"question {number}"))
     assert [record.usage.written for record in seen] == [{"5m": 7800}, {}]
     assert seen[1].usage.read == 7800
-    assert not kit.rooms.upkeep._marking._habits.bursts._present
+    assert not kit.rooms.upkeep._markers._marking._habits.bursts._present
 
 
 def test_what_is_planned_and_not_sent_is_no_burst(kit):

@@ -253,7 +253,7 @@ def test_a_fault_of_ours_holds_nobody_up(provider, monkeypatch):
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("of ours")
 
-    monkeypatch.setattr("ctxkit.hall.upkeep.start_of", broken)
+    monkeypatch.setattr("ctxkit.hall.waiting.start_of", broken)
     _, seen = calls(kit, provider, ())
     assert [record.status for record in seen] == ["settled"] * NUMBER
     assert kit.faults.counts["hold: RuntimeError"] == NUMBER

@@ -227,7 +227,7 @@ def test_a_stream_that_is_dropped_is_under_way_no_more(provider, kit):
             events.close()
             gc.collect()
     assert [record.status for record in records] == ["partial"]
-    assert not kit.rooms.upkeep._marking._habits.bursts._present
+    assert not kit.rooms.upkeep._markers._marking._habits.bursts._present
     assert not kit.rooms.upkeep.cold_starts._writers
 
 
@@ -237,12 +237,14 @@ def test_a_fork_after_planning(kit):
     """The child plans, holds and settles; what its parent had under way is none of its business."""
     plan = planned(kit, claude())
     kit.sent(kit.hold(plan))
-    with kit.rooms.upkeep._marking._habits._lock, kit.rooms.upkeep._sparing._unmarked._lock:
+    with kit.rooms.upkeep._markers._marking._habits._lock, kit.rooms.upkeep._sparing._unmarked._lock:
         child = os.fork()
         if not child:
             mine = kit.hold(planned(kit, claude()))
             done = kit.settle(mine, {"id": "m", "usage": {"input_tokens": 5, "output_tokens": 1}})
-            os._exit(0 if done.status == "settled" and not kit.rooms.upkeep._marking._habits.bursts._present else 1)
+            os._exit(
+                0 if done.status == "settled" and not kit.rooms.upkeep._markers._marking._habits.bursts._present else 1
+            )
     assert os.waitpid(child, 0)[1] == 0
     usage = {"input_tokens": 5, "output_tokens": 1}
     assert kit.settle(plan, {"id": "m", "usage": usage}).status == "settled"
