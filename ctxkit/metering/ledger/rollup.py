@@ -80,6 +80,7 @@ without being sent, which are no attempts; ``reused_known`` those of them whose 
 
 MONEY: Final = ("cost", "estimated", "miss", "savings", "storage", "predicted", *_SAVED, "noise")
 """Sums that are kept as ``_usd`` and ``_pico``."""
+_IN_TWO: Final = tuple((f"{kind}_usd", f"{kind}_pico") for kind in MONEY)
 
 SKETCHES: tuple[str, ...] = ("ttft", "ttfc", "e2e", "tpot", "reuse", "error")
 """Histograms of a roll-up: four durations of answers in seconds, that of answers which were reused (in none of the four), and
@@ -329,9 +330,9 @@ def _merged(db: sqlite3.Connection, place: tuple[int, int, int], tally: Tally) -
     counters = dict(zip(COUNTERS, old, strict=False))
     for name, figure in tally.counters.items():
         counters[name] += figure
-    for kind in MONEY:
-        whole, counters[f"{kind}_pico"] = divmod(counters[f"{kind}_pico"], _WHOLE)
-        counters[f"{kind}_usd"] += whole
+    for dollars, pico in _IN_TWO:
+        whole, counters[pico] = divmod(counters[pico], _WHOLE)
+        counters[dollars] += whole
     return (*place, *counters.values(), *(_blob(blobs[name], tally.counts[name]) for name in SKETCHES))
 
 
@@ -342,8 +343,12 @@ def _blob(old: bytes | None, counts: Mapping[int, int]) -> bytes | None:
 
 
 def sums(counters: Mapping[str, int]) -> dict[str, int]:
-    """Counters of a roll-up with money whole again in pico-dollars, as :func:`figures` gives them for a row."""
+    """Counters of a roll-up with money whole again in pico-dollars, as :func:`figures` gives them for a row.
+
+    Those that are 0 may be left out, as most are.
+    """
     whole = dict(counters)
-    for kind in MONEY:
-        whole[f"{kind}_pico"] += whole.pop(f"{kind}_usd") * _WHOLE
+    for dollars, pico in _IN_TWO:
+        if usd := whole.pop(dollars, 0):
+            whole[pico] = whole.get(pico, 0) + usd * _WHOLE
     return whole

@@ -166,8 +166,7 @@ class _Reader:
         until = last + HOUR if until is None else min(until, last + HOUR)
         return (since, until) if since < until else None
 
-    def _group(self, cell: int, at: float) -> Group:
-        slot = self._slot(at)
+    def _group(self, cell: int, slot: str) -> Group:
         known = self._keys.get((cell, slot))
         if known is None:
             key = tuple(_value(self._cells[cell], name, slot, self._question.apart) for name in self._question.by)
@@ -177,10 +176,10 @@ class _Reader:
     def _read_rollups(self, stretch: _Stretch, at: float) -> None:
         """Read a stretch that belongs to the day or hour of ``at``, where the question tells days or hours apart."""
         place = "FROM rollups WHERE span = ? AND start >= ? AND start < ?"
-        bounds = (stretch.span, stretch.start, stretch.end)
+        bounds, slot = (stretch.span, stretch.start, stretch.end), self._slot(at)
         for cell, *figures in self._db.execute(f"SELECT cell, {_SUMS} {place} GROUP BY cell", bounds):
-            counters = sums(dict(zip(COUNTERS, figures, strict=True)))
-            self._group(cell, at).add(self._cells[cell], counters, stretch.sign)
+            counters = sums({name: figure for name, figure in zip(COUNTERS, figures, strict=True) if figure})
+            self._group(cell, slot).add(self._cells[cell], counters, stretch.sign)
         if self._question.plain:
             return
         left_out = None if "status" in self._question.by else "failed"
@@ -188,7 +187,7 @@ class _Reader:
         for cell, *blobs in self._db.execute(f"SELECT cell, {', '.join(SKETCHES)} {place}", bounds):
             if cell not in known:
                 answered = self._cells[cell]["status"] != left_out
-                mergers = self._group(cell, at).sketches.values() if answered else ()
+                mergers = self._group(cell, slot).sketches.values() if answered else ()
                 known[cell] = tuple(m.add_blob if stretch.sign > 0 else m.drop_blob for m in mergers)
             for change, blob in zip(known[cell], blobs, strict=False):
                 if blob:
@@ -221,7 +220,7 @@ class _Reader:
         named = self._cells[cell]
         if named["status"] == "failed" and "status" not in self._question.by:
             tally.counts.clear()
-        self._group(cell, at).add_tally(named, tally)
+        self._group(cell, self._slot(at)).add_tally(named, tally)
 
 
 def _cells(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
