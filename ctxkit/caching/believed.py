@@ -64,12 +64,7 @@ class Believed:
 
     def keep(self, entries: Mapping[bytes, Entry], telling: Iterable[bytes]) -> None:
         """Believe in these from now on, and let other processes hear of the ``telling`` ones among them."""
-        with self._lock:
-            for name, entry in entries.items():
-                self._known[name] = entry
-                self._known.move_to_end(name)
-            while len(self._known) > self._size:
-                self._known.popitem(last=False)
+        self._remember(entries)
         for name in telling:
             self._store.put(_PREFIX + name, _packed(entries[name]))
 
@@ -89,9 +84,16 @@ class Believed:
             return None
         entry = _unpacked(stored)
         if entry is not None:
-            with self._lock:
-                self._known[name] = entry
+            self._remember({name: entry})
         return entry
+
+    def _remember(self, entries: Mapping[bytes, Entry]) -> None:
+        with self._lock:
+            for name, entry in entries.items():
+                self._known[name] = entry
+                self._known.move_to_end(name)
+            while len(self._known) > self._size:
+                self._known.popitem(last=False)
 
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""

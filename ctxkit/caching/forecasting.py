@@ -42,7 +42,7 @@ class Forecasting:
         self._store = store
         self._readable = readable
         self._doubt = doubt
-        self._lowered: dict[tuple[str, int, int], Rule] = {}
+        self._lowered: dict[tuple[int, int], tuple[Rule, Rule]] = {}  # by id: a rule has no hash; the rule, and lowered
         self._surprising: set[tuple[str, str]] = set()  # (platform, model) where more is cached than rules say
         self._noted = 0
 
@@ -89,9 +89,12 @@ class Forecasting:
         least = min([rule.minimum, *seen])
         if least == rule.minimum:
             return rule
-        if len(self._lowered) > _LOWERED:
-            self._lowered.clear()
-        return self._lowered.setdefault((rule.id, rule.minimum, least), replace(rule, minimum=least))
+        held = self._lowered.get((id(rule), least))
+        if held is None:
+            if len(self._lowered) >= _LOWERED:
+                self._lowered.clear()
+            held = self._lowered[id(rule), least] = rule, replace(rule, minimum=least)
+        return held[1]
 
     def _doubting(self, foreseen: Foreseen) -> Foreseen:
         """Say so, and rely on it no more, where a rule keeps promising reads that do not come."""

@@ -218,6 +218,8 @@ def test_a_key_says_nothing_to_whoever_lacks_the_secret():
         (b'{"a": 0.1, "b": 1e2, "c": NaN, "d": -Infinity, "e": 1.50}', False),
         (b'{"a": 0.1000000000000000055}', True),
         (b'{"a": 1e999}', True),
+        (b'{"a": 1e-99999999999999999999}', True),
+        (b'{"a": 0e99999999999999999999}', True),
         (b'{"a": 123456789012345678901234567890}', False),
         (b"{", True),
         (b"", True),

@@ -20,7 +20,7 @@ import hashlib
 import hmac
 import json
 import struct
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def ambiguous(raw: bytes) -> bool:
     """Two readers of this JSON may see two requests: a key stands twice, a number is finer than a double; or it is no JSON."""
     try:
         json.loads(raw, object_pairs_hook=_single, parse_float=_exact)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent that no Decimal holds
         return True
     return False
 
