@@ -308,11 +308,18 @@ class ColdStarts:
                 self._opened[name] = _Opened(entry, now + start.life)
         if opens:
             self._note_pace(start.pace, now - flight.since)
-        while len(self._opened) > _MOST_OPENED:
-            self._opened.popitem(last=False)
+        self._forget_opened(now)
         wakers = tuple(flight.wakers.values())
         flight.wakers.clear()
         return wakers
+
+    def _forget_opened(self, now: float) -> None:
+        """The oldest, as far as nobody is told of them any more; of too many, the oldest whatever they are."""
+        while self._opened:
+            name, oldest = next(iter(self._opened.items()))
+            if oldest.until > now and len(self._opened) <= _MOST_OPENED:
+                return
+            del self._opened[name]
 
     def _note_pace(self, pace: Hashable, seconds: float) -> None:
         self._paces.setdefault(pace, deque(maxlen=_REMEMBERED)).append(seconds)

@@ -378,6 +378,20 @@ def test_its_memories_are_bounded(gate, monkeypatch):
     assert len(gate._writers) <= 20
 
 
+def test_what_was_written_is_forgotten_once_nobody_is_told_of_it():
+    now = [0.0]
+    gate = ColdStarts(lambda: now[0])
+    for number in range(50):
+        own = [system(f"{number}", 2_000, mark="5m"), user("question", 50, mark="5m")]
+        one = start_of(CLAUDE.rule, CLAUDE.layout(own), nothing, attempt=str(number))
+        assert one is not None
+        gate.hold(one, LONG)
+        gate.began(str(number))
+        gate.ended(str(number))
+        now[0] += 5.0
+    assert len(gate._opened) <= 4, "of the last one"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_child_knows_of_no_request_under_way(gate):
     Caller(gate, cold("a")).goes()

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit.cacheable import Ask
-from ctxkit.caching.simulator import Entry, breakpoints, endings, match
-from tests.caching.conversations import Piece, Provider
+from ctxkit.caching.simulator import Entry, breakpoints, endings, match, names
+from tests.caching.conversations import Piece, Provider, answer, thinking, user
 
 KINDS = st.sampled_from([("user", "text"), ("assistant", "text"), ("assistant", "tool_call"), ("tool", "tool_result")])
 STEPS = st.lists(
@@ -96,3 +96,15 @@ def test_an_entry_is_believed_before_the_estimate(steps, indices):
     if found.read >= 0:
         assert found.tokens == min(round(layout.positions[found.read].tokens) + 7, round(layout.total))
     assert found.tokens + sum(found.written.values()) + found.fresh == round(layout.total)
+
+
+@given(st.lists(st.sampled_from(["user", "answer", "thinking"]), min_size=1, max_size=30))
+def test_a_prefix_is_another_one_without_the_thinking_that_a_turn_has_taken_out(kinds):
+    claude = Provider("anthropic", "claude-opus-5", changed={"strips_thinking": True})
+    made = {"user": user, "answer": answer, "thinking": thinking}
+    layout = claude.layout([made[kind](str(number)) for number, kind in enumerate(kinds)])
+    turn = max((at for at, kind in enumerate(kinds) if kind == "user"), default=-1)
+    name = names(claude.rule, layout)
+    lost = [any(kinds[at] == "thinking" for at in range(min(turn, index + 1))) for index in range(len(kinds))]
+    assert [name(index) != layout.entry(index) for index in range(len(kinds))] == lost
+    assert len({name(index) for index in range(len(kinds))}) == len(kinds)

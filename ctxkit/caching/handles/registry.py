@@ -53,8 +53,7 @@ class Registry:
 
     def __init__(self, store: Shared) -> None:
         self._store = store
-        self._raw: bytes | None = None
-        self._handles: dict[str, Handle] = {}
+        self._taken: tuple[bytes | None, dict[str, Handle]] = None, {}  # one value: threads see both or neither
         self._looked: float | None = None
 
     def handles(self, now: float) -> Mapping[str, Handle]:
@@ -62,7 +61,7 @@ class Registry:
         if self._looked is None or not 0 <= now - self._looked < _LOOK:  # a clock may go backwards
             self._take(self._store.fresh(_KEY))
             self._looked = now
-        return self._handles
+        return self._taken[1]
 
     def ready(self, key: str, now: float) -> Handle | None:
         """The handle of this content, if a request may read it."""
@@ -163,8 +162,8 @@ class Registry:
         return False
 
     def _take(self, raw: bytes | None) -> None:
-        if raw != self._raw or raw is None:
-            self._raw, self._handles = raw, _parsed(raw)
+        if raw != self._taken[0] or raw is None:
+            self._taken = raw, _parsed(raw)
 
 
 def _with_reads(handle: Handle, counts: Mapping[str, int], times: list[float]) -> Handle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -88,13 +89,12 @@ def names(rule: Rule, layout: Layout) -> Callable[[int], bytes]:
     if rule.strips_thinking is False or "reasoning" not in map(_KIND, positions):
         return layout.entry
     turn = next((index for index in reversed(range(len(positions))) if positions[index].role == "user"), -1)
+    lost = [index for index in range(turn) if positions[index].kind == "reasoning"]
 
     def name(index: int) -> bytes:
         # What stands up to here is known by the entry; which of it was lost, by the last thinking before the turn.
-        before = reversed(range(min(turn, index + 1)))
-        lost = next((at for at in before if positions[at].kind == "reasoning"), -1)
-        entry = layout.entry(index)
-        return entry if lost < 0 else hashlib.sha256(entry + lost.to_bytes(4, "big")).digest()[:DIGEST_SIZE]
+        entry, before = layout.entry(index), bisect_right(lost, index)
+        return hashlib.sha256(entry + lost[before - 1].to_bytes(4, "big")).digest()[:DIGEST_SIZE] if before else entry
 
     return name
 
