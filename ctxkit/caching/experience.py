@@ -15,6 +15,7 @@ from collections import OrderedDict, deque
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from ctxkit.caching.features import UNREADABLE
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Experience:
         try:
             for rule, model, plain in json.loads(stored):
                 self._models[str(rule), str(model)] = _model(plain)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except UNREADABLE:
             self._models.clear()
 
     def _fresh_lock(self) -> None:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Features", "Memory"]
+__all__ = ["UNREADABLE", "Features", "Memory"]
 
-_FEATURES = 200
+_KEPT = 200
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What comes of figures that another version wrote, or nobody of ours."""
 
 
 class Memory(Protocol):
@@ -46,10 +49,12 @@ class Features(Generic[T]):
     Args:
         kind: of what is learned of one; made without arguments.
         stored: what :meth:`dump` gave once; what cannot be read is forgotten.
+        most: features held in this process.
     """
 
-    def __init__(self, kind: type[T], stored: bytes | None) -> None:
+    def __init__(self, kind: type[T], stored: bytes | None = None, most: int = _KEPT) -> None:
         self._kind = kind
+        self._most = most
         self._held: OrderedDict[str, T] = OrderedDict()
         self.load(stored)
 
@@ -63,17 +68,21 @@ class Features(Generic[T]):
         if found is None:
             found = self._held[name] = self._kind()
         self._held.move_to_end(name)
-        while len(self._held) > _FEATURES:
+        while len(self._held) > self._most:
             self._held.popitem(last=False)
         return found
+
+    def __len__(self) -> int:
+        return len(self._held)
 
     def items(self) -> Iterable[tuple[str, T]]:
         """All of them."""
         return self._held.items()
 
     def dump(self) -> bytes:
-        """All of them, to be kept."""
-        return json.dumps({name: one.figures() for name, one in self._held.items()}).encode()
+        """Those met last, to be kept."""
+        last = list(self._held.items())[-_KEPT:]
+        return json.dumps({name: one.figures() for name, one in last}).encode()
 
     def load(self, stored: bytes | None) -> None:
         """Add what was kept."""
@@ -81,5 +90,5 @@ class Features(Generic[T]):
             self._held.update(
                 {str(name): self._kind.of(figures) for name, figures in json.loads(stored or b"{}").items()}
             )
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except UNREADABLE:
             return

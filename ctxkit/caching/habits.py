@@ -11,24 +11,21 @@ feature, not of its prompts, outlives the process (``dump`` and ``load``).
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict, deque
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctxkit.caching.bursts import Bursts
+from ctxkit.caching.features import Features
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from ctxkit.caching.layout import Layout, Position
 
 __all__ = ["Choice", "Habits", "Outlook", "Within", "opening_end"]
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _KNOWN_LIVES = ((300.0, 0.98), (3600.0, 0.995))  # share of gaps within, as long as nothing was seen
 _PRIOR = 2  # requests that what is assumed weighs as much as
@@ -38,7 +35,6 @@ _PATIENCE = 60.0  # seconds after which a request that nobody followed up counts
 _SAMPLES = 64
 _FAR = 10.0  # requests that are looked ahead
 _TAILS = 3  # continuations that have to agree on what is volatile
-_KEPT = 200  # features whose figures are kept
 _LAST_ENDS = 4
 _INSTRUCTIONS = frozenset({"system", "developer"})
 
@@ -195,9 +191,9 @@ class Habits:
     """
 
     def __init__(self, links: int = 30_000, features: int = 1_000) -> None:
-        self._links, self._names = links, features
+        self._links, self._most = links, features
         self._seen: OrderedDict[bytes, _Asked] = OrderedDict()
-        self._features: OrderedDict[str, _Feature] = OrderedDict()
+        self._features = Features(_Feature, most=features)
         self._openings: OrderedDict[bytes, _Opening] = OrderedDict()
         self.bursts = Bursts()
         self._fresh_lock()
@@ -206,18 +202,12 @@ class Habits:
     def dump(self) -> bytes:
         """What was learned of features, to be kept: figures alone, no hash of a prompt."""
         with self._lock:
-            last = list(self._features.items())[-_KEPT:]
-            return json.dumps({name: feature.figures() for name, feature in last}).encode()
+            return self._features.dump()
 
     def load(self, stored: bytes | None) -> None:
         """Begin with what was kept; what cannot be read is forgotten."""
-        try:
-            found = json.loads(stored or b"{}")
-            features = {name: _Feature.of(figures) for name, figures in found.items()}
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return
         with self._lock:
-            self._features.update(features)
+            self._features.load(stored)
 
     def outlook(self, feature: str, layout: Layout, now: float = 0.0, owner: Hashable = None) -> Outlook:
         """What is to be expected of a request; with an ``owner``, who plans it, it counts for those planned beside it."""
@@ -266,7 +256,7 @@ class Habits:
             known, before = self._known(positions)
             begun = known <= end
             asked = _Asked(now, len(positions), choice, begun=begun)
-            held = _held(self._features, feature, _Feature, self._names)
+            held = self._features.held(feature)
             if before is not None and not begun and not before.followed:
                 self._followed(held, before, known, now)
                 held.grown.append(max(positions[-1].tokens - positions[known].tokens, 0.0))
@@ -308,12 +298,20 @@ class Habits:
     def _opened(self, positions: Sequence[Position], end: int, now: float, *, begun: bool) -> None:
         """Count the last ends of what a conversation opens with: which of them come again is what is learned."""
         for index in _ends(positions, end):
-            opening = _held(self._openings, positions[index].link, _Opening, self._names)
+            opening = self._opening(positions[index].link)
             opening.requests += 1
             opening.starts += begun
             if opening.time is not None:
                 opening.gaps.append(max(0.0, now - opening.time))
             opening.time = now
+
+    def _opening(self, link: bytes) -> _Opening:
+        """What was seen of this opening, which comes now; of too many, the one that came longest ago is forgotten."""
+        opening = self._openings.setdefault(link, _Opening())
+        self._openings.move_to_end(link)
+        while len(self._openings) > self._most:
+            self._openings.popitem(last=False)
+        return opening
 
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""
@@ -353,14 +351,3 @@ def _per_minute(opening: _Opening | None) -> float:
     if opening is None or not opening.gaps:
         return 0.0
     return len(opening.gaps) * 60.0 / max(sum(opening.gaps), 1.0)
-
-
-def _held(where: OrderedDict[K, V], key: K, make: Callable[[], V], most: int) -> V:
-    """The value of ``key``, new where there is none; the longest unused goes first."""
-    found = where.get(key)
-    if found is None:
-        found = where[key] = make()
-    where.move_to_end(key)
-    while len(where) > most:
-        where.popitem(last=False)
-    return found

@@ -83,6 +83,9 @@ def test_a_dump_brings_everything_back():
     assert again.tokens(RULE, MODEL, one) == experience.tokens(RULE, MODEL, one)
 
 
+INFINITE = b'[["a","b",{"errors":{},"shortfalls":{},"came":[],"least":1,"reads":[Infinity]}]]'
+
+
 def test_a_broken_dump_is_as_good_as_none():
-    for broken in (b"", b"{", b"[1]", b'[["a","b",{}]]', b"\xff", b'{"a":1}'):
+    for broken in (b"", b"{", b"[1]", b'[["a","b",{}]]', b"\xff", b'{"a":1}', INFINITE, b"[" * 100_000):
         assert Experience(broken).dump() == b"[]"

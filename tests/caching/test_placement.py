@@ -368,6 +368,8 @@ def test_what_was_learned_of_a_feature_outlives_the_process():
         b"{",
         b'{"f": {"gaps": 3}}',
         b'{"f": {"gaps": ["x"], "grown": [], "lost": [], "told": []}}',
+        b'{"f": {"gaps": [], "grown": [], "lost": [Infinity], "told": []}}',
+        b"[" * 100_000,
     ):
         after.load(broken)
     assert after.outlook("f", ANTHROPIC.layout([user("new", 10)])) == kept
