@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ctxkit.caching.unmarked import Plain
     from ctxkit.model import Estimate
 
-__all__ = ["EXACT", "FIRST", "NEWEST", "Foreseen", "foresee", "short", "told"]
+__all__ = ["EXACT", "FIRST", "NEWEST", "Foreseen", "foresee", "short", "telling", "told"]
 
 EXACT = ("marks", "endings", "handle")
 """Ways of matching in which what is read ends where something was marked, to the token."""
@@ -74,14 +74,14 @@ def foresee(
         experience: what settlements taught of this rule and model.
         correction: by which the tokens of the layout are off on the average, where no entry tells.
     """
-    matched = match(rule, layout, alive, among=_telling(len(layout.positions)))
+    matched = match(rule, layout, alive, among=telling(len(layout.positions)))
     tokens = _measure(layout, matched, correction)
     # What a request adds beside its messages (hidden instructions for tools) stands before them: in what is known.
     end = layout.total if matched.entry is None else layout.positions[-1].tokens
     whole = max(round(tokens(end)), matched.tokens)
     if matched.entry is not None and matched.entry.tokens >= layout.total:
         # The estimate is too low: a prefix cannot have more tokens than the whole.
-        matched = match(rule, replace(layout, total=whole), alive, among=_telling(len(layout.positions)))
+        matched = match(rule, replace(layout, total=whole), alive, among=telling(len(layout.positions)))
     model, probability = layout.space.model, None
     step = experience.step(rule.id, model) if experience is not None and rule.match == "prefix" else None
     known = _known(rule, layout, matched, whole, step, tokens)
@@ -142,7 +142,7 @@ def _answer(layout: Layout, matched: Matched, entry: Entry, tokens: Callable[[fl
     return entry.answer if least * entry.answer - _FRAME <= sent <= most * entry.answer + _FRAME else 0.0
 
 
-def _telling(count: int) -> Sequence[int]:
+def telling(count: int) -> Sequence[int]:
     """Positions looked at where a prefix may end anywhere: what others may share, and what a conversation goes on from."""
     return range(count) if count <= FIRST + NEWEST else (*range(FIRST), *range(count - NEWEST, count))
 

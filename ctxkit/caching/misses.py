@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ctxkit.cacheable import Miss
 from ctxkit.caching.changes import change_of
 from ctxkit.caching.footprints import first_difference
-from ctxkit.caching.forecast import EXACT, FIRST, NEWEST
+from ctxkit.caching.forecast import EXACT, telling
 from ctxkit.caching.simulator.breakpoints import breakpoints, names
 from ctxkit.caching.simulator.matching import match
 
@@ -234,8 +234,7 @@ def _unmarked(settled: Settled, best: int) -> _Cause | None:
 def _matched(settled: Settled, rule: Rule | None = None) -> Matched:
     """What the cache would have read, had no entry ended."""
     foreseen = settled.foreseen
-    count = len(foreseen.layout.positions)
-    among = range(count) if count <= FIRST + NEWEST else [*range(FIRST), *range(count - NEWEST, count)]
+    among = telling(len(foreseen.layout.positions))
     return match(rule or foreseen.rule, foreseen.layout, settled.held, among=among)
 
 

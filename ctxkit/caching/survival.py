@@ -187,11 +187,6 @@ class Survival:
         with self._lock:
             return self._features.dump()
 
-    def load(self, stored: bytes | None) -> None:
-        """Begin with what was kept; what cannot be read is forgotten."""
-        with self._lock:
-            self._features.load(stored)
-
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""
         self._lock = threading.Lock()

@@ -208,10 +208,8 @@ def _measured_as(layout: Layout, foreseen: Foreseen, usage: Usage, total: int) -
     if common == len(positions) == len(sent.positions) or not sent.positions or not positions:
         return tokens, total
     at = positions[common - 1].tokens if common else 0.0
-    known, ratio = (
-        tokens(at),
-        total / sent.total if sent.total else 1.0,
-    )  # what a request adds beside its messages stays
+    known = tokens(at)
+    ratio = total / sent.total if sent.total else 1.0  # what a request adds beside its messages stays
     more = positions[-1].tokens - sent.positions[-1].tokens
     whole = max(known, total + round(more * ratio))
     width = positions[-1].tokens - at

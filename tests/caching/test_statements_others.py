@@ -61,7 +61,7 @@ def test_g1_best_effort_is_an_upper_bound_of_unknown_probability(platform, model
     request = [user("a", 50_000)]
     provider.send(request, 0)
     outcome = provider.look(request, 100)
-    assert 0 < outcome.read <= outcome.upper_bound_hit <= 50_000
+    assert 0 < outcome.read <= outcome.most <= 50_000
     assert outcome.miss_probability is None
     assert not outcome.guaranteed
     assert not provider.rule.guaranteed

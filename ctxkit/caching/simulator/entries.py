@@ -140,11 +140,6 @@ class Outcome:
         """Tokens of the prompt."""
         return self.read + self.fresh + sum(self.written.values())
 
-    @property
-    def upper_bound_hit(self) -> int:
-        """Tokens that will be read at most; no claim that the provider reads them."""
-        return self.most
-
 
 @dataclass(frozen=True, slots=True)
 class State:
