@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from ctxkit.dialects.base import Caches, Dialect, Ends, Texts
 
 __all__ = ["EDITABLE", "METER_ONLY", "caches", "ends", "get", "texts"]
@@ -26,15 +28,6 @@ METER_ONLY = ("bedrock.invoke", "openai.embeddings", "openai.completions")
 
 _NAMES = frozenset(EDITABLE + METER_ONLY)
 
-
-@lru_cache(maxsize=64)
-def get(name: str) -> Dialect | None:
-    """The dialect of this name, or ``None`` when there is none."""
-    if name not in _NAMES:
-        return None
-    return cast("Dialect", import_module(f"ctxkit.dialects.{name}"))
-
-
 _CACHES = {
     "openai.chat": "openai.chat_caches",
     "openai.responses": "openai.responses_caches",
@@ -42,15 +35,6 @@ _CACHES = {
     "gemini.generate": "gemini.caches",
     "bedrock.converse": "bedrock.caches",
 }
-
-
-@lru_cache(maxsize=64)
-def caches(name: str) -> Caches | None:
-    """What a provider's cache sees of the dialect of this name; ``None`` for a format that is only metered."""
-    module = _CACHES.get(name)
-    return cast("Caches", import_module(f"ctxkit.dialects.{module}")) if module else None
-
-
 _TEXTS = {
     "openai.chat": "openai.chat_texts",
     "openai.responses": "openai.responses_texts",
@@ -58,15 +42,6 @@ _TEXTS = {
     "gemini.generate": "gemini.texts",
     "bedrock.converse": "bedrock.texts",
 }
-
-
-@lru_cache(maxsize=64)
-def texts(name: str) -> Texts | None:
-    """What may be tidied of the dialect of this name; ``None`` for a format that is only metered."""
-    module = _TEXTS.get(name)
-    return cast("Texts", import_module(f"ctxkit.dialects.{module}")) if module else None
-
-
 _ENDS = {
     "openai.chat": "openai.ends",
     "openai.completions": "openai.ends",
@@ -80,7 +55,28 @@ _ENDS = {
 
 
 @lru_cache(maxsize=64)
+def get(name: str) -> Dialect | None:
+    """The dialect of this name, or ``None`` when there is none."""
+    return cast("Dialect | None", _module(name if name in _NAMES else None))
+
+
+@lru_cache(maxsize=64)
+def caches(name: str) -> Caches | None:
+    """What a provider's cache sees of the dialect of this name; ``None`` for a format that is only metered."""
+    return cast("Caches | None", _module(_CACHES.get(name)))
+
+
+@lru_cache(maxsize=64)
+def texts(name: str) -> Texts | None:
+    """What may be tidied of the dialect of this name; ``None`` for a format that is only metered."""
+    return cast("Texts | None", _module(_TEXTS.get(name)))
+
+
+@lru_cache(maxsize=64)
 def ends(name: str) -> Ends | None:
     """When an answer of the dialect of this name is whole; ``None`` where nobody knows."""
-    module = _ENDS.get(name)
-    return cast("Ends", import_module(f"ctxkit.dialects.{module}")) if module else None
+    return cast("Ends | None", _module(_ENDS.get(name)))
+
+
+def _module(name: str | None) -> ModuleType | None:
+    return None if name is None else import_module(f"ctxkit.dialects.{name}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ctxkit.cacheable import Ask, Block, Wish
     from ctxkit.editable import Piece
@@ -161,10 +161,3 @@ class Ends(Protocol):
     def streamed(self, events: Sequence[Json], body: Json) -> bool:
         """The same of the parsed events of a stream, of which there is at least one; the last one is its terminator."""
         ...
-
-
-def each(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Json]]:
-    """Items of a list with their paths; nothing for anything that is no list."""
-    if isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield (*path, index), item

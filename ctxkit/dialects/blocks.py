@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ctxkit.model import Conversation, Json, Path
 
 __all__ = [
+    "MEDIA_SIZE",
+    "each",
     "items",
     "joined",
     "leftovers",
@@ -80,6 +82,12 @@ def listed(value: Json) -> bool:
 def items(value: Json) -> Sequence[Json]:
     """The items of a JSON list; nothing for anything that is no list."""
     return value if isinstance(value, list | tuple) else ()
+
+
+def each(value: Json, path: Path) -> Iterator[tuple[Path, Json]]:
+    """Items of a list with their paths; nothing for anything that is no list."""
+    for index, item in enumerate(items(value)):
+        yield (*path, index), item
 
 
 def mapped(value: Json) -> dict[str, Json]:

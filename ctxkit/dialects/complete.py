@@ -14,8 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
-from ctxkit.dialects import eventstream, wire
-from ctxkit.dialects.sse import Splitter
+from ctxkit.dialects import eventstream, sse, wire
 from ctxkit.errors import ProviderShapeError
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ DONE = "[DONE]"
 
 _ODD = (ValueError, TypeError, AttributeError, LookupError)
 """What reading a shape that nobody foresaw may raise: it is not known to be whole."""
-
-_FRAME = 12  # bytes of the prelude that begins a binary event
 
 
 class Pieces(NamedTuple):
@@ -80,7 +77,7 @@ def _pieces(answer: bytes) -> Pieces:
     Raises:
         ValueError, ProviderShapeError: it is cut, or none of the forms in which answers come.
     """
-    if answer[:1] == b"\0" and len(answer) > _FRAME:  # the length of a frame, in four bytes
+    if eventstream.is_begun(answer):
         return _frames(answer)
     if answer.lstrip()[:1] in (b"{", b"["):
         found = wire.loads(answer)
@@ -90,8 +87,7 @@ def _pieces(answer: bytes) -> Pieces:
 
 
 def _events(answer: bytes) -> Pieces:
-    splitter = Splitter()
-    events = [*splitter.feed(answer), *splitter.finish()]  # the terminator may lack the blank line behind it
+    events = sse.split(answer)
     said = tuple(_said(event.data) for event in events if event.data)
     return Pieces(tuple(event.raw for event in events), said, streamed=True)
 

@@ -19,7 +19,7 @@ from ctxkit.errors import ProviderShapeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LIMIT", "Decoder", "Header", "Message", "encode", "unwrapped"]
+__all__ = ["LIMIT", "Decoder", "Header", "Message", "encode", "is_begun", "unwrapped"]
 
 LIMIT = 24 * 1024 * 1024 + 128 * 1024 + 16
 """Bytes of the largest message that AWS clients accept: 24 MiB of payload, 128 KiB of headers."""
@@ -64,6 +64,11 @@ class Message(NamedTuple):
         if self.event_type == "chunk":
             return unwrapped(self.payload)
         return b'{"%s":%s}' % (self.event_type.encode(), self.payload)
+
+
+def is_begun(data: bytes) -> bool:
+    """A message begins ``data``: with its length, whose first byte is zero, as no text begins."""
+    return data[:1] == b"\0" and len(data) > _PRELUDE.size
 
 
 def unwrapped(data: bytes) -> bytes:

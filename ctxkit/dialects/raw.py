@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects import eventstream, wire
-from ctxkit.dialects.sse import Splitter
+from ctxkit.dialects import eventstream, sse, wire
 from ctxkit.errors import ProviderShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ctxkit.dialects.base import Dialect
     from ctxkit.model import Answer, Json
 
 __all__ = ["read"]
-
-_FRAME = 12  # bytes of the prelude that begins a binary event
 
 
 def read(dialect: Dialect, platform: str, response: str | bytes | Mapping[str, Json] | Sequence[Json]) -> Answer:
@@ -45,22 +42,21 @@ def read(dialect: Dialect, platform: str, response: str | bytes | Mapping[str, J
 
 
 def _read_text(dialect: Dialect, platform: str, body: bytes) -> Answer:
-    if body[:1] == b"\0" and len(body) > _FRAME:  # no text begins so
+    if eventstream.is_begun(body):
         return _fed(dialect, platform, _frames(body))
     if body.lstrip()[:1] in (b"{", b"["):
         return read(dialect, platform, wire.loads(body))
-    splitter = Splitter()
-    events = [*splitter.feed(body), *splitter.finish()]
-    if not any(event.data for event in events):
+    events = [event.data for event in sse.split(body) if event.data]
+    if not events:
         raise ProviderShapeError("the answer is neither JSON nor a stream of events")
-    return _fed(dialect, platform, (event.data for event in events if event.data))
+    return _fed(dialect, platform, events)
 
 
 def _frames(body: bytes) -> Iterator[bytes]:
     return (message.event for message in eventstream.Decoder().feed(body) if not message.failed)
 
 
-def _fed(dialect: Dialect, platform: str, events: Iterator[bytes]) -> Answer:
+def _fed(dialect: Dialect, platform: str, events: Iterable[bytes]) -> Answer:
     stream = dialect.stream(platform)
     for data in events:
         stream.feed(data)

@@ -109,12 +109,12 @@ def route(path: str, host: str = "", method: str = "POST") -> Route | None:
     return None
 
 
-def unmetered_kind(path: str, host: str = "", method: str = "POST") -> str | None:
-    """What kind of model call goes to ``path`` unread (``"images"``, ``"rerank"``, ...), for the coverage.
+def unmetered_kind(path: str, host: str = "") -> str | None:
+    """What kind of model call is posted to ``path`` and goes unread (``"images"``, ``"rerank"``, ...), for the coverage.
 
     ``None`` for what :func:`route` understands and for housekeeping: lists of models, files, token counts.
     """
-    if method.upper() != "POST" or route(path, host) is not None:
+    if route(path, host) is not None:
         return None
     bare = _bare(path)
     return next((kind for pattern, kind in _UNMETERED if pattern.fullmatch(bare)), None)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["LIMIT", "Event", "Splitter"]
+__all__ = ["LIMIT", "Event", "Splitter", "split"]
 
 LIMIT = 16 * 1024 * 1024
 """Bytes of one event beyond which it is passed on raw and not read."""
@@ -30,12 +30,16 @@ class Event(NamedTuple):
     Attributes:
         raw: its bytes as they came, the blank line included.
         data: the ``data`` lines joined by LF; ``b""`` when there are none (comments, keep-alives).
-        name: of the ``event`` line, or ``""``.
     """
 
     raw: bytes
     data: bytes
-    name: str = ""
+
+
+def split(text: bytes) -> list[Event]:
+    """The events of a whole text; the last one may lack its blank line."""
+    splitter = Splitter()
+    return [*splitter.feed(text), *splitter.finish()]
 
 
 class Splitter:
@@ -118,12 +122,8 @@ class Splitter:
 
 def _fields(raw: bytes, block: bytes) -> Event:
     data: list[bytes] = []
-    name = ""
     for line in _LINE_END.split(block):
         field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
         if field == b"data":
-            data.append(value)
-        elif field == b"event":
-            name = value.decode("utf-8", "replace")
-    return Event(raw, b"\n".join(data), name)
+            data.append(value.removeprefix(b" "))
+    return Event(raw, b"\n".join(data))

@@ -14,8 +14,8 @@ def split(stream: bytes, size: int = 1 << 20, **options: int) -> list[Event]:
     return events + splitter.finish()
 
 
-def said(events: list[Event]) -> list[tuple[bytes, str]]:
-    return [(event.data, event.name) for event in events if event.data or event.name]
+def said(events: list[Event]) -> list[bytes]:
+    return [event.data for event in events if event.data]
 
 
 MIXED = (
@@ -23,8 +23,8 @@ MIXED = (
     b"data:no space\r\rdata: \xe2\x80\xa8 \xc2\x85 is no line end\n\n\n\nid: 7\nretry: 3\ndata: last\n\ndata: cut"
 )  # fmt: skip
 EXPECTED = [
-    (b"first", ""), (b'{"a":\n1}', "delta"), (b"no space", ""),
-    ("\u2028 \x85 is no line end".encode(), ""), (b"last", ""), (b"cut", ""),
+    b"first", b'{"a":\n1}', b"no space",
+    "\u2028 \x85 is no line end".encode(), b"last", b"cut",
 ]  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def test_one_event_can_be_left_out_and_the_rest_is_byte_for_byte():
 
 
 def test_a_data_line_without_colon_is_an_empty_line_and_unknown_fields_are_ignored():
-    assert said(split(b"data\ndata\nfoo: bar\nxdata: no\n\n")) == [(b"\n", "")]
+    assert said(split(b"data\ndata\nfoo: bar\nxdata: no\n\n")) == [b"\n"]
 
 
 @pytest.mark.parametrize("size", [1, 10, 97, 5000])

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ctxkit.dialects.base import each
-from ctxkit.dialects.blocks import joined, leftovers, listed, said, spell, unknown
+from ctxkit.dialects.blocks import each, joined, leftovers, listed, said, spell, unknown
 from ctxkit.model import Part
 
 if TYPE_CHECKING:

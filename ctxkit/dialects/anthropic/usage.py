@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ctxkit.cacheable import Diagnosis
-from ctxkit.dialects.base import each
+from ctxkit.dialects.blocks import each
 from ctxkit.dialects.usage import at, checks, code, figure, merge, text, ttl_split
 from ctxkit.dialects.wire import loads
 from ctxkit.model import Answer, Usage

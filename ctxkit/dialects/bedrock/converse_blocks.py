@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects.base import each
-from ctxkit.dialects.blocks import joined, leftovers, listed, said, spell, unknown
+from ctxkit.dialects.blocks import each, joined, leftovers, listed, mapped, said, spell, unknown
 from ctxkit.model import Part
 
 if TYPE_CHECKING:
@@ -64,19 +63,14 @@ def _block(role: str, path: Path, block: Json) -> tuple[Part, ...]:
     return (unknown(role, path, block),)
 
 
-def _fields(block: dict[str, Json], key: str) -> dict[str, Json]:
-    value = block.get(key)
-    return value if isinstance(value, dict) else {}
-
-
 def _text(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
     return (Part("text", role, path, block, said(block["text"])),)
 
 
 def _guarded(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
-    guarded = _fields(block, "guardContent")
+    guarded = mapped(block.get("guardContent"))
     kind: PartKind = "image" if "image" in guarded else "text"
-    return (Part(kind, role, path, block, said(_fields(guarded, "text").get("text"))),)
+    return (Part(kind, role, path, block, said(mapped(guarded.get("text")).get("text"))),)
 
 
 def _marker(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
@@ -85,21 +79,21 @@ def _marker(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
 
 def _media(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
     key = next(key for key in _MEDIA if key in block)
-    media = _fields(block, key)
-    source = _fields(media, "source")
+    media = mapped(block.get(key))
+    source = mapped(media.get("source"))
     # A document may be given as text or as blocks of text.
     text = joined((said(media.get("context")), said(source.get("text")), _spoken(source.get("content"))))
     return (Part(_MEDIA[key], role, path, block, text),)
 
 
 def _call(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
-    call = _fields(block, "toolUse")
+    call = mapped(block.get("toolUse"))
     pair, name = said(call.get("toolUseId")) or None, said(call.get("name")) or None
     return (Part("tool_call", role, path, block, spell(call.get("input")), pair, name),)
 
 
 def _result(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
-    result = _fields(block, "toolResult")
+    result = mapped(block.get("toolResult"))
     content = result.get("content")
     pair = said(result.get("toolUseId")) or None
     parts = [Part("tool_result", role, path, block, _spoken(content), pair)]
@@ -110,14 +104,14 @@ def _result(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
 
 
 def _reasoning(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
-    reasoning = _fields(block, "reasoningContent")
-    plain = _fields(reasoning, "reasoningText")
+    reasoning = mapped(block.get("reasoningContent"))
+    plain = mapped(reasoning.get("reasoningText"))
     signed = bool(plain.get("signature")) or "redactedContent" in reasoning
     return (Part("reasoning", role, path, block, said(plain.get("text")), signed=signed),)
 
 
 def _cited(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:
-    return (Part("text", role, path, block, _spoken(_fields(block, "citationsContent").get("content"))),)
+    return (Part("text", role, path, block, _spoken(mapped(block.get("citationsContent")).get("content"))),)
 
 
 def _found(role: str, path: Path, block: dict[str, Json]) -> tuple[Part, ...]:

@@ -14,10 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctxkit.dialects.anthropic import messages as anthropic_messages
-from ctxkit.dialects.base import each
 from ctxkit.dialects.bedrock import converse as bedrock_converse
 from ctxkit.dialects.bedrock.invoke_usage import InvokeStream, metered, read_answer
-from ctxkit.dialects.blocks import listed, mapped, request, whole
+from ctxkit.dialects.blocks import each, listed, mapped, request, whole
 from ctxkit.errors import ProviderShapeError
 from ctxkit.model import Conversation, Message, Part
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ctxkit.dialects.anthropic import ends as claude
 from ctxkit.dialects.bedrock import ends as converse
+from ctxkit.dialects.bedrock.invoke_usage import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from ctxkit.model import Json
 
 __all__ = ["repeatable", "streamed", "whole"]
-
-_METRICS = "amazon-bedrock-invocationMetrics"
 
 
 def repeatable(body: dict[str, Json]) -> bool:
@@ -34,6 +33,6 @@ def streamed(events: Sequence[Json], body: Json) -> bool:
     """As the family's own format says; metrics of Bedrock stand inside its last event."""
     if not all(isinstance(event, dict) for event in events):
         return False
-    bare = [{key: value for key, value in event.items() if key != _METRICS} for event in events]
+    bare = [{key: value for key, value in event.items() if key != METRICS} for event in events]
     said = [event for event in bare if event]
     return bool(said) and (claude.streamed(said, body) if "type" in said[0] else converse.streamed(said, body))

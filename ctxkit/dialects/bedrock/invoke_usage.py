@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json
 
-__all__ = ["InvokeStream", "metered", "read_answer"]
+__all__ = ["METRICS", "InvokeStream", "metered", "read_answer"]
 
-_METRICS = "amazon-bedrock-invocationMetrics"
+METRICS = "amazon-bedrock-invocationMetrics"
+"""Name of Bedrock's own counts in the last event of a stream."""
+
 _HEADERS = {
     "x-amzn-bedrock-input-token-count": "inputTokenCount",
     "x-amzn-bedrock-output-token-count": "outputTokenCount",
@@ -57,7 +59,7 @@ def metered(response: Mapping[str, Json], headers: Mapping[str, str]) -> dict[st
         headers: of the answer; names in lower case, as botocore gives them.
     """
     counts = {field: int(value) for name, field in _HEADERS.items() if (value := headers.get(name, "")).isdecimal()}
-    return {**response, _METRICS: counts} if counts and _METRICS not in response else dict(response)
+    return {**response, METRICS: counts} if counts and METRICS not in response else dict(response)
 
 
 def read_answer(response: Mapping[str, Json]) -> Answer:
@@ -74,7 +76,7 @@ def read_answer(response: Mapping[str, Json]) -> Answer:
 
 
 def _usage(response: Json) -> tuple[Usage | None, tuple[str, ...]]:
-    wire, metrics = at(response, "usage"), at(response, _METRICS)
+    wire, metrics = at(response, "usage"), at(response, METRICS)
     if figure(wire, "input_tokens") is not None:
         usage, problems = anthropic_usage.read_usage(wire)
         return usage, (*problems, *_differences(usage, metrics))
@@ -177,8 +179,8 @@ class InvokeStream:
     def _see(self, event: Json) -> None:
         if not isinstance(event, dict):
             return
-        if _METRICS in event:
-            self._metrics = event[_METRICS]
+        if METRICS in event:
+            self._metrics = event[METRICS]
             self.done = True
         broken = [str(kind) for kind in event if str(kind).endswith("Exception")]
         self._problems += [f"the stream broke off: {kind}" for kind in broken]
@@ -198,7 +200,7 @@ class InvokeStream:
 
     def answer(self) -> Answer:
         """What was seen so far; complete after the metrics."""
-        seen = self._seen if self._metrics is None else {**self._seen, _METRICS: self._metrics}
+        seen = self._seen if self._metrics is None else {**self._seen, METRICS: self._metrics}
         found = read_answer({**seen, **self._claude.wire()})
         return replace(found, complete=self.done, problems=(*self._problems, *found.problems))
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from ctxkit.dialects.base import each
-from ctxkit.dialects.blocks import leftovers, listed, said, spell, unknown
+from ctxkit.dialects.blocks import each, leftovers, listed, mapped, said, spell, unknown
 from ctxkit.model import Part
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ def _first(value: _Fields, *names: str) -> Json:
         if value.get(name) is not None:
             return value[name]
     return None
-
-
-def _fields(value: Json) -> _Fields:
-    return value if isinstance(value, dict) else {}
 
 
 def read_text(message: Message) -> tuple[Part, ...]:
@@ -97,13 +92,13 @@ def _text(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
 
 
 def _call(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
-    call = _fields(part[field])
+    call = mapped(part[field])
     name = said(_first(call, "name", "toolType", "tool_type")) or None
     return (Part("tool_call", role, path, part, spell(call.get("args") or {}), said(call.get("id")) or name, name),)
 
 
 def _result(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
-    result = _fields(part[field])
+    result = mapped(part[field])
     name = said(_first(result, "name", "toolType", "tool_type")) or None
     pair = said(result.get("id")) or name
     found = [Part("tool_result", role, path, part, _outcome(result.get("response")), pair, name)]
@@ -124,18 +119,18 @@ def _outcome(response: Json) -> str:
 
 
 def _media(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
-    family = said(_first(_fields(part[field]), "mimeType", "mime_type")).partition("/")[0].lower()
+    family = said(_first(mapped(part[field]), "mimeType", "mime_type")).partition("/")[0].lower()
     return (Part(_MEDIA.get(family, "document"), role, path, part),)
 
 
 def _code(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
-    code = _fields(part[field])
+    code = mapped(part[field])
     pair = said(code.get("id")) or None
     return (Part("tool_call", role, path, part, said(code.get("code")), pair, "code_execution"),)
 
 
 def _code_result(role: str, path: Path, part: _Fields, field: str) -> tuple[Part, ...]:
-    result = _fields(part[field])
+    result = mapped(part[field])
     pair = said(result.get("id")) or None
     return (Part("tool_result", role, path, part, said(result.get("output")), pair, "code_execution"),)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
-from ctxkit.dialects.base import each
-from ctxkit.dialects.blocks import items, listed, mapped, said
+from ctxkit.dialects.blocks import each, items, listed, mapped, said
 from ctxkit.dialects.taking import Taken, held, thinking
 from ctxkit.model import Edit
 

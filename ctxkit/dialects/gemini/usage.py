@@ -17,7 +17,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ctxkit.dialects.base import each
+from ctxkit.dialects.blocks import each
 from ctxkit.dialects.usage import at, checks, figure, less, merge, text
 from ctxkit.dialects.wire import loads
 from ctxkit.model import Answer, Usage

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json, PartKind, Path
 
-__all__ = ["MARKERS", "block_parts", "content_parts", "result_parts", "unmarked"]
+__all__ = ["MARKERS", "MEDIA", "block_parts", "content_parts", "result_parts", "unmarked"]
 
 MARKERS = frozenset(("cache_control", "prompt_cache_breakpoint"))
 """Fields that only tell the provider's cache where a prefix ends."""
@@ -25,7 +25,7 @@ _TEXT = {
     "reasoning_text": "text",
     "refusal": "refusal",
 }
-_MEDIA: dict[str, PartKind] = {
+MEDIA: dict[str, PartKind] = {
     "image_url": "image",
     "image": "image",
     "input_image": "image",
@@ -40,6 +40,7 @@ _MEDIA: dict[str, PartKind] = {
     "document_url": "document",
     "file_url": "document",
 }
+"""Blocks that hold or name media, by their type."""
 
 
 def unmarked(value: Json) -> Json:
@@ -71,8 +72,8 @@ def block_parts(block: Json, role: str, path: Path) -> Iterator[Part]:
     kind = _kind(block)
     if kind in _TEXT:
         yield Part("text", role, path, block, said(block.get(_TEXT[kind])) or said(block.get("text")))
-    elif kind in _MEDIA:
-        yield Part(_MEDIA[kind], role, path, block, said(block.get("text")))
+    elif kind in MEDIA:
+        yield Part(MEDIA[kind], role, path, block, said(block.get("text")))
     elif kind == "thinking":
         yield Part("reasoning", role, path, block, _thoughts(block), signed=bool(block.get("signature")))
     else:
@@ -84,7 +85,7 @@ def _kind(block: dict[str, Json]) -> str:
     kind = block.get("type")
     if isinstance(kind, str):
         return kind
-    return next((key for key in block if key in _MEDIA or key == "text"), "")
+    return next((key for key in block if key in MEDIA or key == "text"), "")
 
 
 def _thoughts(block: dict[str, Json]) -> str:
@@ -102,7 +103,7 @@ def text_of(block: Json) -> str:
     kind = _kind(block)
     if kind in _TEXT:
         return said(block.get(_TEXT[kind])) or said(block.get("text"))
-    return "" if kind in _MEDIA else spell(block)
+    return "" if kind in MEDIA else spell(block)
 
 
 def result_parts(
@@ -115,5 +116,5 @@ def result_parts(
     blocks = content if listed(content) else (content,)
     yield Part("tool_result", role, path, content, joined(map(text_of, blocks)), pair=pair, name=name)
     for index, block in enumerate(blocks):
-        if isinstance(block, dict) and _kind(block) in _MEDIA:
+        if isinstance(block, dict) and _kind(block) in MEDIA:
             yield from block_parts(block, role, (*path, index) if listed(content) else path)

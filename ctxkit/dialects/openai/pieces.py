@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctxkit.cacheable import Ask, Block
 from ctxkit.dialects.blocks import MEDIA_SIZE, mapped, said, size_of
-from ctxkit.dialects.openai.parts import MARKERS, unmarked
+from ctxkit.dialects.openai.parts import MARKERS, MEDIA, unmarked
 from ctxkit.model import Edit
 
 if TYPE_CHECKING:
@@ -18,25 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["given", "mark_of", "marker", "option_edits", "options_ask", "piece", "rest"]
 
 _KINDS: dict[str, PartKind] = {
+    **MEDIA,
     "text": "text",
     "input_text": "text",
     "output_text": "text",
     "refusal": "text",
-    "image_url": "image",
-    "image": "image",
-    "input_image": "image",
-    "computer_screenshot": "image",
-    "input_audio": "audio",
-    "audio_url": "audio",
-    "video_url": "video",
-    "input_video": "video",
-    "file": "document",
-    "input_file": "document",
-    "document_url": "document",
     "thinking": "reasoning",
 }
 _TEXTS = frozenset({"text", "input_text"})
-_MEDIA = frozenset({"image", "audio", "video", "document"})
 _KEYS = ("cache_salt", "session_id", "prompt_cache_key")
 
 
@@ -64,7 +53,7 @@ def piece(
     value = bare
     if name in _TEXTS and bare.keys() <= {"type", "text"}:
         value = said(bare.get("text"))
-    size = MEDIA_SIZE if sort in _MEDIA else size_of(value)
+    size = MEDIA_SIZE if name in MEDIA else size_of(value)
     return Block(
         tier, role, kind or sort, path, _told(value, beside), name in markable and value != "", mark_of(block), size
     )

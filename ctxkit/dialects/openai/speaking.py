@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit.dialects.blocks import listed
+from ctxkit.dialects.openai.parts import MEDIA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,24 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["answered", "spoken"]
 
 _TEXTS = frozenset({"text", "input_text", "output_text"})
-_SILENT = frozenset(
-    [
-        "image_url",
-        "image",
-        "input_image",
-        "computer_screenshot",
-        "input_audio",
-        "audio_url",
-        "video_url",
-        "input_video",
-        "video",
-        "file",
-        "input_file",
-        "document_url",
-        "file_url",
-        "thinking",
-    ]
-)
+_SILENT = frozenset({*MEDIA, "thinking"})
 """Blocks without words of their own: media and reasoning."""
 
 
