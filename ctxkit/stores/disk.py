@@ -87,10 +87,10 @@ class DiskStore:
         """Keep a value: at once for this process, a moment later for the others."""
         self._front.put(key, value)
         with self._lock:
-            if (failed := self._failed) is not None:
-                self._failed = None  # said once per failure; the next put tries again
-                raise failed
             self._queue[key] = value
+            if (failed := self._failed) is not None:
+                self._failed = None  # said once per failure; with the next put what waits is tried again
+                raise failed
             if self._writer is None:
                 self._begin()
 

@@ -11,7 +11,7 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """Keeps the ``size`` values that were used last."""
+    """Keeps the ``size`` values that were put last."""
 
     def __init__(self, size: int = 30_000) -> None:
         self._size = size
@@ -26,15 +26,15 @@ class MemoryStore:
     def put(self, key: bytes, value: bytes) -> None:
         """Keep a value."""
         with self._lock:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
+            self._keep(key, value)
 
     def add(self, key: bytes, value: bytes) -> bytes:
         """Keep a value unless there is one; the value that stands."""
         with self._lock:
-            return self._values.setdefault(key, value)
+            stands = self._values.get(key)
+            if stands is None:
+                self._keep(key, value)
+            return value if stands is None else stands
 
     def fresh(self, key: bytes) -> bytes | None:
         """The value, or ``None``: nobody else can have changed it."""
@@ -43,15 +43,22 @@ class MemoryStore:
     def swap(self, key: bytes, old: bytes | None, new: bytes) -> bytes | None:
         """Put ``new`` where ``old`` stands (``None``: nothing); the value that stands then."""
         with self._lock:
-            if self._values.get(key) == old:
-                self._values[key] = new
-            return self._values.get(key)
+            stands = self._values.get(key)
+            if stands == old:
+                self._keep(key, new)
+            return new if stands == old else stands
 
     def flush(self) -> None:
         """Nothing waits here."""
 
     def close(self) -> None:
         """Nothing to let go."""
+
+    def _keep(self, key: bytes, value: bytes) -> None:
+        self._values[key] = value
+        self._values.move_to_end(key)
+        while len(self._values) > self._size:
+            self._values.popitem(last=False)
 
     def _fresh_lock(self) -> None:
         """A forked child must not wait for a thread of its parent."""

@@ -130,12 +130,13 @@ def test_two_processes_agree_on_what_was_added_first(tmp_path):
     assert len({process.communicate(timeout=30)[0] for process in running}) == 1
 
 
-def test_the_memory_store_is_bounded():
+@pytest.mark.parametrize("how", ["put", "add", "swap"])
+def test_the_memory_store_is_bounded(how):
     store = MemoryStore(5)
     for index in range(20):
-        store.put(str(index).encode(), b"x")
+        getattr(store, how)(str(index).encode(), *([None] if how == "swap" else []), b"x")
     assert store.get(b"19") == b"x"
-    assert store.get(b"0") is None
+    assert store.get(b"14") is None
 
 
 def test_anything_else_is_refused():
@@ -201,6 +202,22 @@ def test_what_waits_for_a_folder_that_cannot_be_written_is_bounded_in_bytes(tmp_
     assert list(store._queue)[-1] == b"99"
     with contextlib.suppress(StoreError):
         store.close()
+
+
+def test_a_value_that_comes_after_a_failed_write_is_written_with_the_next_one(tmp_path, monkeypatch):
+    store, flush = DiskStore(tmp_path / "s"), DiskStore.flush
+
+    def full(_):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(DiskStore, "flush", full)
+    store.put(b"a", b"1")
+    store._writer.join(10)
+    with pytest.raises(StoreError, match="full"):
+        store.put(b"b", b"2")
+    monkeypatch.setattr(DiskStore, "flush", flush)
+    store.close()
+    assert DiskStore(tmp_path / "s").get(b"b") == b"2"
 
 
 def test_a_folder_that_goes_on_failing_is_closed_once_at_the_end(tmp_path, monkeypatch):
