@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from ctxkit.money import EXACT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
@@ -244,4 +246,4 @@ def tallied(edits: Iterable[Edit]) -> tuple[Tally, ...]:
 
 
 def _added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return other if one is None else one if other is None else one + other
+    return other if one is None else one if other is None else EXACT.add(one, other)

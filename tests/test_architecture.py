@@ -33,7 +33,7 @@ LEAVES = {
     "cacheable": set(),
     "display": {"explain", "page", "told"},
     "drift": set(),
-    "editable": set(),
+    "editable": {"money"},
     "errors": set(),
     "folders": set(),
     "forks": set(),

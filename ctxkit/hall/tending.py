@@ -250,10 +250,8 @@ class Tending:
 
     def _denied(self, wanted: Handle, error: CacheObjectError, now: float) -> None:
         """What the provider said decides what is tried again, and when; nobody's call hears of it."""
-        if error.status is None or error.status >= 500:
-            pass  # it may stand all the same: the claim stays until its lease ends, and its heir looks for it
-        else:
-            self.registry.drop(wanted.key)
+        if error.status is not None and error.status < 500:
+            self.registry.drop(wanted.key)  # else it may stand all the same: the claim's heir looks for it
         if error.status in (400, 404):
             _remember(self._refused, wanted.key, None)
             if least := re.search(r"min_total_token_count=(\d+)", str(error)):
@@ -312,19 +310,19 @@ class Tending:
         for number, (feature, count) in enumerate(sorted(reads.items(), key=lambda item: item[0]), 1):
             share = (creation + rent) * count // whole if number < len(reads) else left
             left -= share
-            cost = usd_of(share)
             record = charge_record(
                 f"{handle.name}/{handle.created:.0f}/{feature}",
                 at=handle.created,
                 dialect="gemini.caches",
                 platform=handle.platform,
                 model=handle.model,
-                cost=cost,
+                cost=usd_of(share),
                 feature=feature or None,
                 note=f"{count if handle.count else 0} of {handle.count} reads of {handle.name}, "
                 f"{handle.tokens:,} tokens for {handle.held(now):,.0f} s",
             )
-            self._ledger().append(revised(record, savings=-cost, savings_by={"cache": -cost}))
+            saved = usd_of(-share)
+            self._ledger().append(revised(record, savings=saved, savings_by={"cache": saved}))
         _remember(self._charged, handle.name, now)
 
     def tended(self) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from ctxkit import Kit
 from ctxkit.dialects.openai.usage import reported_cost
+from ctxkit.editable import tallied
 from ctxkit.explain import explain_record
 from ctxkit.metering.prices import Prices
+from ctxkit.model import Edit
 from ctxkit.money import pico_of, usd_of
 from ctxkit.pytest_plugin import assert_within
 
@@ -39,6 +41,11 @@ def test_a_request_costs_the_same(coarse, tmp_path):
     assert next(iter(kit.ledger.records())).cost == Decimal("0.3087125")
     assert kit.report().total.cost == Decimal("0.3087125")
     kit.close()
+
+
+def test_what_passes_are_expected_to_save_is_added_up_exactly(coarse):
+    edits = [Edit("drop", (), "", by="spent", predicted_saving=usd_of(pico)) for pico in (1_234_567, 7)]
+    assert [one.predicted_saving for one in tallied(edits)] == [usd_of(1_234_574)]
 
 
 def test_what_providers_report_is_added_up_exactly(coarse):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from itertools import pairwise
 
 import pytest
@@ -237,6 +237,17 @@ def test_planning_changes_nothing_and_is_the_same_twice(world):
     assert first.edits == second.edits
     assert "reads the cache object" in first.explain()
     assert world.kit.caches.list()[0].reads == reads
+
+
+def test_rent_that_is_written_down_by_an_application_with_coarse_decimals_is_exact(world):
+    for _ in range(40):
+        world.ask()
+        world.wait(5.0)
+    with localcontext() as context:
+        context.prec = 2
+        world.kit.flush()
+    assert world.kit.caches.list()
+    assert all(row.savings.copy_negate() == row.cost for row in world.charges())
 
 
 def test_where_no_thread_begins_the_end_is_awaited_once(monkeypatch):
