@@ -26,8 +26,7 @@ from ctxkit.tidiness import Tidy
 __all__ = ["Policy"]
 
 _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-_WAITS = {"observe": 0.0}  # seconds, where nothing is said
-_WAIT = 5.0  # a cold prefix of 50,000 tokens is computed by then; who waits longer is better off paying for it
+_WAIT = 5.0  # seconds: a cold prefix of 50,000 tokens is computed by then; who waits longer is better off paying for it
 
 
 class Policy(BaseModel):
@@ -172,7 +171,9 @@ class Policy(BaseModel):
     @property
     def longest_wait(self) -> float:
         """``cold_start_wait``, or what holds in this mode when nothing is said."""
-        return _WAITS.get(self.mode, _WAIT) if self.cold_start_wait is None else self.cold_start_wait
+        if self.cold_start_wait is not None:
+            return self.cold_start_wait
+        return 0.0 if self.mode == "observe" else _WAIT
 
     @classmethod
     def load(cls, folder: str | Path | None = None, **values: Any) -> Policy:

@@ -85,6 +85,8 @@ class Answering:
         self._secret = kit.rooms.hasher.secret("answers")
         self._shelf = Shelf(self._secret, options.ttl, options.max_bytes, options.max_answers, disk)
         self._under_way = UnderWay(kit.timer)
+        # What was answered to a request that was made smaller is no answer to one that is sent as it is, or smaller still.
+        self._tidied = f"{kit.policy.mode} {kit.policy.tidy!r}" if kit.policy.tidies else ""
         self.tally = Tally()
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
@@ -154,15 +156,10 @@ class Answering:
             return None
         try:
             who = (plan.scope, [[label, _unabridged(plan.labels.get(label))] for label in self._options.apart])
-            what = (plan.dialect, plan.platform, plan.region, plan.model, plan.stream, self._tidied())
+            what = (plan.dialect, plan.platform, plan.region, plan.model, plan.stream, self._tidied)
             return key_of(self._secret, who, what, origin.url, told(origin.headers), origin.extra, body)
         except UnwritableError:
             return None
-
-    def _tidied(self) -> str:
-        """What was answered to a request that was made smaller is no answer to one that is sent as it is, or smaller still."""
-        policy = self._kit.policy
-        return f"{policy.mode} {policy.tidy!r}" if policy.tidies else ""
 
     def _looked(self, name: bytes) -> Reused | None:
         return self._shelf.get(name, self._kit.clock())
