@@ -24,7 +24,7 @@ from ctxkit.replay.crew import Failed, Order, Replayed, processors, worked
 from ctxkit.replay.drifting import MANY, thinned, together
 from ctxkit.replay.measuring import Measured
 from ctxkit.replay.posing import Assumed
-from ctxkit.replay.resending import MODES, RAW
+from ctxkit.replay.resending import MODES, OPTIMUM, RAW
 from ctxkit.replay.sampling import Drawn, drawn, judged
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     from ctxkit.replay.recording import Recording
     from ctxkit.replay.sampling import Judged
 
-__all__ = ["OPTIMUM", "Audit", "Files", "audit"]
-
-OPTIMUM = "optimum"
+__all__ = ["Audit", "Files", "audit"]
 
 
 class Files:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
 from ctxkit.caching.layout import Layouts, Space, lay_out
-from ctxkit.caching.prefixes import Hasher
 from ctxkit.caching.rules import find, mode_of
 from ctxkit.caching.simulator import State, bill, commit, look
 from ctxkit.metering.count import Counter
 from ctxkit.metering.prices import Prices
 from ctxkit.model import Usage
+from ctxkit.replay.hashing import HASHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SECONDS", "Account", "Billed", "Ideal", "Setting"]
 
-_KEY = b"replay" * 5
 SECONDS = 2.0
 """That an answer takes; it begins after half of them."""
 
@@ -93,7 +92,6 @@ class Account:
         self._state = State()
         self._counter = counter or Counter()
         self._prices = prices or Prices()
-        self._hasher = Hasher(_KEY)
         self._layouts = Layouts()
         self._before: tuple[int, bytes] | None = None
 
@@ -124,13 +122,13 @@ class Account:
         if named is None or reader is None:
             raise ValueError(f"no dialect {setting.dialect!r} that caches")
         view = named.view(body)
-        digests, marked = self._hasher.digests(view.messages, named.identity)
+        digests, marked = HASHER.digests(view.messages, named.identity)
         count = self._counter.count(view, digests, platform=setting.platform, model=setting.model)
         weights, scale = self._counter.weights(view, digests, platform=setting.platform, model=setting.model)
         ask = reader.ask(view)
         rule = self.rule(mode_of(ask, marked=bool(marked)))
         layout = lay_out(
-            self._hasher,
+            HASHER,
             view.messages,
             weights,
             reader.blocks,
@@ -138,7 +136,7 @@ class Account:
             Space(setting.platform, setting.model),
             rule,
             total=count.tokens,
-            chain=self._hasher.chain(digests, setting.dialect),
+            chain=HASHER.chain(digests, setting.dialect),
             marked=marked,
             memory=self._layouts,
             scale=scale,
@@ -150,7 +148,7 @@ class Account:
         setting, named = self.setting, dialects.get(self.setting.dialect)
         assert named is not None
         view = named.view(body)
-        digests, _ = self._hasher.digests(view.messages, named.identity)
+        digests, _ = HASHER.digests(view.messages, named.identity)
         return self._counter.weights(view, digests, platform=setting.platform, model=setting.model)[0]
 
     def tokens(self, body: Json) -> int:

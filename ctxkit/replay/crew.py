@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -37,6 +38,8 @@ __all__ = ["Failed", "Order", "Replayed", "Task", "Worked", "processors", "worke
 _BATCH = 64  # requests that are worth being sent to another process at once
 _FEW = 4  # batches that are worth starting a process for
 _AHEAD = 3  # batches that wait for each process
+_RARELY = (50_000, 20, 50)
+"""When garbage is collected: frozen values hold no cycles, and looking for them takes a sixth of the time."""
 
 
 class Failed(NamedTuple):
@@ -123,11 +126,22 @@ def worked(
         yield from _shared(chain(first, batches), order, processes, told)
         return
     bench = Bench(order.policy)
-    for one in chain(chain.from_iterable(first), chain.from_iterable(batches)):
-        found = order(one, bench)
-        if told is not None:
-            told(len(one.requests))
-        yield found
+    with _collecting_rarely():
+        for one in chain(chain.from_iterable(first), chain.from_iterable(batches)):
+            found = order(one, bench)
+            if told is not None:
+                told(len(one.requests))
+            yield found
+
+
+@contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(*_RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _batches(recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
@@ -190,7 +204,7 @@ _held: list[tuple[Task[Any], Bench]] = []
 def _begin(order: Task[Any]) -> None:
     """Make what is shared, leave interrupts to the parent and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.set_threshold(50_000, 20, 50)  # frozen values hold no cycles: looking for them takes a sixth of the time
+    gc.set_threshold(*_RARELY)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_outlive_not, args=(parent,), daemon=True).start()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ctxkit import dialects
 from ctxkit.errors import ConfigurationError
 from ctxkit.replay.billing import Setting
+from ctxkit.replay.hashing import HASHER
 from ctxkit.replay.possible import optimum_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def least_of(requests: Sequence[Posed], bench: Bench) -> float | None:
     Each stretch begins with an empty cache, so that of a recording which often begins anew the figure may be a little high.
     """
     total = 0.0
-    for run in _runs(requests, bench):
+    for run in _runs(requests):
         cost = _of_run(run, bench)
         if cost is None:
             return None
@@ -51,15 +52,11 @@ def _of_run(run: Sequence[Posed], bench: Bench) -> float | None:
             prices=bench.meter.prices,
             most=_OFFERS,
         ).real
-    except (
-        ConfigurationError,
-        ValueError,
-        KeyError,
-    ):  # without numpy, or where no rule or price tells what a read costs
+    except (ConfigurationError, ValueError, KeyError):  # without numpy, or no rule or price tells what a read costs
         return None
 
 
-def _runs(requests: Sequence[Posed], bench: Bench) -> Iterator[list[Posed]]:
+def _runs(requests: Sequence[Posed]) -> Iterator[list[Posed]]:
     """Stretches in which each request goes on from the one before, on the same model."""
     run: list[Posed] = []
     known: list[bytes] = []
@@ -68,7 +65,7 @@ def _runs(requests: Sequence[Posed], bench: Bench) -> Iterator[list[Posed]]:
         if named is None:
             continue
         view = named.view(one.body)
-        digests, _ = bench.hasher.digests(view.messages, named.identity)
+        digests, _ = HASHER.digests(view.messages, named.identity)
         place = (one.platform, one.model, one.dialect)
         same = run and place == (run[-1].platform, run[-1].model, run[-1].dialect)
         if not same or digests[: len(known)] != known:

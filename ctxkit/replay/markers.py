@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit import dialects
 from ctxkit.cacheable import Breakpoint, Wish
-from ctxkit.caching.prefixes import Hasher
 from ctxkit.hall.retelling import opening_of
 from ctxkit.model import Edit
+from ctxkit.replay.hashing import HASHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from ctxkit.cacheable import Block
     from ctxkit.model import Conversation, Json, Path
 
-__all__ = ["living", "unmarked", "well_marked"]
+__all__ = ["living", "takes_markers", "unmarked", "well_marked"]
 
 _FIELDS = {"anthropic.messages": "cache_control", "bedrock.converse": "cachePoint"}
 """Of the wires whose caches want to be told where a prefix ends; others find it themselves."""
-_HASHER = Hasher(b"markers." * 4)
 _REASON = "where a well-cached application marks"
+
+
+def takes_markers(dialect: str) -> bool:
+    """Bodies of this wire say where a cached prefix ends."""
+    return dialect in _FIELDS
 
 
 def well_marked(body: dict[str, Json], dialect: str, ttl: str | None = None) -> dict[str, Json]:
@@ -57,7 +61,7 @@ def unmarked(body: dict[str, Json], dialect: str) -> dict[str, Json]:
         return body
     body = {key: value for key, value in body.items() if key != field} if field in body else body
     view = named.view(body)
-    _, marked = _HASHER.digests(view.messages, named.identity)
+    _, marked = HASHER.digests(view.messages, named.identity)
     edits = []
     for index in marked:
         message = view.messages[index]
@@ -74,7 +78,7 @@ def living(body: dict[str, Json], dialect: str, ttl: str) -> dict[str, Json]:
     if isinstance(body.get(field), dict):
         body = {**body, field: {**body[field], "ttl": ttl}}
     view = named.view(body)
-    _, marked = _HASHER.digests(view.messages, named.identity)
+    _, marked = HASHER.digests(view.messages, named.identity)
     edits = [
         Edit("replace", view.messages[index].path, _REASON, _with_life(view.messages[index].value, field, ttl))
         for index in marked

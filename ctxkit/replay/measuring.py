@@ -20,7 +20,7 @@ from ctxkit.replay.billing import SECONDS
 from ctxkit.replay.drifting import Following, looks_at
 from ctxkit.replay.leasts import least_of
 from ctxkit.replay.posing import Assumed, named, posed, usual
-from ctxkit.replay.resending import MODES, RAW, Bill, added, bill_of, billed, served, share_of
+from ctxkit.replay.resending import RAW, Bill, added, bill_of, billed, billed_in_all, served, share_of
 from ctxkit.replay.rows import textless
 from ctxkit.replay.unspoken import bills_by_growth, paid
 from ctxkit.replay.waste import Wasting
@@ -214,7 +214,7 @@ class _Seeing:
         self._line = Line(bench.kit("observe"))
         self._drifting = Following(bench.policy, looks)
         drifts = self._drifting.run if looks.most and bench.policy.drift else None
-        self._wasting = Wasting(bench.policy, bench.hasher, bench.meter.counter, drifts)
+        self._wasting = Wasting(bench.policy, bench.meter.counter, drifts)
         self._bills: list[Bill] = []
         self._missed: dict[str, Missed] = {}
         self._plans: list[tuple[Plan, str]] = []
@@ -358,7 +358,7 @@ def replayed_too(recording: Recording, bench: Bench, assumed: Assumed) -> tuple[
     if textless(recording):
         return bills_by_growth(recording, bench, assumed), None
     requests = posed(recording, usual(recording, assumed), bench.meter.counter)
-    bills = {mode: billed(requests, mode, bench) for mode in (RAW, *MODES)}
+    bills = billed_in_all(requests, bench)
     answers, paid = bills[RAW].output_pico, [one.input_pico for one in bills.values() if one.input_pico is not None]
     least = least_of(requests, bench) if answers is not None and paid else None
     if least is None or answers is None:

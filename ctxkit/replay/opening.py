@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxkit import dialects
-from ctxkit.caching.prefixes import Hasher
+from ctxkit.replay.hashing import HASHER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,6 @@ __all__ = ["hidden_tokens", "instructed", "with_opening"]
 _WORDS = "these words stand for instructions and tools that the recording leaves out "
 _LEAST = 32  # tokens that are worth a placeholder
 _MOST = 2_000_000
-_HASHER = Hasher(b"opening." * 4)
 
 
 def hidden_tokens(requests: Sequence[Posed]) -> int:
@@ -52,7 +51,7 @@ def _weight(text: str, one: Posed, counter: Counter) -> float:
     named = dialects.get("openai.chat")
     assert named is not None
     view = named.view({"messages": [{"role": "system", "content": text}]})
-    digests, _ = _HASHER.digests(view.messages, named.identity)
+    digests, _ = HASHER.digests(view.messages, named.identity)
     return sum(counter.weights(view, digests, platform=one.platform, model=one.model)[0])
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctxkit import dialects
-from ctxkit.caching.prefixes import Hasher
 from ctxkit.errors import ConfigurationError
+from ctxkit.replay.hashing import HASHER
 from ctxkit.replay.markers import living, well_marked
 from ctxkit.replay.opening import with_opening
 from ctxkit.replay.reshaping import reshaped
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Assumed", "Posed", "answer_of", "named", "place_of", "posed", "usual"]
 
 GAP = 5.0  # seconds between requests of which nobody noted the time
-_HASHER = Hasher(b"posed..." * 4)
 _OWNERS = (
     ("claude", "anthropic"),
     ("gpt-", "openai"),
@@ -243,7 +242,7 @@ def _count(body: Json, one: Posed, counter: Counter) -> int:
     if named is None:
         raise ConfigurationError(f"no dialect {one.dialect!r}")
     view = named.view(body)
-    digests, _ = _HASHER.digests(view.messages, named.identity)
+    digests, _ = HASHER.digests(view.messages, named.identity)
     return counter.count(view, digests, platform=one.platform, model=one.model or view.model).tokens
 
 
@@ -253,7 +252,7 @@ def _weighed(one: Posed, counter: Counter) -> int | None:
     try:
         assert named is not None
         view = named.view(_holding(one.said, one.dialect))
-        digests, _ = _HASHER.digests(view.messages, named.identity)
+        digests, _ = HASHER.digests(view.messages, named.identity)
         return round(sum(counter.weights(view, digests, platform=one.platform, model=one.model)[0]))
     except Exception:  # noqa: BLE001 - an answer of a shape that nobody knows weighs nobody knows what
         return None

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit import dialects
-from ctxkit.caching.prefixes import Hasher
 from ctxkit.editable import Fold
 from ctxkit.faults import Faults
 from ctxkit.hall.retelling import Request, opening_of
@@ -26,6 +25,7 @@ from ctxkit.metering.count import Counter
 from ctxkit.metering.prices import Prices
 from ctxkit.policy import Policy
 from ctxkit.replay.billing import Account
+from ctxkit.replay.hashing import HASHER
 from ctxkit.replay.optimum import Offer, Timeline, least
 from ctxkit.replay.running import START
 from ctxkit.replay.shapes import shape_of
@@ -96,7 +96,6 @@ class _Watching:
         self._account = account
         self._setting = setting
         self._passes = Passes(policy, Faults(strict=True))
-        self._hasher = Hasher(b"possible" * 4)
         self._seen: set[Action] = set()
         self._going: list[Decided] = []  # all that is on offer
         self._spared: dict[int, float] = {}  # tokens that stretches side by side save as one, by their first message
@@ -111,10 +110,10 @@ class _Watching:
         assert texts is not None
         view = named.view(body)
         start = opening_of(view)
-        digests, _ = self._hasher.digests(view.messages, named.identity)
+        digests, _ = HASHER.digests(view.messages, named.identity)
         weights = self._account.weights(body)
         request = Request(view.messages[start:], texts, weights[start:], sum(weights[:start]))
-        chain = self._hasher.chain(digests[start:], "possible")
+        chain = HASHER.chain(digests[start:], "possible")
         arrived = self._passes.arrived(chain, request, points=True)
         edits = request.edits(Said(arrived, {}))
         smaller = named.apply(body, edits) if edits else body

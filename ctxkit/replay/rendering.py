@@ -12,8 +12,8 @@ from ctxkit.printable import printable
 from ctxkit.replay.advising import missed, rate_of
 from ctxkit.replay.asking import said
 from ctxkit.replay.drifting import worst
-from ctxkit.replay.resending import MODES, RAW
-from ctxkit.replay.telling import OPTIMUM, compared, supposed
+from ctxkit.replay.resending import MODES, OPTIMUM, RAW
+from ctxkit.replay.telling import compared, supposed
 from ctxkit.replay.waste import KINDS
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ctxkit.caching.prefixes import Hasher
 from ctxkit.hall.imagined import Line, Nowhere, onlooking
 from ctxkit.kit import Kit
 from ctxkit.metering.meter import Meter
@@ -21,7 +20,8 @@ from ctxkit.metering.prices.card import charge
 from ctxkit.model import Timing, Usage
 from ctxkit.policy import Policy
 from ctxkit.replay.billing import SECONDS
-from ctxkit.replay.markers import well_marked
+from ctxkit.replay.hashing import HASHER
+from ctxkit.replay.markers import takes_markers, well_marked
 from ctxkit.replay.posing import Assumed, posed
 
 if TYPE_CHECKING:
@@ -32,15 +32,29 @@ if TYPE_CHECKING:
     from ctxkit.replay.posing import Posed
     from ctxkit.replay.recording import Recording
 
-__all__ = ["MODES", "RAW", "Bench", "Bill", "added", "bill_of", "billed", "replayed", "served", "share_of"]
+__all__ = [
+    "MODES",
+    "OPTIMUM",
+    "RAW",
+    "Bench",
+    "Bill",
+    "added",
+    "bill_of",
+    "billed",
+    "billed_in_all",
+    "replayed",
+    "served",
+    "share_of",
+]
 
 MODES = ("observe", "cache", "lossless", "prune")
 """Each contains the one before."""
 
 RAW = "raw"
+"""As it was recorded, well marked."""
 
-_KEY = b"audited." * 4
-"""Of hashes: nothing of them is kept, and every process comes to the same."""
+OPTIMUM = "optimum"
+"""The least that any policy could have paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class Bill:
 
 
 class Bench:
-    """What replays share in one process: counts, prices, hashes. What is learned of one recording stays with it.
+    """What replays share in one process: counts and prices. What is learned of one recording stays with it.
 
     Args:
         policy: whose price rows, cache rules and passes are used.
@@ -91,7 +105,6 @@ class Bench:
     def __init__(self, policy: Policy | None = None) -> None:
         self.policy = policy or Policy()
         self.meter = Meter(prices=self.policy.prices)
-        self.hasher = Hasher(_KEY)
 
     def kit(self, mode: str, ttl: str | None = None) -> Kit:
         """A fresh kit of a mode, in memory, that looks at nothing a second time and keeps no text.
@@ -100,7 +113,7 @@ class Bench:
         """
         policy = onlooking(self.policy, mode, relevance="lexical")
         kit = Kit(policy.model_copy(update={"cache_ttl": ttl}) if ttl else policy)
-        vars(kit.rooms).update(hasher=self.hasher, meter=self.meter.beside(), ledger=Nowhere())
+        vars(kit.rooms).update(hasher=HASHER, meter=self.meter.beside(), ledger=Nowhere())
         return kit
 
     def card(self, one: Posed) -> Card | None:
@@ -132,6 +145,13 @@ def billed(requests: Sequence[Posed], mode: str, bench: Bench) -> Bill:
             found.append(bill)
     line.kit.close()
     return scaled(added(found), requests)
+
+
+def billed_in_all(requests: Sequence[Posed], bench: Bench) -> dict[str, Bill]:
+    """The same well marked and in each mode; where no wire takes markers, well marked is as it was recorded."""
+    found = {mode: billed(requests, mode, bench) for mode in (RAW, *MODES[1:])}
+    alike = not any(takes_markers(one.dialect) for one in requests)
+    return {**found, MODES[0]: found[RAW] if alike else billed(requests, MODES[0], bench)}
 
 
 def _ttl(requests: Sequence[Posed]) -> str | None:

@@ -10,8 +10,7 @@ from ctxkit.page.curves import curves
 from ctxkit.replay.advising import largest, missed
 from ctxkit.replay.drifting import worst
 from ctxkit.replay.rendering import ABOUT, REASONS, costs_of, headline, notes
-from ctxkit.replay.resending import RAW
-from ctxkit.replay.telling import OPTIMUM
+from ctxkit.replay.resending import OPTIMUM, RAW
 from ctxkit.replay.waste import KINDS
 
 if TYPE_CHECKING:
@@ -43,18 +42,14 @@ def _lead(audit: Audit) -> str:
     return f"{said}. First of what to do: {best.what}." if best else f"{said}. Nothing to complain of."
 
 
-def _usd(pico: int | None) -> Decimal | None:
-    return usd_of(pico)
-
-
 def _bill(audit: Audit) -> Section:
     costs = costs_of(audit)
     tokens = sum(one.as_sent.tokens for one in audit.threads)
     wasted = sum(sum(one.waste.values()) for one in audit.threads)
     figures = (
-        Figure("Paid as sent", _usd(audit.as_sent), "usd"),
-        Figure(f"With ctxkit ({audit.mode})", _usd(audit.total(audit.mode)), "usd"),
-        Figure("Least possible", _usd(audit.total(OPTIMUM)), "usd"),
+        Figure("Paid as sent", usd_of(audit.as_sent), "usd"),
+        Figure(f"With ctxkit ({audit.mode})", usd_of(audit.total(audit.mode)), "usd"),
+        Figure("Least possible", usd_of(audit.total(OPTIMUM)), "usd"),
         Figure("Input tokens", tokens, "count"),
         Figure("Of them waste", wasted / tokens if tokens else None, "share"),
     )
@@ -62,7 +57,7 @@ def _bill(audit: Audit) -> Section:
         "What it cost, and would have cost",
         "bars",
         tuple(one.name for one in costs),
-        (Series("USD", tuple(_usd(one.pico) for one in costs)),),
+        (Series("USD", tuple(usd_of(one.pico) for one in costs)),),
     )
     columns = (
         Column("Sent as"),
@@ -74,7 +69,7 @@ def _bill(audit: Audit) -> Section:
     rows: list[tuple[Cell, ...]] = []
     for one in costs:
         low, high = one.interval or (None, None)
-        rows.append((one.name, _usd(one.pico), one.share, _usd(low), _usd(high)))
+        rows.append((one.name, usd_of(one.pico), one.share, usd_of(low), usd_of(high)))
     sampled = any(one.interval for one in costs)
     kept = len(columns) if sampled else 3
     table = Table("The bill", columns[:kept], tuple(row[:kept] for row in rows))
@@ -82,7 +77,7 @@ def _bill(audit: Audit) -> Section:
 
 
 def _todo(audit: Audit) -> Section:
-    rows = tuple((one.what, _usd(one.per_1000), _usd(one.per_month), one.requests, one.where) for one in audit.todo)
+    rows = tuple((one.what, usd_of(one.per_1000), usd_of(one.per_month), one.requests, one.where) for one in audit.todo)
     columns = (
         Column("What"),
         Column("Per 1,000 requests", "usd"),
@@ -100,7 +95,7 @@ def _waste(audit: Audit) -> Section:
     for kind in KINDS:
         tokens = sum(one.waste.get(kind, 0) for one in audit.threads)
         pico = sum(one.waste_pico.get(kind, 0) for one in audit.threads) if priced else None
-        rows.append((kind, ABOUT[kind], tokens, tokens / whole, _usd(pico)))
+        rows.append((kind, ABOUT[kind], tokens, tokens / whole, usd_of(pico)))
     columns = (
         Column("Kind"),
         Column("What"),
@@ -168,7 +163,7 @@ def _cache(audit: Audit) -> Section:
     if not found:
         return Section("Cache")
     rows = tuple(
-        (REASONS.get(reason, reason), one.requests, one.tokens, _usd(one.pico if priced else None), one.said)
+        (REASONS.get(reason, reason), one.requests, one.tokens, usd_of(one.pico if priced else None), one.said)
         for reason, one in found.items()
     )
     columns = (
@@ -196,10 +191,10 @@ def _threads(audit: Audit) -> Section:
                 one.requests,
                 one.as_sent.tokens,
                 sum(one.waste.values()),
-                _usd(one.as_sent.pico),
-                _usd(bills[RAW].pico) if bills else None,
-                _usd(bills[audit.mode].pico) if bills else None,
-                _usd(again.optimum) if again else None,
+                usd_of(one.as_sent.pico),
+                usd_of(bills[RAW].pico) if bills else None,
+                usd_of(bills[audit.mode].pico) if bills else None,
+                usd_of(again.optimum) if again else None,
                 one.drift.end.score if one.drift is not None else None,
                 largest(one),
             )

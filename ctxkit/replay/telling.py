@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit.money import usd_of
 from ctxkit.replay.advising import largest, missed, rate_of
-from ctxkit.replay.resending import MODES, RAW
+from ctxkit.replay.resending import MODES, OPTIMUM, RAW
 from ctxkit.replay.waste import KINDS
 from ctxkit.told import drift_dict
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ctxkit.replay.measuring import Measured
 
 __all__ = ["supposed", "told", "wasted"]
-
-OPTIMUM = "optimum"
 
 
 def told(audit: Audit) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from ctxkit.hygiene.decisions import Decided
 from ctxkit.hygiene.editing import Said, standing
 from ctxkit.hygiene.stubs import said as stubbed
 from ctxkit.hygiene.touches import touches_of
+from ctxkit.replay.hashing import HASHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ctxkit.caching.prefixes import Hasher
     from ctxkit.editable import Candidate, Piece, Place
     from ctxkit.hygiene.history import History
     from ctxkit.metering.count import Counter
@@ -93,7 +93,6 @@ class Wasting:
 
     Args:
         policy: what the passes of mode ``prune`` may do.
-        hasher: of messages.
         counter: of tokens.
         also: looks at each run, too, by its last request.
     """
@@ -101,13 +100,11 @@ class Wasting:
     def __init__(
         self,
         policy: Policy,
-        hasher: Hasher,
         counter: Counter,
         also: Callable[[Request, Run], None] | None = None,
     ) -> None:
         self._keep_last = policy.tidy.keep_last
         self._passes = Passes(policy.model_copy(update={"mode": "prune"}), Faults())
-        self._hasher = hasher
         self._counter = counter
         self._also = also
         self._run = Run([], [], [])
@@ -122,7 +119,7 @@ class Wasting:
         view = named.view(one.body)
         if view.server_history is not None:
             return
-        digests, _ = self._hasher.digests(view.messages, named.identity)
+        digests, _ = HASHER.digests(view.messages, named.identity)
         start = opening_of(view)
         if not self._goes_on(one, digests[start:]):
             self.ended()
@@ -146,7 +143,7 @@ class Wasting:
             assert texts is not None
             weights, _ = self._counter.weights(view, digests, platform=one.platform, model=one.model)
             request = Request(view.messages[start:], texts, weights[start:], sum(weights[:start]))
-            chain = self._hasher.chain(digests[start:], "waste")
+            chain = HASHER.chain(digests[start:], "waste")
             if chain:
                 _Looked(request, self._run, self._keep_last, self.wasted).look(self._passes, chain)
                 if self._also is not None:

@@ -15,6 +15,7 @@ from ctxkit.money import usd_of
 from ctxkit.policy import Policy
 from ctxkit.replay.auditing import audit
 from ctxkit.replay.drifting import MANY, Drifted, Looks, _carried, _Looked, _nearest, looks_at, thinned, together, worst
+from ctxkit.replay.hashing import HASHER
 from ctxkit.replay.measuring import measured
 from ctxkit.replay.posing import Assumed, posed, usual
 from ctxkit.replay.rendering import renderables, sparkline
@@ -57,7 +58,7 @@ def test_an_audit_tells_it_for_all_and_for_each(found):
 def test_it_is_what_a_kit_says_of_the_last_request(found):
     bench = Bench()
     one = posed(circles(), usual(circles(), Assumed()), bench.meter.counter)[-1]
-    seen = Gauge(bench.hasher, bench.meter).look(one.body, dialect=one.dialect, platform=one.platform, model=one.model)
+    seen = Gauge(HASHER, bench.meter).look(one.body, dialect=one.dialect, platform=one.platform, model=one.model)
     assert seen.drift.score == found.threads[1].drift.end.score
     assert seen.drift.loop == found.threads[1].drift.end.loop
 

@@ -15,7 +15,7 @@ from ctxkit.replay.markers import living, unmarked, well_marked
 from ctxkit.replay.opening import instructed
 from ctxkit.replay.posing import Assumed, posed
 from ctxkit.replay.recording import Asked, Recording
-from ctxkit.replay.resending import MODES, Bench, replayed
+from ctxkit.replay.resending import MODES, Bench, billed, billed_in_all, replayed
 from ctxkit.replay.reshaping import messages_of, reshaped
 from ctxkit.replay.running import START, Peer, replay
 from ctxkit.replay.shapes import shape_of
@@ -253,3 +253,11 @@ def test_a_policy_that_keeps_texts_and_answers_on_disk_is_replayed_like_any_othe
     assert replayed(recording(thread), Assumed(), "prune", disk) == replayed(
         recording(thread), Assumed(), "prune", bench
     )
+
+
+@pytest.mark.parametrize("dialect", WIRES)
+def test_all_modes_at_once_come_to_what_each_does(bench, dialect):
+    """Where a wire takes no markers, well marked and as it was recorded are one replay."""
+    platform, model = WIRES[dialect]
+    requests = posed(recording(platform=platform, model=model, dialect=dialect), Assumed(), bench.meter.counter)
+    assert billed_in_all(requests, bench) == {mode: billed(requests, mode, bench) for mode in ("raw", *MODES)}
