@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ctxkit.editable import Piece, Place
     from ctxkit.hygiene.passes import ArrivalPass
 
-__all__ = ["Arrivals", "dependants"]
+__all__ = ["Arrivals"]
 
 _SMALL = 200  # characters that a piece counts at least: what is remembered of it takes room, too
 
@@ -102,15 +102,6 @@ class Arrivals:
             self._held += found.size
             while self._held > self._size and len(self._known) > 1:
                 self._held -= self._known.popitem(last=False)[1].size
-
-
-def dependants(rewrites: Mapping[Place, Rewrite]) -> dict[Place, list[Place]]:
-    """Who points to whom: the places that point to a piece, by its place."""
-    found: dict[Place, list[Place]] = {}
-    for place, one in rewrites.items():
-        for target in one.targets:
-            found.setdefault(target, []).append(place)
-    return found
 
 
 class _Conversation:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ctxkit.editable import Fold
-from ctxkit.hygiene.pins import KEEP, Pin, Pins
+from ctxkit.hygiene.pins import Pins
 from ctxkit.hygiene.stubs import closing_of, is_gap
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from ctxkit.editable import Candidate, Piece
     from ctxkit.hygiene.history import History
+    from ctxkit.hygiene.pins import Pin
 
-__all__ = ["KEEP", "Guards", "Pin"]
+__all__ = ["Guards"]
 
 
 class Guards:

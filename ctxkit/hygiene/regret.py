@@ -86,15 +86,17 @@ class _Call:
     """One call of a conversation.
 
     Attributes:
+        key: keyed hash of what was called.
         step: of the model that made it.
         gone: steps that there were when its result was removed; ``None``: it says what it said.
         by: the pass that removed it.
         told: it is counted, as removed or as left.
     """
 
-    __slots__ = ("by", "gone", "step", "told")
+    __slots__ = ("by", "gone", "key", "step", "told")
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, key: bytes, step: int) -> None:
+        self.key = key
         self.step = step
         self.gone: int | None = None
         self.by = _LEFT
@@ -118,11 +120,11 @@ class _Thread:
     def add(self, place: Place, key: bytes, step: int) -> _Call | None:
         """Remember a call; the one before it of its kind."""
         before = self.latest.get(key)
-        self.latest[key] = self.by_place[place] = _Call(step)
+        self.latest[key] = self.by_place[place] = _Call(key, step)
         if len(self.by_place) > _CALLS:
-            self.by_place.popitem(last=False)
-            kept = set(map(id, self.by_place.values()))
-            self.latest = {key: one for key, one in self.latest.items() if id(one) in kept}
+            _, oldest = self.by_place.popitem(last=False)
+            if self.latest[oldest.key] is oldest:
+                del self.latest[oldest.key]
         return before
 
 
@@ -194,13 +196,6 @@ class Regret:
             left, repeated = counts.get(_LEFT, (0, 0))
             return Refetched(sum(one for one, _ in removed), sum(again for _, again in removed), left, repeated)
 
-    def by_pass(self, feature: str) -> dict[str, Refetched]:
-        """The same for each pass that removed something; the base rate is that of all."""
-        with self._lock:
-            counts = self._counts.get(feature, {})
-            base = counts.get(_LEFT, (0, 0))
-            return {by: Refetched(*pair, *base) for by, pair in sorted(counts.items()) if by != _LEFT}
-
     def save(self) -> None:
         """Keep the counts in the store."""
         self._store.put(_KEY, self.dump())
@@ -216,7 +211,7 @@ class Regret:
                 str(feature): {str(by): (int(one), int(again)) for by, (one, again) in counts.items()}
                 for feature, counts in json.loads(stored or b"{}").items()
             }
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return
         self._counts.update(found)
 

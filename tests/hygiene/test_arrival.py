@@ -14,7 +14,7 @@ import pytest
 
 from ctxkit.editable import Piece, Rewrite
 from ctxkit.hall.tidypasses import arriving
-from ctxkit.hygiene.arrival import Arrivals, dependants
+from ctxkit.hygiene.arrival import Arrivals
 from ctxkit.hygiene.compact import Compact
 from ctxkit.tidiness import Tidy
 from tests.hygiene.arriving import Talk, again, chain, sent, texts, tidied
@@ -119,7 +119,7 @@ def test_pointers_are_only_made_where_they_may_be() -> None:
 
     talk = Talk().call("run").result(LOG)
     made = tidied([pointing], talk.messages)
-    assert dependants(made) == {(0, 0): [(2, 0)]}
+    assert {place: one.targets for place, one in made.items()} == {(2, 0): ((0, 0),)}
     assert not tidied([pointing], talk.messages, points=False)
 
 

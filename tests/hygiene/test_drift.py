@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ctxkit.drift import Drift
-from ctxkit.hygiene.drift import DRIFTING, LOST, WEIGHTS, curve, level_of, looked, measured, score
+from ctxkit.drift import DRIFTING, LOST, Drift
+from ctxkit.hygiene.drift import WEIGHTS, curve, level_of, looked, score
 from ctxkit.hygiene.drift.parts import cuts
 from ctxkit.hygiene.history import History
 from tests.hygiene.threads import Thread, flights, source
@@ -46,10 +46,10 @@ def booking(report=REPORT):
 
 
 def test_nothing_is_calm():
-    drift = measured(History([], 0), tokens_of=tokens)
+    drift = looked(History([], 0), tokens_of=tokens).drift
     assert drift == Drift(0.0)
     assert drift.noise_share == 0.0
-    assert measured(Thread().user("").says("").history, tokens_of=tokens).score == 0.0
+    assert looked(Thread().user("").says("").history, tokens_of=tokens).drift.score == 0.0
     assert curve(History([], 0), tokens_of=tokens)[-1][1].drift == Drift(0.0)
 
 
@@ -58,7 +58,6 @@ def test_what_has_nothing_to_do_with_the_goal_and_is_not_named_is_noise():
     assert noisy(thread, "northern islands") == 1.0
     assert noisy(thread, "window") == 0.0, "named since, and near"
     assert look(thread).drift.noise_share > 0.5
-    assert measured(thread.history, tokens_of=tokens) == look(thread).drift
 
 
 def test_it_is_none_before_the_model_went_on():
@@ -210,7 +209,7 @@ def long_thread(wish_at):
 
 
 def position(thread, before=0.0):
-    return measured(thread.history, tokens_of=lambda piece: 4 * len(piece.text), before=before).position
+    return looked(thread.history, tokens_of=lambda piece: 4 * len(piece.text), before=before).drift.position
 
 
 def test_what_matters_in_the_middle_of_a_very_long_prompt_is_at_risk():

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit.editable import Candidate, Fold, Stub
-from ctxkit.hygiene.guards import KEEP, Guards
+from ctxkit.hygiene.guards import Guards
+from ctxkit.hygiene.pins import KEEP
 from tests.hygiene.threads import Thread
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit.hygiene.drift.loops import STUCK, stuck, stuck_at
-from ctxkit.hygiene.drift.repetition import repeated
+from ctxkit.hygiene.drift.repetition import repeats
 from tests.hygiene.threads import Thread, flights, source
 
 if TYPE_CHECKING:
@@ -151,15 +151,16 @@ def test_whatever_stands_there_is_scored(steps):
         else:
             getattr(thread, what)(text)
     assert 0.0 <= stuck(thread.history) <= 1.0
-    assert 0.0 <= repeated(thread.history, lambda piece: len(piece.text)) <= 1.0
+    again = repeats(thread.history, lambda piece: len(piece.text))
+    assert all(0 <= one <= len(piece.text) for one, piece in zip(again, thread.pieces, strict=True))
 
 
 def test_what_stands_twice_is_repeated():
     text = source("a", 40)
     thread = Thread().user("Read it.").calls("read", text, path="a").calls("read", f"{text}\nand more", path="a")
-    assert 0.4 < repeated(thread.history, lambda piece: len(piece.text)) < 0.51
-    assert repeated(Thread().user("Hello").says("Hello").history, lambda _: 1.0) == 0.0
-    assert repeated(Thread().history, lambda _: 1.0) == 0.0
+    whole = sum(len(piece.text) for piece in thread.pieces)
+    assert 0.4 < sum(repeats(thread.history, lambda piece: len(piece.text))) / whole < 0.51
+    assert repeats(Thread().user("Hello").says("Hello").history, lambda _: 1.0) == [0.0, 0.0]
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 Figures alone; what they mean, and what they are evidence for, stands in ``docs/explanation/drift.md``.
 """
 
-from ctxkit.hygiene.drift.measuring import Looked, curve, looked, measured
-from ctxkit.hygiene.drift.score import DRIFTING, LOST, WEIGHTS, level_of, score
+from ctxkit.hygiene.drift.measuring import Looked, curve, looked
+from ctxkit.hygiene.drift.score import WEIGHTS, level_of, score
 
-__all__ = ["DRIFTING", "LOST", "WEIGHTS", "Looked", "curve", "level_of", "looked", "measured", "score"]
+__all__ = ["WEIGHTS", "Looked", "curve", "level_of", "looked", "score"]

@@ -1,4 +1,4 @@
-"""All figures of the drift of a conversation: as it stood in one request (:func:`measured`), in all of them (:func:`curve`)."""
+"""All figures of the drift of a conversation: as it stood in one request (:func:`looked`), in all of them (:func:`curve`)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ctxkit.hygiene.pins import Pin
     from ctxkit.hygiene.relevance import Relevance
 
-__all__ = ["Looked", "curve", "looked", "measured"]
+__all__ = ["Looked", "curve", "looked"]
 
 _ABOUT = 1_000  # characters of what holds for good that are looked at
 
@@ -50,26 +50,6 @@ class Looked(NamedTuple):
     spots: tuple[Spot, ...]
 
 
-def measured(
-    history: History,
-    *,
-    tokens_of: Callable[[Piece], float],
-    relevance: Relevance = lexical,
-    pins: Pins | Sequence[Pin] = (),
-    before: float = 0.0,
-) -> Drift:
-    """What the drift of a conversation comes to. Pure; ``fee`` is left to who knows prices.
-
-    Args:
-        history: the conversation as it stands in a request, tools and opening instruction left out.
-        tokens_of: tokens of a piece.
-        relevance: how much of a query texts hold.
-        pins: what holds for good whatever is said, as for tidying.
-        before: tokens of tools and opening instruction.
-    """
-    return looked(history, tokens_of=tokens_of, relevance=relevance, pins=pins, before=before).drift
-
-
 def looked(
     history: History,
     *,
@@ -78,7 +58,15 @@ def looked(
     pins: Pins | Sequence[Pin] = (),
     before: float = 0.0,
 ) -> Looked:
-    """The same, and where the noise stands; arguments as for :func:`measured`."""
+    """What the drift of a conversation comes to, and where the noise stands. Pure; ``fee`` is left to who knows prices.
+
+    Args:
+        history: the conversation as it stands in a request, tools and opening instruction left out.
+        tokens_of: tokens of a piece.
+        relevance: how much of a query texts hold.
+        pins: what holds for good whatever is said, as for tidying.
+        before: tokens of tools and opening instruction.
+    """
     known = _Known(parts_of(history, tokens_of), sum(repeats(history, tokens_of)), stuck(history), superseded(history))
     return _looked(history, known, standing(history, pins), relevance, before)
 
@@ -97,7 +85,7 @@ def curve(
 
     Args:
         history: the conversation, from its first message to its last.
-        tokens_of: as for :func:`measured`, as are ``relevance``, ``pins`` and ``before``.
+        tokens_of: as for :func:`looked`, as are ``relevance``, ``pins`` and ``before``.
         relevance: as there.
         pins: as there.
         before: as there.

@@ -12,24 +12,18 @@ if TYPE_CHECKING:
     from ctxkit.editable import Piece
     from ctxkit.hygiene.history import History
 
-__all__ = ["repeated", "repeats"]
+__all__ = ["repeats"]
 
 _LEAST: Final = 200  # characters of a block that counts when it comes again
 
 
-def repeated(history: History, tokens_of: Callable[[Piece], float]) -> float:
-    """Share of the tokens that stand in blocks of 200 characters and more which stood there before, from 0 to 1.
+def repeats(history: History, tokens_of: Callable[[Piece], float]) -> list[float]:
+    """Tokens of each piece that stood there before it, in blocks of 200 characters and more.
 
     Args:
         history: of a request.
         tokens_of: tokens of a piece, by the estimate; those of a block are its share of them by length.
     """
-    tokens = sum(map(tokens_of, history.pieces))
-    return min(sum(repeats(history, tokens_of)) / tokens, 1.0) if tokens else 0.0
-
-
-def repeats(history: History, tokens_of: Callable[[Piece], float]) -> list[float]:
-    """Tokens of each piece that stood there before it; arguments as for :func:`repeated`."""
     blocks: Blocks[None] = Blocks(_LEAST)
     whole: set[str] = set()
     found: list[float] = []

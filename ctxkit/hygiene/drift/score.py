@@ -14,7 +14,7 @@ from ctxkit.drift import DRIFTING, LOST
 if TYPE_CHECKING:
     from ctxkit.drift import Drift, Level
 
-__all__ = ["DRIFTING", "LOST", "WEIGHTS", "level_of", "score"]
+__all__ = ["WEIGHTS", "level_of", "score"]
 
 WEIGHTS: Final = {
     "loop": 0.95,
