@@ -103,13 +103,13 @@ _under_way: ContextVar[Attempt | None] = ContextVar("ctxkit_anthropic_attempt", 
 class _Transport:
     """Asks the attempt that is under way."""
 
-    def leaving(self, request: Any, reply: Reply | None = None) -> Any:
+    def leaving(self, request: Any, reply: Reply) -> Any:
         attempt = _under_way.get()
-        return None if attempt is None or reply is None else attempt.answer(request, reply)
+        return None if attempt is None else attempt.answer(request, reply)
 
-    async def aleaving(self, request: Any, reply: Reply | None = None) -> Any:
+    async def aleaving(self, request: Any, reply: Reply) -> Any:
         attempt = _under_way.get()
-        return None if attempt is None or reply is None else await attempt.aanswer(request, reply)
+        return None if attempt is None else await attempt.aanswer(request, reply)
 
     def lost(self, request: Any) -> None:
         """The middleware is told by the SDK."""

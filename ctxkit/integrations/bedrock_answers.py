@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ctxkit.integrations.delegating import Delegate
 from ctxkit.reuse import Origin
 
 if TYPE_CHECKING:
@@ -114,17 +115,10 @@ def copy(exchange: Exchange, http_response: Any, parsed: Mapping[str, Any]) -> N
         exchange.let_go()
 
 
-class _Copied:
-    def __init__(self, raw: Any, exchange: Exchange) -> None:
-        self._ctxkit_raw = raw
-        self._ctxkit_exchange = exchange
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_ctxkit_"):
-            raise AttributeError(name)
-        return getattr(self._ctxkit_raw, name)
+class _Copied(Delegate):
+    """Stands before the raw stream of an ``EventStream``, and copies what passes."""
 
     def stream(self, *amount: Any, **options: Any) -> Iterator[bytes]:
-        for chunk in self._ctxkit_raw.stream(*amount, **options):
+        for chunk in self._ctxkit_original.stream(*amount, **options):
             self._ctxkit_exchange.passed(chunk)
             yield chunk

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ctxkit.dialects import wire
 from ctxkit.dialects.bedrock import invoke as bedrock_invoke
-from ctxkit.integrations.delegating import StandIn
+from ctxkit.integrations.delegating import Delegate, StandIn
 from ctxkit.integrations.reading import Body, stream_answer
 from ctxkit.model import Answer, Json
 
@@ -71,17 +71,8 @@ def read_through(parsed: Any, key: str, exchange: Exchange) -> None:
     body._raw_stream = _RawTee(body._raw_stream, exchange)  # noqa: SLF001 - see above
 
 
-class _RawTee:
-    """Stands before a raw response stream (urllib3's, or a file in tests)."""
-
-    def __init__(self, raw: Any, exchange: Exchange) -> None:
-        self._ctxkit_raw = raw
-        self._ctxkit_exchange = exchange
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_ctxkit_"):
-            raise AttributeError(name)
-        return getattr(self._ctxkit_raw, name)
+class _RawTee(Delegate):
+    """Stands before a raw response stream (urllib3's, or a file in tests), and reads what passes."""
 
     def _passed(self, data: bytes, *, ended: bool) -> bytes:
         exchange = self._ctxkit_exchange
@@ -93,50 +84,50 @@ class _RawTee:
         return data
 
     def read(self, amt: int | None = None, *more: Any, **options: Any) -> bytes:
-        data = self._ctxkit_raw.read(amt, *more, **options)
+        data = self._ctxkit_original.read(amt, *more, **options)
         return self._passed(data, ended=amt is None or (not data and amt != 0))
 
     def read1(self, *amt: Any, **options: Any) -> bytes:
-        data = self._ctxkit_raw.read1(*amt, **options)
+        data = self._ctxkit_original.read1(*amt, **options)
         return self._passed(data, ended=not data)
 
     def readinto(self, buffer: Any) -> int:
-        count: int = self._ctxkit_raw.readinto(buffer)
+        count: int = self._ctxkit_original.readinto(buffer)
         self._passed(bytes(memoryview(buffer)[:count]), ended=not count and len(buffer) > 0)
         return count
 
     def readline(self, *limit: Any) -> bytes:
-        line = self._ctxkit_raw.readline(*limit)
+        line = self._ctxkit_original.readline(*limit)
         return self._passed(line, ended=not line)
 
     def readlines(self, *hint: Any) -> list[bytes]:
-        lines: list[bytes] = self._ctxkit_raw.readlines(*hint)
+        lines: list[bytes] = self._ctxkit_original.readlines(*hint)
         self._passed(b"".join(lines), ended=not hint)
         return lines
 
     def stream(self, *amt: Any, **options: Any) -> Iterator[bytes]:
-        for chunk in self._ctxkit_raw.stream(*amt, **options):
+        for chunk in self._ctxkit_original.stream(*amt, **options):
             yield self._passed(chunk, ended=False)
         self._passed(b"", ended=True)
 
     def __iter__(self) -> Iterator[bytes]:
-        for line in self._ctxkit_raw:
+        for line in self._ctxkit_original:
             yield self._passed(line, ended=False)
         self._passed(b"", ended=True)
 
     def __enter__(self) -> Self:
-        self._ctxkit_raw.__enter__()
+        self._ctxkit_original.__enter__()
         return self
 
     def __exit__(self, *error: object) -> Any:
         try:
-            return self._ctxkit_raw.__exit__(*error)
+            return self._ctxkit_original.__exit__(*error)
         finally:
             self._ctxkit_exchange.settle(ended=False)
 
     def close(self) -> None:
         try:
-            self._ctxkit_raw.close()
+            self._ctxkit_original.close()
         finally:
             self._ctxkit_exchange.settle(ended=False)
 

@@ -1,7 +1,7 @@
-"""Standing in for an iterator that an SDK hands out, without being noticed.
+"""Standing in for what an SDK hands out, without being noticed.
 
-What is asked of the stand-in goes to the original, and ``isinstance`` sees the original's class, so code that calls
-further methods of a stream or checks its type goes on working.
+What is asked of a stand-in goes to the original, and for a stream of objects ``isinstance`` sees the original's class,
+so code that calls further methods of a stream or checks its type goes on working.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ctxkit.integrations.exchange import Exchange, Seen
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["ItemReader", "StandIn"]
+__all__ = ["Delegate", "ItemReader", "StandIn"]
 
 
 class ItemReader(Seen, Protocol):
@@ -24,24 +24,31 @@ class ItemReader(Seen, Protocol):
         ...
 
 
-class StandIn:
+class Delegate:
+    """Has the original do what it does not do itself."""
+
+    def __init__(self, original: Any, exchange: Exchange) -> None:
+        self._ctxkit_original = original
+        self._ctxkit_exchange = exchange
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_ctxkit_"):  # not there yet: a copy or an unpickled object asks before it is made
+            raise AttributeError(name)
+        return getattr(self._ctxkit_original, name)
+
+
+class StandIn(Delegate):
     """A stream of objects (sync, async or both, as the original is) that is read as it passes."""
 
     def __init__(self, original: Any, exchange: Exchange, reader: ItemReader) -> None:
+        super().__init__(original, exchange)
         exchange.reader = reader
-        self._ctxkit_original = original
-        self._ctxkit_exchange = exchange
         self._ctxkit_see = reader.see
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The original's, for ``isinstance``."""
         return type(self._ctxkit_original)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_ctxkit_"):  # not there yet: a copy or an unpickled object asks before it is made
-            raise AttributeError(name)
-        return getattr(self._ctxkit_original, name)
 
     def __iter__(self) -> Iterator[Any]:
         exchange = self._ctxkit_exchange

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ctxkit.errors import ConfigurationError, UnsupportedClientError
+from ctxkit.integrations.exchange import guard
 from ctxkit.integrations.google_caches import Keepers
 from ctxkit.integrations.httpx_hooks import attach, attached, hooked
 
@@ -115,8 +116,10 @@ def _attach_async(client: Any, kit: Kit, names: Mapping[str, Any]) -> None:
 def _attached(
     make: Callable[..., Any], outer: Callable[[], Any], kit: Kit, names: Mapping[str, Any], /, **arguments: Any
 ) -> Any:
+    """The client of an event loop, made when the first request is sent there."""
     inner = make(**arguments)
-    attach(inner, kit, client=outer(), **names)
+    with guard(kit, "door: wrap"):
+        attach(inner, kit, client=outer(), **names)
     return inner
 
 

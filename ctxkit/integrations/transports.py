@@ -28,11 +28,11 @@ Reply: TypeAlias = "Callable[[Reused], Any]"
 class Door(Protocol):
     """What looks at a request that is about to leave."""
 
-    def leaving(self, request: Any, reply: Reply | None = None) -> Any:
+    def leaving(self, request: Any, reply: Reply) -> Any:
         """The response that ``reply`` makes of the answer, where that is there already; otherwise the request leaves now."""
         ...
 
-    async def aleaving(self, request: Any, reply: Reply | None = None) -> Any:
+    async def aleaving(self, request: Any, reply: Reply) -> Any:
         """``leaving`` for event loops."""
         ...
 

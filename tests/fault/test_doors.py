@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-from ctxkit.integrations import exchange, litellm_functions
+from ctxkit.integrations import exchange, google_genai, litellm_functions
 from ctxkit.integrations.reading import Body
 from ctxkit.testing import Behaviour, FakeProvider
 from tests.contract.shared import TOKENS, wire
@@ -138,3 +138,10 @@ def test_a_strict_kit_raises(provider, monkeypatch):
     with pytest.raises(BrokenError):
         DOORS["bedrock"](provider, strict.wrap, stream=False)
     strict.close()
+
+
+def test_a_client_that_an_event_loop_is_given_is_used_as_it_is(kit, monkeypatch):
+    monkeypatch.setattr(google_genai, "attach", broken)
+    inner = object()
+    assert google_genai._attached(lambda: inner, lambda: None, kit, {}) is inner
+    assert kit.faults.counts == {"door: wrap: BrokenError": 1}
