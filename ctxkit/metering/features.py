@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Traits", "compact", "dig", "format_traits", "is_hosted", "parsed", "traits_of"]
 
 _MEDIA = frozenset({"image", "audio", "video", "document"})
-_TEXTS = {"text": "", "tool_call": "call", "tool_result": "result"}
 
 
 class Traits(NamedTuple):
@@ -88,7 +87,7 @@ def _text(part: Part, role: str, traits: Traits) -> None:
         thought, _, text = text.rpartition("</think>")
         traits.tagged.append(thought)
     traits.counts["text"] += 1
-    traits.texts.append((_TEXTS[part.kind], text))
+    traits.texts.append(("", text))
 
 
 def _call(part: Part, _: str, traits: Traits) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["base_model", "encoding_for", "verified"]
+__all__ = ["base_model", "encoding_for"]
 
 # The first match wins. GPT-6 and later stand here by analogy: OpenAI has published no vocabulary for them.
 _ENCODINGS: tuple[tuple[str, str], ...] = (
@@ -84,9 +84,3 @@ def encoding_for(model: str, platform: str = "") -> str | None:
     if known is None or known.lastgroup is None:
         return None
     return _ENCODINGS[int(known.lastgroup[1:])][1]
-
-
-def verified(model: str, platform: str = "") -> bool:
-    """Whether OpenAI publishes the vocabulary of ``model``: false from GPT-6 on, and for what is no OpenAI model."""
-    name = base_model(model, platform)
-    return bool(name) and re.match(r"gpt-[6-9]", name) is None

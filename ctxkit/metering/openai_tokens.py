@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Message, Part
 
-__all__ = ["Reader", "Weight", "frame_tokens", "message_weight", "reader_of", "schema_tokens"]
+__all__ = ["Reader", "frame_tokens", "message_weight", "reader_of", "schema_tokens"]
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

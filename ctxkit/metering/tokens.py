@@ -11,7 +11,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from ctxkit.forks import on_fork
-from ctxkit.metering.openai_models import base_model, encoding_for, verified
 from ctxkit.metering.vocabularies import VOCABULARIES, read_ranks
 
 if TYPE_CHECKING:
@@ -19,17 +18,7 @@ if TYPE_CHECKING:
 
     from tiktoken import Encoding
 
-__all__ = [
-    "base_model",
-    "encoding_for",
-    "load",
-    "rough_tokens",
-    "text_tokens",
-    "token_bytes",
-    "token_ids",
-    "verified",
-    "warm",
-]
+__all__ = ["load", "rough_tokens", "text_tokens", "token_bytes", "token_ids", "warm"]
 
 # Special tokens are never looked for, so harmony counts as the vocabulary that it extends.
 _SHARED = {"o200k_harmony": "o200k_base"}
@@ -60,7 +49,7 @@ def warm(encoding: str) -> bool:
     """Load a vocabulary now, so that no request waits for it; blocks, once per process.
 
     Args:
-        encoding: a name that :func:`encoding_for` gives.
+        encoding: a name that :func:`ctxkit.metering.openai_models.encoding_for` gives.
 
     Returns:
         False when there is no usable vocabulary: then :func:`text_tokens` estimates (:func:`rough_tokens`).

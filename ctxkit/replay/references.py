@@ -132,11 +132,6 @@ class References:
         """Of references that were present."""
         return self.present / self.found if self.found else 1.0
 
-    @property
-    def within_reach(self) -> float:
-        """Of references that were present or recoverable."""
-        return (self.present + self.recoverable) / self.found if self.found else 1.0
-
 
 def _changed(turn: Turn) -> bool:
     return bool(turn.raw["messages"] != turn.sent["messages"])

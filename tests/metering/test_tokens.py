@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctxkit.metering import tokens, vocabularies
-from ctxkit.metering.openai_models import base_model, encoding_for, verified
+from ctxkit.metering.openai_models import base_model, encoding_for
 from ctxkit.metering.tokens import rough_tokens, text_tokens, token_bytes, token_ids, warm
 from ctxkit.metering.vocabularies import VOCABULARIES, pack, read_ranks, unpack
 
@@ -337,13 +337,6 @@ def test_the_rough_estimate_is_positive_and_grows(text):
 )
 def test_vocabulary_of_a_model(model, platform, expected):
     assert encoding_for(model, platform) == expected
-
-
-def test_gpt_6_is_marked_as_unverified():
-    assert encoding_for("gpt-6-mini") == "o200k_base"
-    assert not verified("gpt-6-mini")
-    assert verified("gpt-5.6")
-    assert not verified("claude-3-haiku")
 
 
 @given(st.text(max_size=60), st.sampled_from(["", "azure", "openai"]))

@@ -68,4 +68,4 @@ def test_the_recall_tool_brings_back_what_a_stub_names():
     raw, sent = [{"role": "user", "content": "user_7"}], [{"role": "user", "content": "[ctxkit: r_x left out]"}]
     seen = References()
     seen(turn(raw, sent, {"role": "assistant", "content": "user_7"}, [{"name": "ctxkit_recall"}]))
-    assert (seen.present, seen.recoverable, seen.within_reach) == (0, 1, 1.0)
+    assert (seen.present, seen.recoverable) == (0, 1)

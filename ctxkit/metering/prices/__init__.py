@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.errors import ConfigurationError
-from ctxkit.metering.prices.card import Card, charge, convert, storage_cost
+from ctxkit.metering.prices.card import Card, charge, convert
 from ctxkit.metering.prices.draft import Draft, lay, tiers_of
 from ctxkit.metering.prices.listed import PRICED, find, list_state, load, provider_names, tier_names
 from ctxkit.metering.prices.names import model_names, provider_id, tier_name, write_ttl, writes_unasked
@@ -36,7 +36,6 @@ __all__ = [
     "list_state",
     "load",
     "provider_names",
-    "storage_cost",
     "tier_names",
 ]
 

@@ -8,17 +8,17 @@ the 6,991 rates of genai-prices 0.2.3 are no whole number of them. ``Decimal`` b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ctxkit.money import EXACT, PICO, usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from ctxkit.model import Usage
 
-__all__ = ["Card", "Tier", "charge", "convert", "missed", "storage_cost", "to_pico"]
+__all__ = ["Card", "Tier", "charge", "convert", "missed", "to_pico"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +172,6 @@ def missed(card: Card, usage: Usage, tokens: int) -> int | None:
         return pico + (left * rates["fresh"] if left else 0) - tokens * rates["read"]
     except KeyError:
         return None
-
-
-def storage_cost(card: Card, tokens: int, seconds: float) -> int | None:
-    """What an explicit cache handle of ``tokens`` costs to hold for its *actual* life of ``seconds``, in pico-dollars.
-
-    ``None`` when the card knows no storage price. Rounded half to even, once, at the end.
-    """
-    if card.storage is None:
-        return None
-    whole = EXACT.multiply(Decimal(card.storage * tokens), Decimal(repr(float(seconds))))
-    return int(EXACT.to_integral_value(EXACT.divide(whole, 3600)))
 
 
 def convert(pico: int, rate: Decimal | None = None) -> Decimal:
