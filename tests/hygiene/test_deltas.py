@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from ctxkit.hygiene.arrival import Arrivals
 from ctxkit.hygiene.deltas import diff, patched
 from ctxkit.hygiene.repeats import Repeats
 from tests.hygiene.arriving import Messages, Talk, again, sent, texts, tidied
+from tests.hygiene.effort import done_with, lines_run
 
 ODD = [*range(7, 60, 7)]
 FILE = "".join(f"    value_{number} = compute({number}, scale=2.5)  # unit {number}\n" for number in range(60))
@@ -123,17 +123,20 @@ def test_once_is_enough_and_each_turn_adds_to_the_one_before() -> None:
     assert sum(map(len, texts(sent(messages, made)))) < 0.5 * sum(map(len, texts(messages)))
 
 
-def spent(count: int) -> float:
-    """Seconds of the processor for texts of so many lines in which every third differs, shuffled at places."""
+def work(count: int) -> int:
+    """Lines of ours that run for texts of so many lines in which every third differs, shuffled at places."""
     rng = random.Random(3)
     old = [f"line {rng.randrange(count)}" for _ in range(count)]
     new = [line if rng.random() < 0.7 else f"{line}!" for line in old]
     new[count // 4 : count // 2] = sorted(new[count // 4 : count // 2])
-    started = time.process_time()
-    diff("\n".join(old), "\n".join(new), 10**9)
-    return time.process_time() - started
+    return lines_run(lambda: diff("\n".join(old), "\n".join(new), 10**9))
 
 
-def test_a_diff_takes_time_in_proportion() -> None:
-    small, large = spent(5_000), spent(40_000)
-    assert large < 40 * max(small, 0.01)
+def test_a_diff_is_work_in_proportion() -> None:
+    assert work(8_000) < 12 * work(1_000)
+
+
+def test_a_diff_of_many_lines_is_done_with() -> None:
+    lines = [f"line {number * 7919 % 50_000}" for number in range(50_000)]
+    with done_with():
+        diff("\n".join(lines), "\n".join(sorted(lines)), 10**9)

@@ -1,7 +1,6 @@
 """Texts that are made to be slow or confusing: passes that look for what is over take linear time and stay calm."""
 
 import json
-import time
 
 import pytest
 
@@ -18,6 +17,7 @@ from ctxkit.hygiene.spent import Spent
 from ctxkit.hygiene.stale import Stale
 from ctxkit.hygiene.stubs import said
 from tests.hygiene.arriving import Talk, tidied
+from tests.hygiene.effort import done_with, lines_run
 from tests.hygiene.threads import Thread
 
 UNITS = [
@@ -60,32 +60,22 @@ def looked_at(history):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
-def test_time_is_linear_in_the_text(unit):
-    def took(size):
-        history = everything(unit, size)
-        start = time.perf_counter()
+def test_long_texts_are_done_with(unit):
+    history = everything(unit, 1_000_000)
+    with done_with():
         looked_at(history)
-        return time.perf_counter() - start
-
-    took(1_000)
-    small, large = took(50_000), took(1_000_000)
-    assert large < 100 * max(small, 0.02)  # 20 times the text; quadratic would be 400 times
 
 
-def test_many_messages_take_linear_time():
-    def took(turns):
+def test_many_messages_are_work_in_proportion():
+    def work(turns):
         thread = Thread().user("Go.").says("Fine.")
         for number in range(turns):
             thread.user(f"Now ID{number % 50}X and file{number}.py").calls("read", f"ID{number}Y " * 40, path="a.py")
             thread.says(f"ID{number % 50}X is done.")
-        history = thread.history
-        start = time.perf_counter()
-        looked_at(history)
-        return time.perf_counter() - start
+        return lines_run(lambda: looked_at(thread.history))
 
-    took(20)
-    small, large = took(100), took(800)
-    assert large < 40 * max(small, 0.05)  # 8 times the messages; quadratic would be 64 times
+    work(20)  # what is remembered between calls
+    assert work(800) < 12 * work(100)
 
 
 def test_results_that_look_like_our_own_words_are_left():

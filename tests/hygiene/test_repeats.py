@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +18,7 @@ from ctxkit.hygiene.compact import Compact
 from ctxkit.hygiene.passes import MARK
 from ctxkit.hygiene.repeats import Repeats
 from tests.hygiene.arriving import Talk, again, sent, texts, tidied
+from tests.hygiene.effort import done_with, lines_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,21 +243,22 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 }
 
 
-def spent(text: str) -> float:
-    """Seconds of the processor that a text takes which comes three times, a little altered."""
-    talk = read(read(read(Talk(), text), "y" + text), text[:-1] + "y")
-    started = time.process_time()
-    tidied([Compact(), Repeats()], talk.messages)
-    return time.process_time() - started
+def thrice(text: str) -> Messages:
+    """A text that comes three times, a little altered."""
+    return read(read(read(Talk(), text), "y" + text), text[:-1] + "y").messages
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_texts_take_time_in_proportion(name: str) -> None:
-    small, large = spent(HOSTILE[name](50_000)), spent(HOSTILE[name](400_000))
-    assert large < 40 * max(small, 0.01)  # eight times the text; four times would be 64
+def test_hostile_texts_are_work_in_proportion(name: str) -> None:
+    small, large = (thrice(HOSTILE[name](size)) for size in (10_000, 80_000))
+    work = [
+        lines_run(lambda messages=messages: tidied([Compact(), Repeats()], messages)) for messages in (small, large)
+    ]
+    assert work[1] < 12 * work[0]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_texts_of_many_megabytes_are_done_with(name: str) -> None:
-    spent(HOSTILE[name](10_000_000))
+    with done_with():
+        tidied([Compact(), Repeats()], thrice(HOSTILE[name](10_000_000)))
