@@ -29,7 +29,7 @@ from ctxkit.errors import BudgetExceeded, ConfigurationError, ProviderShapeError
 from ctxkit.faults import Faults, advice_for
 from ctxkit.forks import on_fork
 from ctxkit.hall import bookkeeping, keeping
-from ctxkit.hall.answers import Response, answer_of
+from ctxkit.hall.responses import Response, answer_of
 from ctxkit.hall.rooms import Rooms
 from ctxkit.lazily import lazily
 from ctxkit.metering.settling import record_of
