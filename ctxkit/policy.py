@@ -23,7 +23,7 @@ from ctxkit.drift import DRIFTING, LOST, DriftEvent
 from ctxkit.errors import ConfigurationError
 from ctxkit.tidiness import Tidy
 
-__all__ = ["Policy"]
+__all__ = ["Policy", "decided_in"]
 
 _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _WAIT = 5.0  # seconds: a cold prefix of 50,000 tokens is computed by then; who waits longer is better off paying for it
@@ -210,6 +210,21 @@ def _table(file: Path, *keys: str) -> dict[str, Any]:
     for key in keys:
         table = table.get(key, {}) if isinstance(table, dict) else {}
     return table if isinstance(table, dict) else {}
+
+
+def decided_in(file: Path) -> dict[str, Any]:
+    """What a TOML file decides: all of it, or ``[tool.ctxkit]`` of a ``pyproject.toml`` or its like.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no TOML.
+    """
+    found: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    if file.name != "pyproject.toml" and "tool" not in found:
+        return found
+    tools = found.get("tool")
+    own = tools.get("ctxkit") if isinstance(tools, dict) else None
+    return own if isinstance(own, dict) else {}
 
 
 def _from_environment() -> dict[str, str]:

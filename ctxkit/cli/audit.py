@@ -128,10 +128,8 @@ def _policy(named: str | None) -> tuple[Policy, str | None]:
     Raises:
         ConfigurationError: there is neither such a mode nor such a file, or the file says what cannot be.
     """
-    import tomllib
-
     from ctxkit.errors import ConfigurationError
-    from ctxkit.policy import Policy
+    from ctxkit.policy import Policy, decided_in
     from ctxkit.replay.resending import MODES
 
     if named is None:
@@ -139,13 +137,11 @@ def _policy(named: str | None) -> tuple[Policy, str | None]:
     if named in MODES:
         return Policy.load(mode=named), named
     try:
-        found = tomllib.loads(Path(named).read_text(encoding="utf-8"))
+        return Policy(**decided_in(Path(named))), None
     except FileNotFoundError:
         raise ConfigurationError(f"--policy {named}: neither a mode ({', '.join(MODES)}) nor a file") from None
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"--policy {named}: cannot be read: {error}") from None
-    table = found.get("tool", {}).get("ctxkit", {}) if isinstance(found.get("tool"), dict) else found
-    return Policy(**table), None
 
 
 def _complain(found: Audit) -> None:

@@ -179,17 +179,14 @@ def _policy(args: argparse.Namespace) -> Policy:
 
 def _decided(args: argparse.Namespace) -> Policy:
     """Observe, unless it is asked for more: by ``--mode``, or in the file of ``--policy``."""
-    import tomllib
-
-    from ctxkit.policy import Policy
+    from ctxkit.policy import Policy, decided_in
 
     if args.policy is None:
         return Policy.load(mode=args.mode or "observe")
     try:
-        table: Any = tomllib.loads(args.policy.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = decided_in(args.policy)
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"--policy {args.policy} cannot be read: {error}") from None
-    table = table.get("tool", {}).get("ctxkit", {}) if args.policy.name == "pyproject.toml" else table
     return Policy(**{**table, **({"mode": args.mode} if args.mode else {})})
 
 

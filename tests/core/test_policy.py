@@ -6,7 +6,7 @@ import pytest
 
 from ctxkit import Kit, Usage
 from ctxkit.errors import ConfigurationError
-from ctxkit.policy import Policy
+from ctxkit.policy import Policy, decided_in
 
 
 def test_defaults_observe():
@@ -73,3 +73,19 @@ def test_reports_speak_in_the_currency_of_the_policy(tmp_path):
     assert found.to_dict()["currency"] == "EUR"
     assert Decimal(found.to_dict()["total"]["cost"]) == Decimal("1.25")
     kit.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("ctxkit.toml", 'mode = "cache"', {"mode": "cache"}),
+        ("ctxkit.toml", '[tool.ctxkit]\nmode = "cache"', {"mode": "cache"}),
+        ("pyproject.toml", '[tool.ctxkit]\nmode = "cache"', {"mode": "cache"}),
+        ("pyproject.toml", '[project]\nname = "shop"', {}),
+        ("pyproject.toml", "tool = 5", {}),
+        ("pyproject.toml", "[tool]\nctxkit = 5", {}),
+    ],
+)
+def test_what_a_file_decides(tmp_path, name, text, found):
+    (tmp_path / name).write_text(text)
+    assert decided_in(tmp_path / name) == found
