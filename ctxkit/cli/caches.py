@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from ctxkit.errors import CacheObjectError
     from ctxkit.kit import Kit
 
-    folder = Path(args.store or home() / "store")
+    folder = Path(args.store or home() / "store").expanduser()
     if not folder.is_dir():
         return _wrong(f"no store at {folder}. Wrap a client in mode 'cache' first, or name one with --store PATH.")
     kit = Kit(store=folder, ledger=args.ledger or home() / "ledger.db")

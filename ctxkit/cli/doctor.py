@@ -22,7 +22,7 @@ from ctxkit.errors import CtxkitError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from ctxkit.policy import Policy
 
@@ -215,8 +215,8 @@ def _aged(name: str, day: date | None, today: date, what: str, do: str) -> Check
     return Check("prices", name, state, f"{what} {day or 'unknown'}", "" if state == "ok" else do)
 
 
-def _settings() -> Any:
-    """A generator of checks that returns the policy, or None when it cannot be read."""
+def _settings() -> Generator[Check, None, Policy | None]:
+    """Whether the policy can be read; gives it back."""
     from ctxkit.policy import Policy
 
     try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ctxkit.metering.meter import Meter
     from ctxkit.model import Conversation, Edit, Json, Plan
 
-__all__ = ["Asked", "Look", "Planning"]
+__all__ = ["Asked", "Before", "Look", "Planning"]
 
 Look: TypeAlias = "tuple[Conversation, list[bytes], list[int]]"
 """A request through its dialect, a hash per message, and which messages carry cache markers."""

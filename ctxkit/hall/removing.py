@@ -30,13 +30,11 @@ __all__ = ["Case", "Way", "best_way", "told"]
 _SIDE_BY_SIDE = 6  # folded stretches that are worth being said as one
 _CLIFF = 1.5  # how far above a price step a prompt may be for it to be worth a try to get under it
 _MARGIN = 0.02  # share of a limit that is left free, for what the estimate is off
-_ROOM = (
-    0.15  # share of a limit that is made free when something has to go once more, so that not each request is a rewrite
-)
-
-
+_ROOM = 0.15  # share of a limit that is made free when something has to go again: not each request is to be a rewrite
 _TRIES = 4  # times that more goes where too much came back
+
 Fitting: TypeAlias = "Callable[[Callable[[Action], float], float], Iterable[Candidate]]"
+"""What has to go to take out so many tokens, given what each action takes out."""
 
 
 class Case(NamedTuple):

@@ -38,6 +38,7 @@ MODES = ("observe", "cache", "lossless", "prune")
 """Each contains the one before."""
 
 _KEY = b"shadow"
+_SEEN = "\0seen"  # in place of a feature: how many requests a day had
 _UNTIDIED = "cache"  # the mode of requests that could be tidied and are not
 _DAY = 86_400
 _DAYS = 60  # that figures are kept of
@@ -217,9 +218,6 @@ class Shadows:
             one[0] += count
         latest = sorted(held, key=lambda day: int(day.split()[0]))[-_DAYS * len(MODES) :]
         self._store.put(_KEY, json.dumps({day: held[day] for day in latest}).encode())
-
-
-_SEEN = "\0seen"
 
 
 def _rests(plan: Plan) -> bool:
