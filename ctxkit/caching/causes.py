@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ctxkit.caching.economics import write_rate
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _rate(end: float | None, without: Without, rates: Mapping[str, int] | None) 
         return fresh
     if end <= without.read:
         return rates.get("read", fresh)
-    return rates.get(f"written.{without.ttl}", rates.get("written", fresh))
+    return write_rate(rates, without.ttl)
 
 
 def split(saved: int, parts: Sequence[Removed], later: Collection[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from ctxkit.caching.economics import write_rate
 from ctxkit.caching.simulator.breakpoints import names
 from ctxkit.caching.simulator.entries import Entry
 from ctxkit.caching.simulator.matching import match
@@ -115,7 +116,7 @@ def _spared(rule: Rule, found: Matched, rates: Mapping[str, int] | None) -> floa
     ttl = next(iter(found.written), None)
     if rates and "fresh" in rates:
         fresh = rates["fresh"]
-        unread = fresh if ttl is None else rates.get(f"written.{ttl}", rates.get("written", fresh))
+        unread = fresh if ttl is None else write_rate(rates, ttl)
         return 1 - rates.get("read", fresh) / unread if unread else 0.0
     if rule.read is None:
         return 0.0

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ctxkit.caching.economics import write_rate
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -132,9 +134,7 @@ def input_cost(forecast: Forecast | None, rates: Mapping[str, int] | None) -> fl
     read, fresh = rates.get("read"), rates["fresh"]
     if forecast.cached_tokens and read is None:
         return None
-    written = sum(
-        tokens * rates.get(f"written.{ttl}", rates.get("written", fresh)) for ttl, tokens in forecast.written.items()
-    )
+    written = sum(tokens * write_rate(rates, ttl) for ttl, tokens in forecast.written.items())
     cached = forecast.cached_tokens * (share * (read or 0) + (1 - share) * fresh)
     return cached + written + forecast.fresh * fresh
 

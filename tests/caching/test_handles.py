@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxkit.cacheable import Ask
-from ctxkit.caching.economics import handle_break_even
+from ctxkit.caching.economics import storage_rent
 from ctxkit.caching.handles import (
     Boundary,
     Demands,
@@ -274,9 +274,10 @@ def test_a_handle_is_proposed_exactly_above_the_break_even(reads, seconds, base,
     rent = Rent(base, read, storage)
     found = choose([BEGIN], {"b": pace}, rent, NOW + seconds, minimum=0)
     life = life_of(pace, NOW + seconds)
-    least = handle_break_even(base, read, storage, seconds=life)
-    pays = least is not None and Fraction(pace.expected(NOW + seconds, life)) > least
-    assert (found is not None) == pays or abs(Fraction(pace.expected(NOW + seconds, life)) - least) < Fraction(1, 1000)
+    reads_to_come = Fraction(pace.expected(NOW + seconds, life))
+    least = (base + storage_rent(1, storage, life)) / (base - read) if base > read else None
+    pays = least is not None and reads_to_come > least
+    assert (found is not None) == pays or abs(reads_to_come - least) < Fraction(1, 1000)
 
 
 def test_what_is_forgotten_is_what_was_not_asked_for_longest():

@@ -214,6 +214,23 @@ def test_o14_a_write_and_reads_cost_so_much_of_one_pass(gpt, reads, percent):
     assert sum(filter(None, bills)) * 100 == 10_000 * rates["fresh"] * percent
 
 
+def test_o15_a_prefix_that_is_too_short_may_be_filled_up():
+    rates = {"fresh": 20, "read": 2, "written.30m": 25}
+
+    def spent(tokens: int, requests: int) -> int:
+        gpt = Provider("openai", "gpt-5.6-sol", dialect="openai.responses")
+        first, again = (bill(gpt.send([user("a", tokens)], moment), rates) for moment in range(2))
+        assert first is not None
+        assert again is not None
+        return first + (requests - 1) * again
+
+    assert spent(1024, 10) < spent(221, 10)
+    assert spent(1024, 10) > spent(220, 10)
+    assert spent(1024, 1963) < spent(103, 1963)
+    assert spent(1024, 1962) > spent(103, 1962)
+    assert spent(1024, 10**9) > spent(102, 10**9)
+
+
 def test_o16_prewarming_writes_and_answers_nothing(gpt):
     outcome = gpt.send([user("a", 1500)], 0, ask=Ask(prewarm=True))
     assert (outcome.answered, dict(outcome.written)) == (False, {"30m": 1500})

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ctxkit import dialects
 from ctxkit.cacheable import Ask
+from ctxkit.caching.expected import relative_rates
 from ctxkit.caching.layout import Space, lay_out
 from ctxkit.caching.prefixes import Hasher
 from ctxkit.caching.rules import find
@@ -525,3 +526,24 @@ def test_a_state_is_bounded(monkeypatch):
     assert 45 <= len(vllm.state.entries) <= 50
     assert math.isinf(min(entry.expires for entry in vllm.state.entries.values()))
     assert vllm.look([user(f"29 {number}") for number in range(5)], 31).read == 496
+
+
+@pytest.mark.parametrize(
+    ("platform", "model", "dialect", "ttl", "reads"),
+    [
+        ("anthropic", "claude-opus-5", "anthropic.messages", "5m", 1),
+        ("anthropic", "claude-opus-5", "anthropic.messages", "1h", 2),
+        ("openai", "gpt-5.6-sol", "openai.responses", "12h", 2),
+    ],
+)
+def test_p6_reads_that_repay_a_write(platform, model, dialect, ttl, reads):
+    provider = Provider(platform, model, dialect)
+    rates = relative_rates(provider.rule)
+    assert rates is not None
+    request = [user("a", 10_000, ttl)]
+    write, read = (bill(provider.send(request, moment, ask=Ask(mode="explicit")), rates) for moment in range(2))
+    plain = 10_000 * rates["fresh"]
+    assert write is not None
+    assert read is not None
+    least = next(count for count in range(100) if write + count * read <= (count + 1) * plain)
+    assert least == reads

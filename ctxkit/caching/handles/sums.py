@@ -1,7 +1,7 @@
 """When a handle pays: what it saves on the reads to be expected, against its creation and its rent.
 
 Rates are integer pico-dollars per token; storage is per token and hour, for as long as the handle really stands.
-Creating one costs the plain input rate. The break-even is that of :func:`ctxkit.caching.economics.handle_break_even`.
+Creating one costs the plain input rate.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ctxkit.caching.economics import write_rate
 from ctxkit.caching.lint.markers import (
     changed_parameters,
     far_apart,
@@ -120,5 +121,5 @@ def _cost(seen: Seen, tokens: int) -> Decimal | None:
     unread = rates["fresh"]
     if seen.rule is not None and seen.layout.marks:
         ttl = next(iter(seen.layout.marks.values())) or seen.rule.ttl
-        unread = rates.get(f"written.{ttl}", rates.get("written", unread))
+        unread = write_rate(rates, ttl)
     return usd_of((unread - rates["read"]) * tokens * _REQUESTS)
