@@ -11,27 +11,50 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict, deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from ctxkit.caching.features import Features
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from ctxkit.caching.features import Memory
 
-__all__ = ["Lived", "Survival"]
+__all__ = ["Lived", "Survival", "ended"]
 
 IDLE = 3600.0
 """Seconds after which a thread that nobody continued has ended: the longest life that caches sell by the request."""
 
 _KEY = b"survival"
 _PRIOR = 10.0  # threads that what is assumed weighs as much as
-_OPEN, _WINDOW = 500, 500  # threads under way, and ended ones, that are remembered of a feature
+_WINDOW = 500  # threads that ended, which are remembered of a feature
 _FAR = 1_000  # requests that are looked ahead, and the longest thread that is told apart
 _SAVED_EVERY = 100  # requests between two notes of what was learned
+
+
+_MOST = 500  # threads under way that are remembered of a feature
+
+
+class Timed(Protocol):
+    """What is known of a thread under way."""
+
+    time: float
+    """Of its latest request, in unix seconds."""
+
+
+T = TypeVar("T", bound=Timed)
+
+
+def ended(under_way: OrderedDict[str, T], now: float) -> Iterator[T]:
+    """Take out the threads that were idle for long; of too many, those that were idle longest, which stand first."""
+    while under_way:
+        thread, one = next(iter(under_way.items()))
+        if now - one.time < IDLE and len(under_way) <= _MOST:
+            return
+        del under_way[thread]
+        yield one
 
 
 class Lived(NamedTuple):
@@ -83,11 +106,7 @@ class _Feature:
 
     def close(self, now: float) -> None:
         """End those that were idle for long; of too many under way, those that were idle longest."""
-        while self.open:
-            thread, one = next(iter(self.open.items()))
-            if now - one.time < IDLE and len(self.open) <= _OPEN:
-                return
-            del self.open[thread]
+        for one in ended(self.open, now):
             for number in range(one.first, one.last):  # counted while it was under way; from now on, as it lived
                 self.risk[number] -= 1
             self.add(Lived(one.first, one.last))

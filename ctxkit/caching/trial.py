@@ -17,7 +17,7 @@ from statistics import fmean, variance
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
 from ctxkit.caching.features import Features
-from ctxkit.caching.survival import IDLE
+from ctxkit.caching.survival import ended
 from ctxkit.forks import on_fork
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ ADVANCE = 500_000_000_000
 """Pico-dollars that they may have lost before the feature has spent anything: half a dollar."""
 
 _KEY = b"trials"
-_OPEN, _CLOSED = 500, 200  # threads under way, and closed ones, that are remembered of a feature
+_CLOSED = 200  # closed threads that are remembered of a feature
 _SAVED_EVERY = 100
 _CERTAIN = 1.96  # standard errors on both sides that hold the truth in 95 of 100 cases
 _SHARES = 2**32
@@ -169,11 +169,7 @@ class _Feature:
 
     def close(self, now: float) -> None:
         """Judge threads that were idle for long; of too many under way, those that were idle longest."""
-        while self.open:
-            thread, one = next(iter(self.open.items()))
-            if now - one.time < IDLE and len(self.open) <= _OPEN:
-                return
-            del self.open[thread]
+        for one in ended(self.open, now):
             self._closed(one)
 
     def _closed(self, one: _Thread) -> None:
