@@ -65,6 +65,7 @@ def test_only_this_run_is_reported(provider, home):
         assert len(list(ledger.records())) == 2
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing(provider, home):
     ended = metered(CALL, surroundings(provider.base_url), "--quiet")
     assert (ended.code, ended.out, ended.err) == (0, "Four.\n", "")
@@ -101,6 +102,7 @@ def test_a_policy_of_a_file_and_a_mode(provider, tmp_path):
     assert "stream_options" not in provider.requests[-1].json  # nobody asked this run to go further
 
 
+@pytest.mark.slow
 def test_a_program_that_asks_nothing():
     ended = metered(["true"], surroundings())
     assert (ended.code, ended.out) == (0, "")
@@ -108,6 +110,7 @@ def test_a_program_that_asks_nothing():
         assert name in ended.err
 
 
+@pytest.mark.slow
 def test_what_passed_unread_and_what_came_to_nothing_is_said(provider):
     code = """
 import os, urllib.request
@@ -138,10 +141,10 @@ for url in (base + "/images/generations", os.environ["ANTHROPIC_BASE_URL"] + "/v
     ("words", "code", "said"),
     [
         (["no-such-command-here"], 127, "no-such-command-here: no such command"),
-        ([os.path.dirname(__file__)], 126, "Permission denied"),
+        pytest.param([os.path.dirname(__file__)], 126, "Permission denied", marks=pytest.mark.slow),
         (["sh", "-c", "exit 42"], 42, ""),
-        (["sh", "-c", "kill -TERM $$"], 128 + signal.SIGTERM, ""),
-        (["sh", "-c", "kill -KILL $$"], 128 + signal.SIGKILL, ""),
+        pytest.param(["sh", "-c", "kill -TERM $$"], 128 + signal.SIGTERM, "", marks=pytest.mark.slow),
+        pytest.param(["sh", "-c", "kill -KILL $$"], 128 + signal.SIGKILL, "", marks=pytest.mark.slow),
         (["sh", "-c", 'echo "$@" >&2', "sh", "a", "--", "--json", "b"], 0, "a -- --json b"),
     ],
 )
@@ -241,6 +244,7 @@ print("interrupts:", len(count), flush=True)
     os.close(terminal)
 
 
+@pytest.mark.slow
 def test_into_a_closed_pipe(provider):
     command = f"({sys.executable} -m ctxkit run --json -- sh -c 'sleep 0.5; exit 7'; echo $? >&2) | true"
     done = subprocess.run(["sh", "-c", command], check=False, env=surroundings(provider.base_url), capture_output=True)

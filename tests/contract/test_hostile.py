@@ -98,6 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
+    gc.freeze()  # as in conftest
     with Upstream(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
@@ -138,7 +139,7 @@ def unseen(outcome, kit):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("body", [pytest.param(n, marks=pytest.mark.slow) if "MB" in n else n for n in BODIES])
 def test_bodies(upstream, lenient, body):
     upstream.body = BODIES[body]
     with capture(lenient) as records:
@@ -160,6 +161,7 @@ def test_encodings(upstream, lenient, encoded):
     only(records)
 
 
+@pytest.mark.slow
 def test_what_inflates_without_measure(upstream, lenient, monkeypatch):
     """The client takes it whole; so does a kit that decodes for it, and a kit that only looks stops looking."""
     # The bound is one chunk's, and how the bytes are cut into chunks is the network's affair: any cut is too large.

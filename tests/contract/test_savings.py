@@ -173,7 +173,9 @@ def agent(turns: int, gaps: tuple[float, ...] = (15,), *, rows: int = 20) -> Ses
 
 
 @pytest.mark.parametrize("mode", ["lossless", "prune"])
-@pytest.mark.parametrize("gaps", [(15,), (15, 15, 15, 15, 4_000), (200, 320)])
+@pytest.mark.parametrize(
+    "gaps", [*(pytest.param(gaps, marks=pytest.mark.slow) for gaps in [(15,), (200, 320)]), (15, 15, 15, 15, 4_000)]
+)
 def test_a_tidied_session_saves_the_bill_without_it_less_the_bill_with_it(mode, gaps):
     sdk = pytest.importorskip("anthropic")
     session = agent(24, gaps)
@@ -186,6 +188,7 @@ def test_a_tidied_session_saves_the_bill_without_it_less_the_bill_with_it(mode, 
     assert difference > 0
 
 
+@pytest.mark.slow
 def test_the_price_of_a_rewrite_is_that_of_the_passes_that_made_it():
     sdk = pytest.importorskip("anthropic")
     held = run("prune", agent(40, rows=200), sdk)
