@@ -61,7 +61,7 @@ class Sparing:
             return record
         whole, part = _pico(saved), _pico(by_tidying)
         parts = causes.removed(plan.edits, foreseen.plain.layout, marked, self._meter.rates(plan))
-        later = {edit.by for edit in plan.edits if not edit.lossless}
+        later = {one.by for one in getattr(plan.decision, "decided", ())}  # what arrived smaller cost no rewrite
         return _with(record, saved, {"cache": whole - part, **causes.split(part - extra, parts, later), **added})
 
 

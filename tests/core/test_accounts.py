@@ -86,6 +86,28 @@ def test_what_a_pass_of_the_users_own_makes_smaller_on_arrival_is_no_rewrite(clo
     kit.close()
 
 
+def test_what_a_pass_of_the_users_own_made_smaller_on_arrival_pays_for_no_rewrite(clock):
+    def shorter(piece, text, before):
+        return text[: len(text) * 4 // 5] if piece.kind == "result" else None
+
+    kit, messages, seen = kit_of(clock, passes=(shorter,)), [{"role": "user", "content": "Which file is it?"}], []
+    for turn in range(25):
+        body = {"model": "claude-opus-5", "max_tokens": 50, "messages": [*messages]}
+        plan = kit.plan(body, dialect="anthropic.messages", platform="anthropic")
+        forecast = plan.forecast
+        usage = Usage(forecast.fresh, forecast.cached_tokens, {"5m": sum(forecast.written.values())}, 20)
+        seen.append((plan.tidied.rewritten, kit.settle(plan, usage).savings_by))
+        clock.now += 20
+        call = {"type": "tool_use", "id": f"t{turn}", "name": "read_file", "input": {"path": f"{turn}.txt"}}
+        text = "\n".join(f"{line}: words of file {turn}, {line * turn}" for line in range(300))
+        result = {"type": "tool_result", "tool_use_id": f"t{turn}", "content": text}
+        messages += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+    prices = [by["spent"] for rewritten, by in seen if rewritten]
+    assert prices and max(prices) < 0
+    assert all(by.get("shorter", 0) >= 0 for _, by in seen)
+    kit.close()
+
+
 def test_threads_held_out_are_sent_as_they_are_and_cost_is_noted(clock):
     kit = kit_of(clock, holdout=0.5)
     trials = kit.rooms.tidying.accounts.trials
