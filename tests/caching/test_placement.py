@@ -259,7 +259,11 @@ def test_an_unknown_price_is_no_reason_to_mark():
     assert placement.points
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+# One that takes markers and one that writes unasked; the others play the same by rules between the two.
+PLAYED = [name if name in ("anthropic", "openai") else pytest.param(name, marks=pytest.mark.slow) for name in PROVIDERS]
+
+
+@pytest.mark.parametrize("name", PLAYED)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_conversations_cost_no_more_than_unmarked_ones(name, scenario):
     """Where nothing can be won, what is learned at the beginning may cost a little."""
