@@ -103,7 +103,7 @@ def test_what_a_pass_of_the_users_own_made_smaller_on_arrival_pays_for_no_rewrit
         result = {"type": "tool_result", "tool_use_id": f"t{turn}", "content": text}
         messages += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
     prices = [by["spent"] for rewritten, by in seen if rewritten]
-    assert prices and max(prices) < 0
+    assert max(prices) < 0  # of none it fails
     assert all(by.get("shorter", 0) >= 0 for _, by in seen)
     kit.close()
 
