@@ -43,7 +43,7 @@ def render(page: Page) -> str:
         f'<meta name="generator" content="ctxkit">\n<title>{said(page.title, 200)}</title>\n'
         f'<link rel="icon" href="{_ICON}">\n<style>{style}</style>\n</head>\n<body class="ctxkit">\n'
         f'<a class="skip" href="#main">Skip to the figures</a>\n{_header(page)}\n{_contents(sections, names)}\n'
-        f'<main id="main" tabindex="-1">\n{body or _NOTHING}</main>\n{_footer(page)}\n<script>{script}</script>\n'
+        f'<main id="main" tabindex="-1">\n{body or _NOTHING}</main>\n{_FOOTER}\n<script>{script}</script>\n'
         f"</body>\n</html>\n"
     )
 
@@ -65,6 +65,7 @@ def fragment(*parts: Section | Figure | Chart | Table, currency: str = "USD") ->
 
 
 _NOTHING: Final = '<p class="none">Nothing to show yet.</p>'
+_FOOTER: Final = "<footer>Made by ctxkit. All of it stands in this file; nothing was loaded from elsewhere.</footer>"
 
 
 _DARK_HOSTS: Final = (
@@ -140,8 +141,3 @@ def _inside(section: Section, sheet: Sheet) -> str:
     tables = "".join(table_html(table, sheet) for table in section.tables)
     text = notes_html(section.text, "text")
     return f"{text}{figures_html(section.figures, sheet)}{charts_html(section.charts, sheet)}{tables}"
-
-
-def _footer(page: Page) -> str:
-    del page
-    return "<footer>Made by ctxkit. All of it stands in this file; nothing was loaded from elsewhere.</footer>"

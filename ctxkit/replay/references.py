@@ -127,11 +127,6 @@ class References:
             elif len(self.missing) < 100:
                 self.missing.append((turn.at, name))
 
-    @property
-    def share(self) -> float:
-        """Of references that were present."""
-        return self.present / self.found if self.found else 1.0
-
 
 def _changed(turn: Turn) -> bool:
     return bool(turn.raw["messages"] != turn.sent["messages"])

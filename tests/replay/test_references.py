@@ -44,7 +44,7 @@ def test_what_the_model_made_up_and_what_the_instruction_says_are_no_references(
     raw = [{"role": "system", "content": "Ask for AB12."}, {"role": "user", "content": "I am user_7."}]
     seen = References()
     seen(turn(raw, raw, {"role": "assistant", "content": "AB12, user_7 and ZZ99"}))
-    assert (seen.found, seen.present, seen.share) == (1, 1, 1.0)
+    assert (seen.found, seen.present) == (1, 1)
 
 
 def test_what_stood_in_a_result_can_be_had_again_by_its_tool():

@@ -180,10 +180,8 @@ class Ledger:
             return False
         with self.path.open("rb") as file:
             head = file.read(72)
-        ours = head[:16] == b"SQLite format 3\0" and head[68:72] == APPLICATION.to_bytes(
-            4, "big"
-        )  # its file format, 1.3
-        return bool(head) and not ours
+        marks = head[:16], head[68:72]  # sqlite.org/fileformat.html, 1.3
+        return bool(head) and marks != (b"SQLite format 3\0", APPLICATION.to_bytes(4, "big"))
 
     def settled(self, attempt: str) -> bool:
         """Whether an attempt is in the ledger and no longer open. Reads the database: not for an event loop."""

@@ -2,11 +2,11 @@
 
 The version stands in ``PRAGMA user_version``. A step of :data:`MIGRATIONS` brings a database from the version that is
 its index to the next one; steps are only ever appended, and each holds its own SQL, so that it does the same for ever.
-A table for budget reservations, which refer to an attempt by its id, will be such a step.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.errors import StoreError
@@ -155,42 +155,14 @@ _VERSION_6: Final = ";\n".join(
 """What it cost to say something once more at the end of long prompts."""
 
 
-def _create(db: sqlite3.Connection) -> None:
-    _run(db, _VERSION_1)
-
-
-def _add_misses(db: sqlite3.Connection) -> None:
-    _run(db, _VERSION_2)
-
-
-def _add_causes(db: sqlite3.Connection) -> None:
-    _run(db, _VERSION_3)
-
-
-def _add_drift(db: sqlite3.Connection) -> None:
-    _run(db, _VERSION_4)
-
-
-def _add_reuse(db: sqlite3.Connection) -> None:
-    _run(db, _VERSION_5)
-
-
-def _add_reminders(db: sqlite3.Connection) -> None:
-    _run(db, _VERSION_6)
-
-
 def _run(db: sqlite3.Connection, statements: str) -> None:
     for statement in statements.split(";"):
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
-    _create,
-    _add_misses,
-    _add_causes,
-    _add_drift,
-    _add_reuse,
-    _add_reminders,
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = tuple(
+    partial(_run, statements=statements)
+    for statements in (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
 )
 """Step ``n`` makes version ``n + 1`` of version ``n``; version 0 is an empty file."""
 

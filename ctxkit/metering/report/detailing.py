@@ -130,9 +130,9 @@ class _Reader:
             days.append(day_of(at, zone))
             at = next_day(at, zone)
         days = list(dict.fromkeys(days))
-        return (
-            ("month", tuple(dict.fromkeys(day[:7] for day in days))) if len(days) > _MANY_DAYS else ("day", tuple(days))
-        )
+        if len(days) > _MANY_DAYS:
+            return "month", tuple(dict.fromkeys(day[:7] for day in days))
+        return "day", tuple(days)
 
     def _seen(self) -> tuple[float, float] | None:
         """Moments of the first and the last attempt of the period, each looked up in the index."""
@@ -214,15 +214,12 @@ def _merged(groups: Iterable[Group]) -> Group:
 
 
 def _caching(groups: Mapping[tuple[str, ...], Group], steps: tuple[str, ...]) -> Iterator[Step]:
-    sums: dict[str, dict[str, int]] = {step: {} for step in steps}
+    whole: dict[str, Group] = {step: Group() for step in steps}
     for (step, _), group in groups.items():
-        known = sums.setdefault(step, {})
-        for name in ("readable", "read", "misses", "miss_tokens"):
-            known[name] = known.get(name, 0) + group.counters[name]
+        whole.setdefault(step, Group()).merge(group)
     for step in steps:
-        known = sums[step]
-        names = ("readable", "read", "misses", "miss_tokens")
-        yield Step(*(known.get(name, 0) for name in names))
+        counters = whole[step].counters
+        yield Step(*(counters[name] for name in ("readable", "read", "misses", "miss_tokens")))
 
 
 def _causes(total: Row) -> Iterator[Cause]:

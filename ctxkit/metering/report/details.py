@@ -6,14 +6,14 @@ All money is in the report's currency, exact; ``None`` is not known and never 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ctxkit.metering.report.row import plain, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from decimal import Decimal
 
 __all__ = [
     "REMOVALS",
@@ -314,8 +314,6 @@ def _all_values(ones: Iterable[Any]) -> list[dict[str, Any]]:
 
 def _values(one: Any) -> dict[str, Any]:
     """The fields of a flat value, for JSON."""
-    from dataclasses import fields
-    from decimal import Decimal
 
     def told(value: Any) -> Any:
         if isinstance(value, Decimal):

@@ -100,11 +100,7 @@ def _lead(told: Told) -> Iterator[str]:
 def _headline(told: Told) -> Section:
     """Numbers that matter."""
     total = told.report.total
-    return (
-        Section("At a glance", figures=tuple(_figures(told)))
-        if total.attempts or total.cost
-        else Section("At a glance")
-    )
+    return Section("At a glance", figures=tuple(_figures(told)) if total.attempts or total.cost else ())
 
 
 def _figures(told: Told) -> Iterator[Figure]:

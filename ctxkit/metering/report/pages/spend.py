@@ -10,7 +10,7 @@ from ctxkit.money import EXACT
 from ctxkit.page.values import Chart, Column, Section, Series, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ctxkit.metering.report.details import Course, Details
     from ctxkit.metering.report.pages.words import Told
@@ -65,9 +65,9 @@ def _feature(name: str) -> str:
     return f"Feature {name}" if name else "What belongs to no feature"
 
 
-def _sum(amounts: object) -> Decimal:
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
     total = Decimal(0)
-    for amount in amounts:  # type: ignore[attr-defined]
+    for amount in amounts:
         total = EXACT.add(total, amount)
     return total
 
