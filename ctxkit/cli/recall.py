@@ -68,7 +68,8 @@ def _opened(folder: Path) -> Recall | None:
     """What was kept in a folder; ``None``: nothing ever was, and nothing is made."""
     from ctxkit.caching.prefixes import Hasher
     from ctxkit.faults import Faults
-    from ctxkit.hall.recall import Recall, texts_of
+    from ctxkit.hall.keeping import texts_kept
+    from ctxkit.hall.recall import Recall
     from ctxkit.policy import Policy
     from ctxkit.stores.disk import DiskStore
 
@@ -81,4 +82,4 @@ def _opened(folder: Path) -> Recall | None:
         return None
     found = Policy.load()
     policy = found.model_copy(update={"tidy": found.tidy.model_copy(update={"recall": "disk"})})
-    return Recall(policy, Hasher(salt), time.time, Faults(), texts_of(policy, folder))
+    return Recall(policy, Hasher(salt), time.time, Faults(), texts_kept(policy, folder))

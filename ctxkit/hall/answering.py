@@ -25,7 +25,6 @@ from ctxkit.dialects import complete
 from ctxkit.errors import StoreError
 from ctxkit.forks import on_fork
 from ctxkit.hall import bookkeeping
-from ctxkit.hall.keeping import beside
 from ctxkit.labels import LONGEST_LABEL
 from ctxkit.metering.settling import reused_record
 from ctxkit.reuse import FLAG, Reused
@@ -34,11 +33,10 @@ if TYPE_CHECKING:
     from ctxkit.caching.answers.underway import Token
     from ctxkit.kit import Kit
     from ctxkit.model import Plan, Record, Timing
-    from ctxkit.policy import Policy
     from ctxkit.reuse import Headers, Lead, Origin
     from ctxkit.stores.kept import KeptStore
 
-__all__ = ["Answering", "Tally", "answers_on_disk"]
+__all__ = ["Answering", "Tally"]
 
 _HEADERS = frozenset(
     {
@@ -307,23 +305,3 @@ def _unabridged(label: str | None) -> str | None:
     if label is not None and len(label) >= LONGEST_LABEL:
         raise UnwritableError("a label that may have been cut")
     return label
-
-
-def answers_on_disk(policy: Policy, store: object) -> KeptStore:
-    """Where answers stand on disk: beside the values of the store.
-
-    Args:
-        policy: that says so.
-        store: what ``Kit(store=...)`` was given.
-
-    Raises:
-        ConfigurationError: the store is no folder, or the key is of no use.
-    """
-    from ctxkit.answers import Answers
-    from ctxkit.stores.kept import KeptStore
-    from ctxkit.stores.sealing import Seal
-
-    folder = beside(store, "answers", 'answers.where="disk" needs a folder to keep answers in')
-    options, key = policy.answers or Answers(), policy.answers_key
-    seal = None if key is None else Seal(key.get_secret_value(), "answers_key")
-    return KeptStore(folder, options.ttl, seal, size=options.max_bytes, option="answers_key")

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from ctxkit.metering.report import Report
     from ctxkit.policy import Policy
     from ctxkit.stores.kept import KeptStore
+    from ctxkit.stores.sealing import Seal
     from ctxkit.stores.texts import TextStore
 
 __all__ = [
     "LEARNED_KEY",
     "answers_kept",
-    "beside",
     "close",
     "flush",
     "keep_learned",
@@ -39,38 +39,50 @@ def placed(ledger: str | Path | Ledger | None) -> Path | Ledger | None:
     return located(ledger) if isinstance(ledger, str | PathLike) else ledger
 
 
-def beside(store: object, name: str, wanted: str) -> Path:
-    """A folder beside the values of the store.
+def texts_kept(policy: Policy, store: object) -> TextStore | None:
+    """Where texts that were removed stand on disk: beside the values of the store; ``None``: the policy keeps none there.
 
     Args:
+        policy: what the user decided.
         store: what ``Kit(store=...)`` was given.
-        name: of the folder.
-        wanted: what needs it, and for what.
 
     Raises:
-        ConfigurationError: the store is no folder.
+        ConfigurationError: the store is no folder, or the key is of no use.
     """
+    if policy.tidy.recall != "disk":
+        return None
+    from ctxkit.stores.texts import TextStore
+
+    folder = _beside(store, "recall", 'recall="disk" needs a folder to keep texts in')
+    return TextStore(folder, policy.tidy.recall_ttl, _seal(policy, "recall_key"))
+
+
+def answers_kept(policy: Policy, store: object) -> KeptStore | None:
+    """Where answers stand on disk, likewise."""
+    options = policy.answers
+    if options is None or options.where != "disk":
+        return None
+    from ctxkit.stores.kept import KeptStore
+
+    folder = _beside(store, "answers", 'answers.where="disk" needs a folder to keep answers in')
+    option = "answers_key"
+    return KeptStore(folder, options.ttl, _seal(policy, option), size=options.max_bytes, option=option)
+
+
+def _beside(store: object, name: str, wanted: str) -> Path:
     if not isinstance(store, str | Path):
         raise ConfigurationError(f'{wanted}: Kit(store="~/.ctxkit")')
     return located(store) / name
 
 
-def texts_kept(policy: Policy, store: object) -> TextStore | None:
-    """Where texts that were removed stand on disk; ``None``: the policy keeps none there."""
-    if policy.tidy.recall != "disk":
+def _seal(policy: Policy, option: str) -> Seal | None:
+    """Of the key that an option of the policy holds; ``None``: bytes stand in the file as they are."""
+    key = getattr(policy, option)
+    if key is None:
         return None
-    from ctxkit.hall.recall import texts_of
+    from ctxkit.stores.sealing import Seal
 
-    return texts_of(policy, store)
-
-
-def answers_kept(policy: Policy, store: object) -> KeptStore | None:
-    """Where answers stand on disk; ``None``: the policy keeps none there."""
-    if policy.answers is None or policy.answers.where != "disk":
-        return None
-    from ctxkit.hall.answering import answers_on_disk
-
-    return answers_on_disk(policy, store)
+    return Seal(key.get_secret_value(), option)
 
 
 def _opened(kit: Kit, name: str) -> Any:

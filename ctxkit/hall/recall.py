@@ -19,7 +19,6 @@ from ctxkit.editable import Fold
 from ctxkit.errors import ConfigurationError, StoreError
 from ctxkit.faults import advice_for
 from ctxkit.forks import on_fork
-from ctxkit.hall.keeping import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from ctxkit.policy import Policy
     from ctxkit.stores.texts import TextStore
 
-__all__ = ["TOOL", "Recall", "recall_tool", "recallable", "texts_of"]
+__all__ = ["TOOL", "Recall", "recall_tool", "recallable"]
 
 TOOL = "ctxkit_recall"
 """Name of the tool by which a model asks for a text that was removed."""
@@ -248,22 +247,3 @@ class Recall:
 def _is_reference(ref: object) -> bool:
     """Whatever a model may have made up."""
     return isinstance(ref, str) and _REFERENCE.fullmatch(ref) is not None
-
-
-def texts_of(policy: Policy, store: object) -> TextStore:
-    """Where removed texts stand on disk: beside the values of the store.
-
-    Args:
-        policy: that says so.
-        store: what ``Kit(store=...)`` was given.
-
-    Raises:
-        ConfigurationError: the store is no folder, or the key is of no use.
-    """
-    from ctxkit.stores.sealing import Seal
-    from ctxkit.stores.texts import TextStore
-
-    folder = beside(store, "recall", 'recall="disk" needs a folder to keep texts in')
-    key = policy.recall_key
-    seal = None if key is None else Seal(key.get_secret_value())
-    return TextStore(folder, policy.tidy.recall_ttl, seal)
