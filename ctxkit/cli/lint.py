@@ -65,14 +65,21 @@ def run(args: argparse.Namespace) -> int:
         return 2
     kit = Kit(onlooking(Policy.load(), "observe"))
     complaints: list[TranscriptError] = []
-    plans: list[tuple[Plan, str]] = list(_plans(kit, args, complaints))
+    count = 0
+
+    def plans() -> Iterator[tuple[Plan, str]]:  # one after another: a folder may hold more than memory does
+        nonlocal count
+        for one in _plans(kit, args, complaints):
+            count += 1
+            yield one
+
     ignore = [name.strip() for name in args.ignore.split(",") if name.strip()]
-    findings = lint(plans, kit.rooms.meter.rates, ignore)
+    findings = lint(plans(), kit.rooms.meter.rates, ignore)
     kit.close()
     for complaint in complaints:
         print(f"ctxkit lint: {complaint}", file=sys.stderr)
-    _show(findings, len(plans), complaints, as_json=args.json)
-    if complaints and not plans:
+    _show(findings, count, complaints, as_json=args.json)
+    if complaints and not count:
         return 2
     return 1 if findings else 0
 

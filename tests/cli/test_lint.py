@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from ctxkit import Kit
 from ctxkit.cli import main
+from ctxkit.hall import linting
 
 DATED = {
     "model": "claude-sonnet-4-5",
@@ -116,3 +118,12 @@ def test_settings_that_keep_texts_and_answers_on_disk_are_no_hindrance(write, tm
     write("ctxkit.toml", 'tidy = { recall = "disk" }\nanswers = { where = "disk" }\n')
     monkeypatch.chdir(tmp_path)
     assert main(["lint", write("r.jsonl", json.dumps(FINE) + "\n")]) == 0
+
+
+def test_requests_are_checked_as_they_are_read(write, monkeypatch):
+    """However many there are, they need not all be in memory."""
+    done, plan = [], Kit.plan
+    monkeypatch.setattr(Kit, "plan", lambda *a, **k: done.append("planned") or plan(*a, **k))
+    monkeypatch.setattr(linting, "_seen", lambda *_: done.append("checked"))
+    assert main(["lint", write("r.jsonl", (json.dumps(FINE) + "\n") * 3)]) == 0
+    assert done == ["planned", "checked"] * 3
