@@ -26,7 +26,8 @@ __all__ = ["listed", "page"]
 
 HEAD = """# Python API
 
-Written from the docstrings by `python -m scripts.reference`. Whatever is not named here is not public and may change.
+Written from the docstrings by `python -m scripts.reference`. Whatever is named neither here nor on another
+page is not public and may change.
 """
 WIDTH = 100  # a longer signature has a line for each parameter
 
