@@ -12,6 +12,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.editable import Candidate, Fold
+from ctxkit.hygiene.history import once
 from ctxkit.hygiene.identifiers import tie
 from ctxkit.hygiene.outputs import outputs
 from ctxkit.hygiene.passes import MARK
@@ -142,7 +143,8 @@ def joined(folds: Iterable[Fold]) -> list[Fold]:
     return found
 
 
-def turns_of(history: History) -> list[int]:
+@once
+def turns_of(history: History) -> Sequence[int]:
     """Indices of the messages with which a user's turn begins; what a command printed is nobody's turn."""
     printed = outputs(history)
     spoken = [index for index in history.turns if index not in printed and not _has_result(history, index)]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ctxkit.editable import Piece
 
-__all__ = ["History"]
+__all__ = ["History", "once"]
+
+T = TypeVar("T")
 
 
 class History:
@@ -42,6 +46,20 @@ class History:
         self.results = {call.place: result for call, result in pairs}
         self.steps = sorted({piece.message for piece in pieces if piece.speaker == "assistant"})
         self.turns = sorted({piece.message for piece in pieces if piece.speaker == "user" and piece.kind == "text"})
+
+
+def once(make: Callable[[History], T]) -> Callable[[History], T]:
+    """A pure function of a history that several passes ask for: worked out once for each, and not to be changed."""
+    known: WeakKeyDictionary[History, tuple[T]] = WeakKeyDictionary()
+
+    @wraps(make)
+    def found(history: History) -> T:
+        held = known.get(history)
+        if held is None:
+            held = known[history] = (make(history),)
+        return held[0]
+
+    return found
 
 
 def _pairs(pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Piece]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ctxkit.hygiene.history import once
 from ctxkit.hygiene.memo import remembered
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def command_in(text: str) -> str:
     return " ".join(found[-2:])
 
 
+@once
 def outputs(history: History) -> Mapping[int, Piece]:
     """What the model said last before it, by the index of each message that is the output of a command in there.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
+from ctxkit.hygiene.history import once
 from ctxkit.hygiene.identifiers import identifiers
 
 if TYPE_CHECKING:
@@ -60,15 +60,10 @@ class Uses:
         return found
 
 
-_known: WeakKeyDictionary[History, Uses] = WeakKeyDictionary()
-
-
+@once
 def uses_of(history: History) -> Uses:
-    """Worked out once for each history."""
-    found = _known.get(history)
-    if found is None:
-        found = _known[history] = Uses(history)
-    return found
+    """Those of a conversation."""
+    return Uses(history)
 
 
 def steps_behind(history: History, message: int) -> int:
