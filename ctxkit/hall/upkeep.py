@@ -246,7 +246,7 @@ class Upkeep:
             return record
         if miss is None or (_rewritten(plan) and miss.reason == "prefix_changed"):
             return record  # what ctxkit rewrote on purpose stands in the savings, with its price
-        cost = self._meter.missed(plan, usage, miss.tokens)
+        cost = self._meter.missed(plan, record, usage, miss.tokens)
         return revised(record, miss_reason=miss.reason, miss_tokens=miss.tokens, miss_cost=cost, miss=miss)
 
 

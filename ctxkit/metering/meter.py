@@ -12,14 +12,14 @@ from ctxkit.metering.count import Count, Counter
 from ctxkit.metering.learning import Learned
 from ctxkit.metering.prices import Prices
 from ctxkit.metering.prices.bounds import cost_range, expected_usage
-from ctxkit.metering.prices.card import charge, missed
+from ctxkit.metering.prices.card import charge, missed, region_of
 from ctxkit.metering.settling import record_of
 from ctxkit.model import Estimate
 from ctxkit.money import pico_of, usd_of
 from ctxkit.revise import revised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
     from pathlib import Path
 
@@ -104,7 +104,7 @@ class Meter:
             conversation.max_output,
         )
         cost = cost_range(
-            self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region),
+            self._listed(plan),
             corrected.low,
             usage,
             corrected.high,
@@ -120,7 +120,7 @@ class Meter:
         """The estimate with the buckets that a forecast of the cache expects, and what they are expected to cost."""
         fresh = max(estimate.input_tokens - read - sum(written.values()), 0)
         usage = revised(estimate.usage, fresh=fresh, read=read, written=dict(written))
-        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        card = self._listed(plan)
         if card is None:
             return revised(estimate, usage=usage)
         return revised(estimate, usage=usage, cost=revised(estimate.cost, expected=usd_of(charge(card, usage))))
@@ -133,7 +133,7 @@ class Meter:
 
     def bounded(self, plan: Plan, conversation: Conversation, estimate: Estimate, ttls: tuple[str, ...]) -> Estimate:
         """The estimate of a request that was given markers of these lives."""
-        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        card = self._listed(plan)
         cost = cost_range(
             card,
             estimate.input_low,
@@ -147,7 +147,7 @@ class Meter:
 
     def rates(self, plan: Plan) -> Mapping[str, int] | None:
         """Pico-dollars per token by bucket, for a request of this length; ``None`` where no price is known."""
-        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        card = self._listed(plan)
         return card.rates(plan.estimate.input_tokens if plan.estimate else 0) if card else None
 
     def billed(self, plan: Plan, record: Record) -> Mapping[str, int] | None:
@@ -155,21 +155,18 @@ class Meter:
 
         Where the provider says another sum, each bucket has its share of it.
         """
-        usage, model = record.usage, record.response_model
-        listed, paid = pico_of(record.card_cost), pico_of(record.cost)
+        usage, listed, paid = record.usage, pico_of(record.card_cost), pico_of(record.cost)
         if usage is None or listed is None or paid is None:
             return None
-        for name in (model, plan.model):
-            tier = record.tier or plan.tier
-            card = name and self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=plan.region)
-            if card and card.id == record.card:
-                rates = card.rates(usage.input_total or 0)
-                return {bucket: rate * paid // listed for bucket, rate in rates.items()} if listed else rates
-        return None
+        card = next(self._answered(plan, record), None)
+        if card is None:
+            return None
+        rates = card.rates(usage.input_total or 0)
+        return {bucket: rate * paid // listed for bucket, rate in rates.items()} if listed else rates
 
     def limits(self, plan: Plan) -> tuple[int | None, tuple[int, ...]]:
         """Most tokens that fit the model, where known, and lengths above which every token of a prompt costs more."""
-        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        card = self._listed(plan)
         return (card.context_window, tuple(tier.above for tier in card.tiers[1:])) if card else (None, ())
 
     def rent(self, plan: Plan, tokens: int) -> tuple[int, int, int] | None:
@@ -180,9 +177,9 @@ class Meter:
             return None
         return rates["fresh"], rates["read"], card.storage
 
-    def missed(self, plan: Plan, usage: Usage, tokens: int) -> Decimal | None:
+    def missed(self, plan: Plan, record: Record, usage: Usage, tokens: int) -> Decimal | None:
         """USD that so many tokens cost because they were not read; ``None`` where a price is unknown."""
-        card = self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+        card = next(self._answered(plan, record), None) or self._listed(plan)
         return usd_of(missed(card, usage, tokens)) if card else None
 
     def spared(self, plan: Plan, record: Record, without: Usage) -> Decimal | None:
@@ -190,30 +187,38 @@ class Meter:
 
         Both by the card of the record; where the provider billed another sum, nobody knows.
         """
-        model, tier = record.response_model, record.tier or plan.tier
         if record.usage is None or record.card_cost is None or record.cost != record.card_cost:
             return None
-        for name in (model, plan.model):
-            card = name and self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=plan.region)
-            if card and card.id == record.card and usd_of(charge(card, record.usage)) == record.card_cost:
+        for card in self._answered(plan, record):
+            paid = charge(card, record.usage)
+            if paid is not None and usd_of(paid) == record.card_cost:
                 pico = charge(card, without)
-                return None if pico is None else usd_of(pico - (charge(card, record.usage) or 0))
+                return None if pico is None else usd_of(pico - paid)
         return None
 
     def record(self, plan: Plan, answer: Answer | None, http_status: int | None, timing: Timing | None) -> Record:
         """The record of an attempt that ended; see :func:`ctxkit.metering.settling.record_of`."""
-        card = self._card(plan, answer) if plan.dialect and not plan.unmetered else None
+        named = (answer.model, answer.tier, answer.region) if answer else (None, None, None)
+        card = next(self._cards(plan, *named), None) if plan.dialect and not plan.unmetered else None
         return record_of(plan, answer, http_status, timing, card)
 
-    def _card(self, plan: Plan, answer: Answer | None) -> Card | None:
-        """Of the model that answered, or else of the one that was asked: an answer may bear a name of its own."""
-        tier = (answer.tier if answer else None) or plan.tier
-        region = (answer.region if answer else None) or plan.region
-        for name in (answer.model if answer else None, plan.model):
-            card = name and self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=region)
-            if card:
-                return card
-        return None
+    def _listed(self, plan: Plan) -> Card | None:
+        """The price list of the model that is asked."""
+        return self._prices.card(plan.platform, plan.model, at=plan.created, tier=plan.tier, region=plan.region)
+
+    def _answered(self, plan: Plan, record: Record) -> Iterator[Card]:
+        """The price list of a record, found as it was then: an answer may have told where it was served, too."""
+        for region in (None, region_of(record.card or "")):
+            for card in self._cards(plan, record.response_model, record.tier, region):
+                if card.id == record.card:
+                    yield card
+
+    def _cards(self, plan: Plan, model: str | None, tier: str | None, region: str | None) -> Iterator[Card]:
+        """Of the model that answered, then of the one that was asked: an answer may bear a name of its own."""
+        tier, region = tier or plan.tier, region or plan.region
+        for name in filter(None, (model, plan.model)):
+            if card := self._prices.card(plan.platform, name, at=plan.created, tier=tier, region=region):
+                yield card
 
     def learn(self, plan: Plan, record: Record) -> bool:
         """Let the next estimate of this feature know what this one came to; False where there is nothing to learn."""

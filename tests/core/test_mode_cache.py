@@ -1,6 +1,7 @@
 """Mode ``cache`` in the hall: what it says, what it leaves alone, and that no fault of it reaches a call."""
 
 import copy
+from decimal import Decimal
 
 import pytest
 
@@ -168,3 +169,25 @@ def test_a_longer_life_that_is_asked_for_marks_what_goes_on():
         turns += [f"answer {number} " * 200, f"question {number} " * 100]
     kit.close()
     assert all(tokens > 200 for tokens in written[2:])
+
+
+@pytest.mark.parametrize(("place", "factor"), [("us", Decimal("1.1")), ("eu", 1)])
+def test_where_an_answer_was_served_goes_into_what_was_saved_and_missed(place, factor):
+    """Anthropic tells of the place in the answer alone, and asks a tenth more for one of them."""
+
+    def spoken(**told):
+        kit, found = Kit(Policy(mode="cache"), store=None, ledger=None, strict=True), []
+        for number, read in enumerate((0, 1_500, 0)):
+            plan = planned(kit, body(*["hello"] * (2 * number + 1)), now=1_795_000_000.0 + 9 * number)
+            usage = {"input_tokens": 20, "cache_read_input_tokens": read, "cache_creation_input_tokens": 1_500 - read}
+            answer = {"id": "m", "model": "claude-opus-5", "usage": {**usage, "output_tokens": 5, **told}}
+            found.append(kit.settle(plan, answer, now=1_795_000_002.0 + 9 * number))
+        kit.close()
+        return found
+
+    for plain, there in zip(spoken(), spoken(inference_geo=place), strict=True):
+        assert there.cost == plain.cost * factor
+        assert there.savings == plain.savings * factor
+        assert there.miss_reason == plain.miss_reason
+        assert plain.miss_reason is None or there.miss_cost == plain.miss_cost * factor
+    assert plain.miss_reason is not None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Usage
 
-__all__ = ["Card", "Tier", "charge", "convert", "missed", "to_pico"]
+__all__ = ["Card", "Tier", "charge", "convert", "missed", "region_of", "to_pico"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,11 @@ class Card:
             if input_total > tier.above:
                 return tier.rates
         return self.tiers[0].rates
+
+
+def region_of(card: str) -> str | None:
+    """What stands at the end of a card's id, where it names one: its region, if it has one, or else its tier."""
+    return card.partition("@")[0].rpartition("/")[2] or None
 
 
 def charge(card: Card, usage: Usage) -> int | None:

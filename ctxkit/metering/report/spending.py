@@ -11,6 +11,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ctxkit.metering.prices.card import region_of
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
@@ -159,17 +161,12 @@ def _card(row: Mapping[str, Any], cards: Cards) -> Card | None:
     """
     found = None
     for model in (row["response_model"], row["model"]):
-        for region in (None, _place(row["card"])):
+        for region in (None, region_of(row["card"])):
             card = model and cards(row["platform"] or "", model, at=row["at"], tier=row["tier"], region=region)
             if card and card.id == row["card"]:
                 return card
             found = found or card or None
     return found
-
-
-def _place(card: str) -> str | None:
-    """The region that stands at the end of a card's id, if one does."""
-    return card.partition("@")[0].rpartition("/")[2] or None
 
 
 def _priced(row: Mapping[str, Any], card: Card) -> Split | None:
