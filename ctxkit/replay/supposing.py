@@ -96,7 +96,9 @@ def suppose(
     bounds = (float("-inf") if since is None else since, float("inf") if until is None else until)
     left_out = Counter[str]()
     found = ledger.read(lambda db: supposed(rows_of_ledger(db, bounds, left_out), wanted, prices, shadow=shadow))
-    notes = tuple(f"left out, because {why}: {count:,} requests" for why, count in left_out.most_common())
+    notes = tuple(
+        f"left out, because {why}: {count:,} request{'s' * (count != 1)}" for why, count in left_out.most_common()
+    )
     return replace(found, notes=notes)
 
 
