@@ -14,7 +14,7 @@ import json
 import threading
 from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ctxkit import dialects
 from ctxkit.caching.trial import Settled
@@ -45,6 +45,7 @@ _DAYS = 60  # that figures are kept of
 _FEATURES = 200  # of a day
 _THREADS = 5_000
 _SAVED_EVERY = 50
+_TRIES = 8  # to add figures while other processes add theirs
 _LEAST = 2**-10
 _SHARES = 2**32
 
@@ -58,6 +59,16 @@ class _Job(NamedTuple):
     new: bool
 
 
+class Shared(Protocol):
+    """What is needed of a store."""
+
+    def fresh(self, key: bytes) -> bytes | None:
+        """The value as all processes see it now."""
+
+    def swap(self, key: bytes, old: bytes | None, new: bytes) -> bytes | None:
+        """Put ``new`` where ``old`` stands; the value that stands then."""
+
+
 class Shadows:
     """Plans settled requests as stronger modes would; one per kit, for all threads.
 
@@ -65,7 +76,7 @@ class Shadows:
         make: a kit of a mode, which keeps everything in memory and sends nothing.
         modes: the one that requests are sent in, and those that are compared with it.
         hasher: keyed hashes, which choose the share of conversations that is followed.
-        store: figures outlive the process there.
+        store: figures outlive the process there, and those of other processes stand.
         faults: told of what goes wrong.
 
     Attributes:
@@ -75,7 +86,7 @@ class Shadows:
     """
 
     def __init__(
-        self, make: Callable[[str], Kit], modes: Sequence[str], hasher: Hasher, store: Store, faults: Faults
+        self, make: Callable[[str], Kit], modes: Sequence[str], hasher: Hasher, store: Shared, faults: Faults
     ) -> None:
         self._make = make
         self._modes = tuple(modes)
@@ -199,7 +210,7 @@ class Shadows:
     def told(self, since: float | None = None) -> Shadow:
         """What stronger modes would have saved, over whole days (UTC)."""
         self.save()
-        return read_shadow(self._store, self._own, since)
+        return _read(self._store.fresh(_KEY), self._own, since)
 
     def save(self) -> None:
         """Add what is new to the figures of all processes."""
@@ -208,16 +219,14 @@ class Shadows:
             self._figures, self._seen = {}, {}
         if not new and not seen:
             return
-        held = _stored(self._store)
-        for day, features in new.items():
-            for name, figures in features.items():
-                one = held.setdefault(day, {}).setdefault(name, [0] * len(figures))
-                held[day][name] = [old + more for old, more in zip(one, figures, strict=True)]
         for number, count in seen.items():
-            one = held.setdefault(f"{number} {self._own}", {}).setdefault(_SEEN, [0])
-            one[0] += count
-        latest = sorted(held, key=lambda day: int(day.split()[0]))[-_DAYS * len(MODES) :]
-        self._store.put(_KEY, json.dumps({day: held[day] for day in latest}).encode())
+            new.setdefault(f"{number} {self._own}", {})[_SEEN] = [count]
+        stands = self._store.fresh(_KEY)
+        for _ in range(_TRIES):
+            before, together = stands, _together(stands, new)
+            stands = self._store.swap(_KEY, before, together)
+            if stands == together or (stands is None and before is None):  # the latter: it cannot be written
+                return
 
 
 def _rests(plan: Plan) -> bool:
@@ -225,11 +234,21 @@ def _rests(plan: Plan) -> bool:
     return getattr(plan.decision, "verdict", "") == "resting"
 
 
-def _stored(store: Store) -> dict[str, dict[str, list[int]]]:
+def _together(stands: bytes | None, new: Mapping[str, Mapping[str, list[int]]]) -> bytes:
+    """What is kept, with what is new."""
+    held = _parsed(stands)
+    for day, features in new.items():
+        for name, figures in features.items():
+            one = held.setdefault(day, {}).setdefault(name, [0] * len(figures))
+            held[day][name] = [old + more for old, more in zip(one, figures, strict=True)]
+    latest = sorted(held, key=lambda day: int(day.split()[0]))[-_DAYS * len(MODES) :]
+    return json.dumps({day: held[day] for day in latest}).encode()
+
+
+def _parsed(stored: bytes | None) -> dict[str, dict[str, list[int]]]:
     """Figures as they were kept; what cannot be read is forgotten."""
-    fresh = getattr(store, "fresh", store.get)
     try:
-        found = json.loads(fresh(_KEY) or b"{}")
+        found = json.loads(stored or b"{}")
         return {
             str(day): {
                 str(name): list(map(int, figures)) for name, figures in features.items() if _whole(name, figures)
@@ -247,10 +266,14 @@ def _whole(name: str, figures: Sequence[int]) -> bool:
 
 def read_shadow(store: Store, mode: str, since: float | None = None) -> Shadow:
     """What the store knows of requests that were sent in a mode, since the day (UTC) of that moment."""
+    return _read(getattr(store, "fresh", store.get)(_KEY), mode, since)
+
+
+def _read(stored: bytes | None, mode: str, since: float | None) -> Shadow:
     first = 0 if since is None else int(since // _DAY)
     days = [
         features
-        for day, features in _stored(store).items()
+        for day, features in _parsed(stored).items()
         if int(day.split()[0]) >= first and day.endswith(f" {mode}")
     ]
     sums: dict[str, list[int]] = {}

@@ -14,6 +14,7 @@ from ctxkit import Kit, Policy
 from ctxkit.hall.shadow import Shadows, read_shadow, shadows_of
 from ctxkit.metering.report.beside import Foregone, Shadow
 from ctxkit.model import Usage
+from ctxkit.stores.disk import DiskStore
 from ctxkit.stores.memory import MemoryStore
 
 NOW = 1_795_000_000.0
@@ -204,9 +205,12 @@ def test_a_fault_in_the_shadow_stays_there(observing, clock):
     talk(kit, shadows, clock, turns=1)
 
 
-def test_figures_of_several_processes_add_up_and_hold_no_text(clock):
-    store = MemoryStore()
+@pytest.mark.parametrize("disk", [False, True], ids=["memory", "disk"])
+def test_figures_of_several_processes_add_up_and_hold_no_text(clock, disk, tmp_path, monkeypatch):
+    monkeypatch.setattr("ctxkit.stores.disk._PAUSE", 60.0)  # what is put waits longer than the other process does
+    memory = MemoryStore()
     for _ in range(2):
+        store = DiskStore(tmp_path / "store") if disk else memory
         kit = kit_of(clock, store=store, shadow=False)
         shadows = still(shadows_of(kit))
         talk(kit, shadows, clock, turns=2)
