@@ -7,8 +7,12 @@ may be made as well (:mod:`ctxkit.hygiene.deltas`), one takes the place of point
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from ctxkit.editable import Rewrite
@@ -154,7 +158,7 @@ class Repeats:
         lines = said.count("\n") + (not closed)
         what = f"{len(said)} characters as in"
         if lines > 1:
-            first = old.count("\n", 0, block.at) + 1
+            first = bisect_right(_line_ends(old), block.at) + 1
             what = f"the same as lines {first}-{first + lines - 1} of"
         pointer = f'{MARK}: {what} {named}, from "{begins(said)}" to "{ends(said)}"]'
         return f"{pointer}\n" if closed else pointer
@@ -164,6 +168,11 @@ class Repeats:
         count = self._called[told.what]
         which = "" if count == 1 else " (the latest)" if told.number == count else f" ({told.number} of {count})"
         return f"{told.what} above{which}"
+
+
+@lru_cache(maxsize=8)  # blocks of one text are asked for one after another
+def _line_ends(text: str) -> array[int]:
+    return array("L", accumulate(len(line) + 1 for line in text.split("\n")))
 
 
 def _what(piece: Piece, text: str, before: Before) -> str:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ctxkit.editable import Fold, Stub
-from ctxkit.hygiene import episodes, naming
+from ctxkit.hygiene import episodes, naming, repeats
 from ctxkit.hygiene.drift.constraints import superseded
 from ctxkit.hygiene.drift.loops import stuck
 from ctxkit.hygiene.episodes import Episodes
@@ -118,3 +118,13 @@ def test_rules_without_end_are_not_all_held_against_one_another():
 
 def test_blanks_without_end_behind_an_action():
     assert stuck(Thread().user("Go.").says("Action:" + " " * 100_000 + "\nNothing").history) == 0.0
+
+
+def test_lines_of_a_text_are_counted_once_for_all_that_points_into_it():
+    blocks = ["".join(f"line {number} {line} of a block of its own\n" for line in range(12)) for number in range(60)]
+    talk = Talk().call("run", it="one").result("".join(blocks)).call("run", it="two").result("".join(blocks[::-1]))
+    before = repeats._line_ends.cache_info().misses
+    (made,) = tidied([Repeats()], talk.messages).values()
+    assert made.text.count(MARK) == len(blocks)
+    assert f"lines {12 * 59 + 1}-{12 * 60} of" in made.text
+    assert repeats._line_ends.cache_info().misses == before + 1
