@@ -147,7 +147,11 @@ def _pattern(host: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
-_PATTERNS = tuple((_pattern(host), platform) for platform in PLATFORMS for host in platform.hosts)
+# A host that is named in full, or with its region, before those that end alike.
+_PATTERNS = sorted(
+    ((_pattern(host), platform) for platform in PLATFORMS for host in platform.hosts),
+    key=lambda row: "*" in row[0].pattern,
+)
 
 
 def platform_named(name: str) -> Platform:
@@ -162,7 +166,7 @@ def platform_of(host: str) -> Platform:
     if name.endswith(_OLLAMA_PORT):
         return _BY_NAME["ollama"]
     name = re.sub(r":\d+$", "", name).rstrip(".")
-    for pattern, platform in sorted(_PATTERNS, key=lambda row: "*" in row[0].pattern):
+    for pattern, platform in _PATTERNS:
         if match := pattern.fullmatch(name):
             return replace(platform, region=match.groupdict().get("region") or platform.region)
     return UNKNOWN

@@ -35,13 +35,17 @@ class Again:
     def __init__(self, kit: Kit, client: Any) -> None:
         self._kit = kit
         self._client = None if client is None else weakref.ref(client)
-        self._raw = f"ctxkit.{id(kit):x}.raw"  # in request.extensions: the body as it was
+        self._raw = f"ctxkit.{id(kit):x}.raw"  # in request.extensions: the body as it was, and as it is
         self._mark = f"ctxkit.{id(kit):x}.again"
 
-    def remember(self, request: Any, raw: bytes) -> None:
-        """This is what the request was before it was given anything."""
-        if self._client is not None:
-            request.extensions[self._raw] = raw
+    def remember(self, request: Any, raw: bytes, given: bytes) -> None:
+        """This is what the body was before it was given anything, and what it is now."""
+        request.extensions[self._raw] = raw, given
+
+    def as_it_was(self, request: Any, body: bytes) -> bytes:
+        """What ``body`` was before it was given anything: authentication may send one request object several times."""
+        raw, given = request.extensions.get(self._raw, (body, body))
+        return raw if given == body else body
 
     def is_again(self, request: Any) -> bool:
         """The request is one of ours, which is not to be changed."""
@@ -95,7 +99,7 @@ class Again:
 
     def _request(self, response: Any, exchange: Exchange, text: bytes, ours: bool) -> Any:
         before = response.request
-        raw = before.extensions.pop(self._raw)
+        raw, _ = before.extensions.pop(self._raw)
         plan, status = exchange.plan, exchange.status
         gone = plan.rental is not None and self._kit.caches.gone(plan, status, text.decode("utf-8", "replace"))
         if not (ours or gone or self._kit.refused(plan, status)):

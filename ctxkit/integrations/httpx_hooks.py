@@ -176,7 +176,7 @@ class Hooks:
 
     def _read(self, request: Any, route: routing.Route) -> Call | None:
         try:
-            raw = request.content
+            raw = self._again.as_it_was(request, request.content)
             return Call(route, raw, wire.loads(raw))
         except (ValueError, RuntimeError) as error:  # httpx raises RequestNotRead, a RuntimeError, for one-shot streams
             self.kit.faults.warn("door: unreadable request", f"{route.dialect}: {error}")
@@ -219,14 +219,13 @@ class Hooks:
             raw = usage_probe.ask(raw, plan.body)
         for name, value in plan.headers.items():
             request.headers.setdefault(name, value)
-        if raw is call.raw:
+        if raw is request.content:
             return False
         if _signed(request):
             self.kit.faults.warn("door: signed request", "it is metered, and sent as it is: a change would break it")
             return False
         _put_body(request, raw)
-        if probing or plan.rental is not None or plan.edits:
-            self._again.remember(request, call.raw)
+        self._again.remember(request, call.raw, raw)
         return probing
 
     def _refuses_probe(self, response: Any, body: bytes) -> bool:

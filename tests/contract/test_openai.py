@@ -16,6 +16,7 @@ import pytest
 from ctxkit import feature
 from ctxkit.errors import BudgetExceeded
 from ctxkit.integrations.nesting import nested
+from ctxkit.integrations.tee import library_of
 from ctxkit.testing import Tokens
 from tests.contract.shared import MESSAGES, collected, only, settled, wire
 
@@ -39,6 +40,18 @@ def made(provider, **options):
 
 def made_async(provider, **options):
     return openai.AsyncOpenAI(base_url=provider.openai_url, api_key="none", **{"max_retries": 0, **options})
+
+
+def renewing(http_client):
+    """Authentication that asks once more when it is refused."""
+
+    class Renewing(library_of(http_client).Auth):
+        def auth_flow(self, request):
+            response = yield request
+            if response.status_code == 401:
+                yield request
+
+    return Renewing()
 
 
 @pytest.fixture
@@ -381,6 +394,16 @@ class TestProbe:
             probing.wrap(sdk).chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
         assert ["stream_options" in request.json for request in provider.requests] == [True, False]
         assert [r.status for r in probed] == ["failed", "failed"]
+
+    def test_a_request_that_its_authentication_sends_again_is_the_users_own(self, provider, probing, probed):
+        """A token that ended is renewed inside one call of the HTTP client, which sends the very same request object."""
+        provider.reply(b"{}", status=401)
+        with openai.DefaultHttpxClient() as http_client, made(provider, http_client=http_client) as sdk:
+            http_client.auth = renewing(http_client)
+            events = drain(probing.wrap(sdk).chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
+        assert all(event["choices"] for event in events), "the chunk that only we asked for is hidden"
+        assert [request.json["stream_options"] for request in provider.requests] == [USAGE, USAGE]
+        assert [(r.status, r.number) for r in probed] == [("failed", 1), ("settled", 2)]
 
     def test_a_signed_request_is_sent_as_it_is(self, provider, probing, probed):
         with made(provider, default_headers={"Authorization": "AWS4-HMAC-SHA256 Credential=x"}) as sdk:
