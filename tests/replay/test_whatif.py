@@ -252,7 +252,7 @@ def test_what_is_not_known_is_left_out_of_both_sides(thread, prices):
     assert (found.present.requests, found.present.cost) == (3, Decimal("0.03"))
     assert set(found.notes) == {
         "left out, because they have no known cost: 1 request",
-        "left out, because they report no usage: 1 requests",
+        "left out, because they report no usage: 1 request",
     }
 
 
