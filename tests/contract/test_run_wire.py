@@ -146,6 +146,17 @@ def test_a_large_request_streams_through_unmetered():
     assert proxy.traffic.unread == {"the request is too large to be read": 1}
 
 
+def test_a_fault_in_counting_what_passes_is_not_the_programs(monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ctxkit.dialects.routing.route", broken)
+    kit = Kit()
+    with FakeProvider(tokens=TOKENS) as provider, proxied(kit, provider.openai_url) as (_, url):
+        assert post(f"{url}/v1/chat/completions", content=BODY).status_code == 200
+        assert kit.faults.counts == {"run: ZeroDivisionError": 1, "door: request: ZeroDivisionError": 1}
+
+
 @pytest.mark.parametrize("name", ["openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"])
 @pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

@@ -32,12 +32,12 @@ class Clients:
     """HTTP clients by upstream, made on first use in the event loop that uses them.
 
     Args:
-        kit: what plans and settles.
+        kit: what plans and settles; stays at hand.
         http2: speak HTTP/2 where the upstream does.
     """
 
     def __init__(self, kit: Kit, *, http2: bool = False) -> None:
-        self._kit = kit
+        self.kit = kit
         self._http2 = http2
         self._made: dict[str, Any] = {}
         self._tls: Any = None
@@ -46,7 +46,7 @@ class Clients:
         """The client for an upstream."""
         if upstream.name not in self._made:
             client = self._client()
-            attach(client, self._kit, otherwise=upstream.platform)
+            attach(client, self.kit, otherwise=upstream.platform)
             self._made[upstream.name] = client
         return self._made[upstream.name]
 
@@ -71,7 +71,7 @@ class Clients:
 
     def unmetered(self, upstream: Upstream, kind: str) -> None:
         """Write down that something passed which no hook sees."""
-        self._kit.unmetered(upstream.served_by, kind)
+        self.kit.unmetered(upstream.served_by, kind)
 
     async def close(self) -> None:
         """Let go of all connections."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxkit.dialects import routing
 from ctxkit.errors import BudgetExceeded
-from ctxkit.integrations.exchange import SIGNED, Exchange
+from ctxkit.integrations.exchange import SIGNED, Exchange, guard
 from ctxkit.integrations.nesting import nested
 from ctxkit.integrations.proxy import headers, tunnel
 from ctxkit.integrations.proxy.bodies import Body, GoneError
@@ -136,17 +136,18 @@ class Forwarder:
 
     def _count(self, upstream: Upstream, target: bytes, scope: Scope, body: Body) -> None:
         """Count what the hooks will leave alone; they meter all else."""
-        path = target.partition(b"?")[0].decode("ascii", "replace")
-        if tunnel.is_upgrade(scope["headers"]):
-            self._traffic.note(self._traffic.unread, "websockets pass unread")
-            self._clients.unmetered(upstream, "websocket")
-        elif routing.route(path, upstream.host.partition(":")[0], scope["method"]) is None:
-            self._traffic.note(self._traffic.passed, f"{scope['method']} {upstream.host}{path}")
-        elif body.large:
-            self._traffic.note(self._traffic.unread, "the request is too large to be read")
-        elif _signed(scope):
-            self._traffic.note(self._traffic.unread, "it is signed, for another host: forwarded as it came")
-            self._clients.unmetered(upstream, "signed")
+        with guard(self._clients.kit, "run"):
+            path = target.partition(b"?")[0].decode("ascii", "replace")
+            if tunnel.is_upgrade(scope["headers"]):
+                self._traffic.note(self._traffic.unread, "websockets pass unread")
+                self._clients.unmetered(upstream, "websocket")
+            elif routing.route(path, upstream.host.partition(":")[0], scope["method"]) is None:
+                self._traffic.note(self._traffic.passed, f"{scope['method']} {upstream.host}{path}")
+            elif body.large:
+                self._traffic.note(self._traffic.unread, "the request is too large to be read")
+            elif _signed(scope):
+                self._traffic.note(self._traffic.unread, "it is signed, for another host: forwarded as it came")
+                self._clients.unmetered(upstream, "signed")
 
 
 def _signed(scope: Scope) -> bool:
