@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.hygiene.identifiers import identifiers, tie
@@ -33,7 +34,7 @@ _TIE = 4.0  # weight of names that are one tie; a proper id is enough, dates and
 _READ = 20_000  # characters of a call that are looked at
 _VALUE = re.compile(r'"([^"\\]{3,80})"(?!\s*:)')
 _PART = re.compile(r"[^\W_]+")
-_BEFORE = 3  # turns without a name that belong to the subject that is named at last
+_UNNAMED = 3  # turns without a name that belong to the subject that is named at last
 
 
 class Subject(NamedTuple):
@@ -78,26 +79,52 @@ def _untied(uses: Uses, turns: Sequence[int]) -> set[int]:
 
 def _subjects(history: History, turns: Sequence[int], cuts: AbstractSet[int]) -> list[Subject]:
     found: list[Subject] = []
+    replies = _replies(history, turns, cuts)
     for turn, ids in _brought(history, turns).items():
         last = found[-1] if found else Subject(0, 0, 0)
         since = min((at for stood, at in ids if stood < turns[last.first]), default=None)
         if since is None or (turn and turn not in cuts):
             continue
-        first = _first(history, turns, cuts, last.turn, turn)
+        first = _first(history, turns, cuts, replies, last.turn, turn)
         if first is not None or not found:
             found.append(Subject(first or 0, turn, since))
     return found
 
 
-def _first(history: History, turns: Sequence[int], cuts: AbstractSet[int], last: int, turn: int) -> int | None:
-    """The turn with which the subject begins that is named in this one; ``None``: that of the turn ``last`` goes on."""
-    for first in range(turn, last, -1):
-        start, end = turns[first - 1], turns[first]
+class _Reply(NamedTuple):
+    """What the model did before a turn.
+
+    Attributes:
+        asked: it asked something, and nothing else.
+        run: the first of the turns that it asked something before, one after another, with nothing to tie them.
+    """
+
+    asked: bool
+    run: int
+
+
+def _replies(history: History, turns: Sequence[int], cuts: AbstractSet[int]) -> list[_Reply]:
+    """By turn; before the first one it did nothing."""
+    found = [_Reply(asked=False, run=0)]
+    for turn, (start, end) in enumerate(pairwise(turns), 1):
         asked = _asked_back(history, start, end)
+        found.append(_Reply(asked, found[-1].run if asked and turn - 1 in cuts else turn))
+    return found
+
+
+def _first(
+    history: History, turns: Sequence[int], cuts: AbstractSet[int], replies: Sequence[_Reply], last: int, turn: int
+) -> int | None:
+    """The turn with which the subject begins that is named in this one; ``None``: that of the turn ``last`` goes on."""
+    first = turn
+    while first > last:
+        first = max(replies[first].run, last + 1)
+        asked, start, end = replies[first].asked, turns[first - 1], turns[first]
         if first - 1 not in cuts and first - 1 != last:
             return None if asked else first
-        if not asked and (first - 1 == last or turn - first >= _BEFORE or _is_named(history, start, end)):
+        if not asked and (first - 1 == last or turn - first >= _UNNAMED or _is_named(history, start, end)):
             return first
+        first -= 1
     return None
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ctxkit.editable import Fold, Stub
-from ctxkit.hygiene import episodes, naming, repeats
+from ctxkit.hygiene import episodes, naming, repeats, subjects
 from ctxkit.hygiene.drift.constraints import superseded
 from ctxkit.hygiene.drift.loops import stuck
 from ctxkit.hygiene.episodes import Episodes
@@ -128,3 +128,14 @@ def test_lines_of_a_text_are_counted_once_for_all_that_points_into_it():
     assert made.text.count(MARK) == len(blocks)
     assert f"lines {12 * 59 + 1}-{12 * 60} of" in made.text
     assert repeats._line_ends.cache_info().misses == before + 1
+
+
+def test_a_model_that_asks_back_without_end_is_looked_at_once(monkeypatch):
+    looked, asked_back = [], subjects._asked_back
+    monkeypatch.setattr(subjects, "_asked_back", lambda *given: looked.append(given) or asked_back(*given))
+    thread = Thread().user("It is about ORD10001, please.").calls("look", "ok", id="ORD10001").says("Which one?")
+    for number in range(50):
+        thread.user(f"Now take ORD{20_000 + number}, please.").says("Which one do you mean?")
+    cuts, _ = subjects.parted(thread.history, episodes.turns_of(thread.history))
+    assert len(looked) == 50
+    assert cuts
