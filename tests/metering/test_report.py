@@ -272,10 +272,10 @@ def test_json_has_the_documented_names(kept):
     assert set(told["total"]["latency"]) == {"ttft", "ttfc", "tpot", "e2e"}
 
 
-def test_the_how_to_names_every_name():
+def test_the_reference_names_every_name():
     from pathlib import Path
 
-    page = (Path(__file__).parents[2] / "docs/how-to/report.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/reference/report.md").read_text()
     assert [name for name in sorted(NAMES) if f"`{name}`" not in page] == []
 
 

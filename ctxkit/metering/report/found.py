@@ -85,7 +85,7 @@ class Report:
     made: float | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report for ``json.dumps``: see docs/how-to/report.md for the names."""
+        """The report for ``json.dumps``: see docs/reference/report.md for the names."""
         zone = zone_of(self.timezone)
         return {
             "by": list(self.by),

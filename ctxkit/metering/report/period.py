@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from ctxkit.errors import ConfigurationError
 
-__all__ = ["Moment", "day_of", "hour_of", "iso", "moment", "next_day", "zone_of"]
+__all__ = ["Moment", "day_of", "hour_of", "iso", "minute", "moment", "next_day", "stretch", "zone_of"]
 
 Moment: TypeAlias = str | float | date | datetime | None
 
@@ -99,3 +99,14 @@ def hour_of(at: float, zone: tzinfo | None) -> str:
 def iso(at: float | None, zone: tzinfo | None) -> str | None:
     """A moment in ISO form with the offset of the user's zone, to the second."""
     return None if at is None else datetime.fromtimestamp(at, zone).astimezone(zone).isoformat(timespec="seconds")
+
+
+def minute(at: float | None, zone: tzinfo | None) -> str:
+    """A moment for people, to the minute; ``""`` for none."""
+    return "" if at is None else f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M}"
+
+
+def stretch(since: float | None, until: float | None, timezone: str | None) -> str:
+    """A period for people, in the time that is meant."""
+    zone = zone_of(timezone)
+    return f"{minute(since, zone) or 'the beginning'} to {minute(until, zone) or 'now'} ({timezone or 'local time'})"

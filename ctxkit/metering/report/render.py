@@ -9,34 +9,24 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from ctxkit.metering.report.period import zone_of
-from ctxkit.metering.report.row import LEVELS
+from ctxkit.metering.report.columns import Column, as_seconds, as_share, columns_of, drifts, money_format, noise_fee
+from ctxkit.metering.report.period import stretch
+from ctxkit.metering.report.row import NAMELESS
 from ctxkit.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
-    from ctxkit.metering.report import Report, Row
+    from ctxkit.metering.report import Report
 
-__all__ = ["NAMELESS", "csv_of", "drifts", "renderables_of", "tables_of", "text_of"]
+__all__ = ["csv_of", "renderables_of", "tables_of", "text_of"]
 
 _COMPACT: Final = 100
 _KEY_ROOM: Final = 24  # columns a key may ask for before figures are left out for its sake
-_UNKNOWN: Final = "-"
-_NOISY: Final = 0.1
-"""Share of noise from which on it is worth a table although nothing drifts."""
-NAMELESS: Final = {
-    "feature": "(unattributed)",
-    "model": "(no model)",
-    "dialect": "(unmetered)",
-    "miss_reason": "(no miss)",
-}
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _GAP: Final = 3  # a border and two spaces
 
@@ -57,158 +47,13 @@ class Table:
         return [max(map(len, (*head, *cells))) for head, cells in zip(self.heads, columns, strict=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column of figures. Those of the highest ``rank`` are the first to go when a table is too wide."""
-
-    rank: int
-    head: tuple[str, str]
-    tell: Callable[[Row], str]
-
-
 def tables_of(report: Report, width: int) -> list[Table]:
     """The tables that fit the width: figures left out, keys shortened where they must be."""
-    compact = width < _COMPACT
-    drawn = [_table("Tokens and cost", report, _cost_columns(report, compact=compact), width)]
-    if "miss_reason" in report.by or report.total.misses:
-        drawn.append(_table("Cache misses", report, _miss_columns(report, compact=compact), width))
-    causes = set(report.total.savings_by)
-    if len(causes) > 1 or causes - {"cache", "answers"}:  # of these alone the column above says enough
-        drawn.append(_table("Saved by cause", report, _saved_columns(report), width))
-    if drifts(report.total):
-        drawn.append(_table("Drift", report, _drift_columns(report), width))
-    if any(merger.used for name, merger in report.total.group.sketches.items() if name != "reuse"):
-        drawn.append(_table("Speed and accuracy", report, _speed_columns(compact=compact), width))
-    return drawn
+    found = columns_of(report, compact=width < _COMPACT)
+    return [_table(title, report, columns, width) for title, columns in found]
 
 
-def _cost_columns(report: Report, *, compact: bool) -> list[_Column]:
-    money = _money_format(report)
-    count = _short_count if compact else _count
-    retried = report.total.attempts != report.total.requests
-    columns = [
-        _Column(1, ("", "Requests"), lambda row: _count(row.requests)),
-        _Column(3 if retried else 10, ("", "Attempts"), lambda row: _count(row.attempts)),
-        _Column(3, ("", "Errors"), lambda row: _count(row.errors)),
-        _Column(0, ("", "Input"), lambda row: count(row.input_total)),
-        _Column(7, ("", "Fresh"), lambda row: count(row.fresh)),
-        _Column(4, ("Cache", "read"), lambda row: count(row.read)),
-        _Column(5, ("Cache", "write"), lambda row: count(sum(row.written.values()) if row.written else None)),
-        _Column(2, ("Cached", "share"), lambda row: _share(row.cached)),
-        _Column(1, ("", "Output"), lambda row: count(row.output)),
-        _Column(8, ("", "Reasoning"), lambda row: count(row.reasoning)),
-        _Column(0, ("Cost", f"({report.currency})"), lambda row: _cost(row, money)),
-        _Column(9, ("of it", "estimated"), lambda row: money(row.estimated) if row.estimated else _UNKNOWN),
-    ]
-    if report.total.reused:
-        columns.insert(2, _Column(2, ("", "Reused"), lambda row: _count(row.reused)))
-    if report.total.savings is not None:  # nobody saves anything who only observes
-        columns.append(_Column(1, ("Saved", f"({report.currency})"), lambda row: _signed(row.savings, money)))
-    return [column for column in columns if column.rank <= 2] if compact else columns
-
-
-def _signed(amount: Decimal | None, money: Callable[[Decimal], str]) -> str:
-    return _UNKNOWN if amount is None else ("-" if amount < 0 else "") + money(amount.copy_abs())
-
-
-def _saved_columns(report: Report) -> list[_Column]:
-    money = _money_format(report)
-    causes = sorted(report.total.savings_by, key=lambda cause: report.total.savings_by[cause].copy_abs(), reverse=True)
-    return [
-        _Column(rank, (cause, f"({report.currency})"), partial(_saved_by, cause=cause, money=money))
-        for rank, cause in enumerate(causes)
-    ]
-
-
-def _saved_by(row: Row, *, cause: str, money: Callable[[Decimal], str]) -> str:
-    return _signed(row.savings_by.get(cause), money)
-
-
-def _miss_columns(report: Report, *, compact: bool) -> list[_Column]:
-    money = _money_format(report)
-    count = _short_count if compact else _count
-    return [
-        _Column(1, ("Requests", "that missed"), lambda row: _count(row.misses or None)),
-        _Column(0, ("Tokens", "missed"), lambda row: count(row.missed if row.misses else None)),
-        _Column(0, ("Cost of", f"misses ({report.currency})"), lambda row: _miss_cost(row, money)),
-        _Column(2, ("Forecasts", "right"), lambda row: _share(row.forecasts_right)),
-    ]
-
-
-def _miss_cost(row: Row, money: Callable[[Decimal], str]) -> str:
-    if not row.misses:
-        return _UNKNOWN
-    if row.miss_cost is None:
-        return "unknown"
-    return f"≥ {money(row.miss_cost)}" if row.misses_unpriced else money(row.miss_cost)
-
-
-def drifts(row: Row) -> bool:
-    """Its drift is worth a look."""
-    return any(map(row.drifted, LEVELS)) or (row.noise_share or 0.0) >= _NOISY
-
-
-def _drift_columns(report: Report) -> list[_Column]:
-    money = _money_format(report)
-    return [
-        _Column(2, ("Requests", "measured"), lambda row: _count(row.drifts or None)),
-        _Column(0, ("Drift", "score"), lambda row: _UNKNOWN if row.drift is None else f"{row.drift:.2f}"),
-        _Column(0, ("Noise", "share"), lambda row: _share(row.noise_share)),
-        _Column(0, ("Cost of", f"noise ({report.currency})"), lambda row: _noise_fee(row, money)),
-        _Column(1, ("Requests", "drifting"), lambda row: _count(row.drifted("drifting") if row.drifts else None)),
-        _Column(1, ("", "lost"), lambda row: _count(row.drifted("lost") if row.drifts else None)),
-        _Column(1, ("", "stuck"), lambda row: _count(row.drifted("stuck") if row.drifts else None)),
-    ]
-
-
-def _noise_fee(row: Row, money: Callable[[Decimal], str]) -> str:
-    if row.noise_fee is None:
-        return "unknown" if row.drifts else _UNKNOWN
-    return f"≥ {money(row.noise_fee)}" if row.noise_unpriced else money(row.noise_fee)
-
-
-def _drift_note(report: Report) -> Iterator[str]:
-    """One line where nothing drifts: it was looked at."""
-    total = report.total
-    if total.drifts and not drifts(total):
-        fee = f", {_noise_fee(total, _money_format(report))}" if total.noise_fee is not None else ""
-        yield (
-            f"Drift: none in {total.drifts:,} measured requests; {_share(total.noise_share)} of their conversations was "
-            f"noise{fee}."
-        )
-
-
-def _reuse_note(report: Report) -> Iterator[str]:
-    """How many requests were answered without being sent, what that saved, and how fast it was."""
-    total = report.total
-    if not total.reused:
-        return
-    money = "an unknown sum" if total.reused_savings is None else _money_format(report)(total.reused_savings)
-    least = "at least " if total.reused_savings is not None and total.reused_unpriced else ""
-    median, slow = total.latency("reuse", 0.5), total.latency("reuse", 0.99)
-    speed = "" if median is None else f"; handed over in {_seconds(median)} (p50), {_seconds(slow)} (p99)"
-    yield f"Reused: {total.reused:,} of {total.requests:,} requests were not sent, saved {least}{money}{speed}."
-
-
-def _speed_columns(*, compact: bool) -> list[_Column]:
-    columns = [
-        _Column(0, ("TTFT", "p50"), lambda row: _seconds(row.latency("ttft", 0.5))),
-        _Column(6, ("TTFT", "p90"), lambda row: _seconds(row.latency("ttft", 0.9))),
-        _Column(2, ("TTFT", "p99"), lambda row: _seconds(row.latency("ttft", 0.99))),
-        _Column(3, ("TPOT", "p50"), lambda row: _seconds(row.latency("tpot", 0.5))),
-        _Column(7, ("TPOT", "p90"), lambda row: _seconds(row.latency("tpot", 0.9))),
-        _Column(7, ("TPOT", "p99"), lambda row: _seconds(row.latency("tpot", 0.99))),
-        _Column(1, ("E2E", "p50"), lambda row: _seconds(row.latency("e2e", 0.5))),
-        _Column(6, ("E2E", "p90"), lambda row: _seconds(row.latency("e2e", 0.9))),
-        _Column(2, ("E2E", "p99"), lambda row: _seconds(row.latency("e2e", 0.99))),
-        _Column(0, ("Est. error", "p50"), lambda row: _percent(row.error(0.5))),
-        _Column(5, ("Est. error", "p90"), lambda row: _percent(row.error(0.9))),
-        _Column(4, ("Est.", "bias"), lambda row: _percent(row.bias, signed=True)),
-    ]
-    return [column for column in columns if column.rank <= 3] if compact else columns
-
-
-def _table(title: str, report: Report, columns: list[_Column], width: int) -> Table:
+def _table(title: str, report: Report, columns: list[Column], width: int) -> Table:
     names = [tuple(map(_headed, report.by)), *(tuple(map(_named, report.by, row.key)) for row in report.rows)]
     names.append(("Total", *[""] * (len(report.by) - 1)))
     wanted = sum(min(max(map(len, column)), _KEY_ROOM) + _GAP for column in zip(*names, strict=True)) + 1
@@ -247,62 +92,8 @@ def _named(name: str, value: str) -> str:
     return printable(value) or NAMELESS.get(name, "(none)")
 
 
-def _count(figure: int | None) -> str:
-    return _UNKNOWN if figure is None else f"{figure:,}"
-
-
-def _short_count(figure: int | None) -> str:
-    if figure is None or figure < 100_000:
-        return _count(figure)
-    unit, size = next((unit, size) for unit, size in (("G", 10**9), ("M", 10**6), ("k", 1000)) if figure >= size)
-    return f"{figure / size:,.1f}{unit}"
-
-
-def _share(share: float | None) -> str:
-    return _UNKNOWN if share is None else f"{share:.1%}"
-
-
-def _percent(share: float | None, *, signed: bool = False) -> str:
-    if share is None:
-        return _UNKNOWN
-    return f"{share:+.2%}" if signed and round(share, 4) else f"{abs(share):.2%}"
-
-
-def _seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return _UNKNOWN
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s" if seconds < 100 else f"{seconds:,.0f} s"
-
-
-def _money_format(report: Report) -> Callable[[Decimal], str]:
-    """Cents where the total has dollars, more places where it has not."""
-    total = report.total.cost or Decimal(0)
-    places = 2 if total >= 1 else 4 if total >= Decimal("0.01") else 6
-    least = Decimal(1).scaleb(-places)
-    sign = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}.get(report.currency, "")
-
-    def money(amount: Decimal) -> str:
-        return f"<{sign}{least}" if 0 < amount < least / 2 else f"{sign}{amount:,.{places}f}"
-
-    return money
-
-
-def _cost(row: Row, money: Callable[[Decimal], str]) -> str:
-    if row.cost is None:
-        return "unknown" if row.unpriced else _UNKNOWN
-    return f"≥ {money(row.cost)}" if row.unpriced else money(row.cost)
-
-
 def _headline(report: Report) -> str:
-    from datetime import datetime
-
-    zone = zone_of(report.timezone)
-
-    def told(at: float | None, otherwise: str) -> str:
-        return otherwise if at is None else f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M}"
-
-    period = f"{told(report.since, 'the beginning')} to {told(report.until, 'now')}"
-    return f"ctxkit report by {', '.join(report.by)}: {period} ({report.timezone or 'local time'})"
+    return f"ctxkit report by {', '.join(report.by)}: {stretch(report.since, report.until, report.timezone)}"
 
 
 def _notes(report: Report) -> list[str]:
@@ -321,6 +112,29 @@ def _notes(report: Report) -> list[str]:
         notes += report.shadow.lines(_feature)
     notes += [f"Tidying: {one.line(_feature)}." for one in report.tidied]
     return notes
+
+
+def _drift_note(report: Report) -> Iterator[str]:
+    """One line where nothing drifts: it was looked at."""
+    total = report.total
+    if total.drifts and not drifts(total):
+        fee = f", {noise_fee(total, money_format(report))}" if total.noise_fee is not None else ""
+        yield (
+            f"Drift: none in {total.drifts:,} measured requests; {as_share(total.noise_share)} of their conversations was "
+            f"noise{fee}."
+        )
+
+
+def _reuse_note(report: Report) -> Iterator[str]:
+    """How many requests were answered without being sent, what that saved, and how fast it was."""
+    total = report.total
+    if not total.reused:
+        return
+    money = "an unknown sum" if total.reused_savings is None else money_format(report)(total.reused_savings)
+    least = "at least " if total.reused_savings is not None and total.reused_unpriced else ""
+    median, slow = total.latency("reuse", 0.5), total.latency("reuse", 0.99)
+    speed = "" if median is None else f"; handed over in {as_seconds(median)} (p50), {as_seconds(slow)} (p99)"
+    yield f"Reused: {total.reused:,} of {total.requests:,} requests were not sent, saved {least}{money}{speed}."
 
 
 def _soon(report: Report) -> Iterator[str]:

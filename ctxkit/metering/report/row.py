@@ -14,12 +14,19 @@ if TYPE_CHECKING:
 
     from ctxkit.metering.report.reading import Group
 
-__all__ = ["LATENCIES", "LEVELS", "QUANTILES", "TTLS", "Row", "plain", "rounded"]
+__all__ = ["LATENCIES", "LEVELS", "NAMELESS", "QUANTILES", "TTLS", "Row", "plain", "rounded"]
 
 LATENCIES: Final = ("ttft", "ttfc", "tpot", "e2e")
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 LEVELS: Final[tuple[Literal["drifting", "lost", "stuck"], ...]] = ("drifting", "lost", "stuck")
 TTLS: Final = ("5m", "30m", "1h", "12h", "other")
+NAMELESS: Final = {
+    "feature": "(unattributed)",
+    "model": "(no model)",
+    "dialect": "(unmetered)",
+    "miss_reason": "(no miss)",
+}
+"""How a key is told that is not known, by what it would be."""
 _MILLION: Final = 10**6
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ctxkit.errors import StoreError
@@ -13,7 +12,7 @@ from ctxkit.metering.report.pages.saving import next_mode, saved
 from ctxkit.metering.report.pages.spend import by_row, coming, over_time, parts
 from ctxkit.metering.report.pages.threads import conversations
 from ctxkit.metering.report.pages.words import Told, many, percent, ratio
-from ctxkit.metering.report.period import zone_of
+from ctxkit.metering.report.period import minute, stretch, zone_of
 from ctxkit.money import EXACT
 from ctxkit.page.values import Column, Figure, Page, Section, Table
 
@@ -65,14 +64,8 @@ def _details(report: Report) -> tuple[Details | None, str]:
 
 
 def _period(report: Report) -> str:
-    zone = zone_of(report.timezone)
-
-    def told(at: float | None, otherwise: str) -> str:
-        return otherwise if at is None else f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M}"
-
-    made = f"; made {told(report.made, '')}" if report.made is not None else ""
-    begin, end = told(report.since, "the beginning"), told(report.until, "now")
-    return f"From {begin} to {end} ({report.timezone or 'local time'}){made}"
+    made = f"; made {minute(report.made, zone_of(report.timezone))}" if report.made is not None else ""
+    return f"From {stretch(report.since, report.until, report.timezone)}{made}"
 
 
 def _lead(told: Told) -> Iterator[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ctxkit.metering.report.columns import drifts
 from ctxkit.metering.report.pages.words import headed, many, named, percent, ratio
-from ctxkit.metering.report.render import drifts
 from ctxkit.metering.report.row import LEVELS
 from ctxkit.page.curves import curves
 from ctxkit.page.values import Column, Figure, Section, Table

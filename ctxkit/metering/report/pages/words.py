@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ctxkit.metering.report.render import NAMELESS
+from ctxkit.metering.report.row import NAMELESS
 from ctxkit.money import EXACT, usd_of
 from ctxkit.page.formats import format_of
 
