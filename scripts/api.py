@@ -182,4 +182,4 @@ def marked(text: str) -> str:
     """The marks of docstrings as those of Markdown; the pages they name as links."""
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)
     text = re.sub(r"``([^`]+)``", r"`\1`", text)
-    return re.sub(r"\bdocs/((?:how-to|explanation)/[\w-]+\.md)", r"[\1](../\1)", text)
+    return re.sub(r"\bdocs/((?:how-to|explanation|reference)/[\w-]+\.md)", r"[\1](../\1)", text)
