@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.caching.economics import write_rate
 from ctxkit.caching.lint.markers import (
@@ -20,10 +21,9 @@ from ctxkit.caching.lint.volatile import changed_in_place, first_difference, vol
 from ctxkit.money import usd_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from decimal import Decimal
 
-    from ctxkit.cacheable import Block
     from ctxkit.caching.lint.finding import Finding, Seen
 
 __all__ = ["RULES", "check"]
@@ -73,41 +73,47 @@ def check(requests: Iterable[Seen], ignore: Collection[str] = ()) -> Iterator[Fi
         requests: in the order in which they were sent.
         ignore: ids of checks that are not wanted.
     """
-    recent: list[Seen] = []
+    recent: deque[_Met] = deque(maxlen=_RECENT)
     for seen in requests:
-        before = _before(seen, recent)
+        met = _Met(seen, frozenset(repr(block.value) for block in seen.blocks if block.tier == "tools"))
+        before = _before(met, recent)
         for one in _CHECKS:
             for finding in one(seen, before):
                 if finding.rule not in ignore:
                     yield replace(finding, cost=_cost(seen, finding.tokens))
-        recent = [*recent[-_RECENT + 1 :], seen]
+        recent.append(met)
 
 
-def _before(seen: Seen, recent: list[Seen]) -> Seen | None:
+class _Met(NamedTuple):
+    """A request, and its tools as text."""
+
+    seen: Seen
+    tools: frozenset[str]
+
+
+def _before(met: _Met, recent: deque[_Met]) -> Seen | None:
     """The latest request of the same conversation: one that shares its beginning, or most of what came after it."""
     best, most = None, 0.0
     for other in reversed(recent):
-        if other.layout.space != seen.layout.space:
+        if other.seen.layout.space != met.seen.layout.space:
             continue
-        shared = _shared(seen, other)
+        shared = _shared(met, other)
         if shared > most:
-            best, most = other, shared
+            best, most = other.seen, shared
     return best if most >= _ALIKE else None
 
 
-def _shared(seen: Seen, other: Seen) -> float:
-    """Share of the other request's blocks that stand in this one at the same place."""
-    index = first_difference(seen, other)
-    if index is None:
-        return 1.0 if len(other.blocks) <= len(seen.blocks) else 0.0
-    pairs = list(zip(seen.blocks, other.blocks, strict=False))
-    same = sum(1 for mine, theirs in pairs if mine.value == theirs.value)
-    return max(same / max(len(other.blocks), 1), _tools_shared(seen.blocks, other.blocks))
+def _shared(met: _Met, other: _Met) -> float:
+    """Share of the other request's blocks that stand in this one at the same place, or of the tools that both declare."""
+    ours, theirs = met.seen.blocks, other.seen.blocks
+    if first_difference(met.seen, other.seen) is None:
+        return 1.0 if len(theirs) <= len(ours) else 0.0
+    same = sum(1 for mine, their in zip(ours, theirs, strict=False) if mine.value == their.value)
+    return max(same / max(len(theirs), 1), _tools_shared(met.tools, other.tools))
 
 
-def _tools_shared(mine: Sequence[Block], theirs: Sequence[Block]) -> float:
-    """Share of the tools that both declare, by their text: their order may be what changed."""
-    ours, others = ({repr(block.value) for block in blocks if block.tier == "tools"} for blocks in (mine, theirs))
+def _tools_shared(ours: frozenset[str], others: frozenset[str]) -> float:
+    """In any order: that may be what changed."""
     return len(ours & others) / len(ours | others) if ours and others else 0.0
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["changed_parameters", "far_apart", "personal_first", "refused", "too_short", "unmarked", "volatile_marker"]
 
 _PERSON = re.compile(
-    r"[\w.+-]+@[\w-]+\.[\w.]+|\b(?:user|customer|tenant|account)[ _-]?(?:name|id)\b\s*(?:is|[:=])", re.IGNORECASE
+    r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.]+|\b(?:user|customer|tenant|account)[ _-]?(?:name|id)\b\s*(?:is|[:=])",
+    re.IGNORECASE,
 )
 _SHARED = 500  # tokens that are worth being shared
 
