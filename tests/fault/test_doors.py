@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-from ctxkit.integrations import exchange, google_genai, litellm_functions
+from ctxkit.integrations import exchange, google_genai, litellm_arguments
 from ctxkit.integrations.reading import Body
 from ctxkit.testing import Behaviour, FakeProvider
 from tests.contract.shared import TOKENS, wire
@@ -86,7 +86,7 @@ STAGES = {
     "the end of the body": lambda kit, patch: patch.setattr(Body, "finish", broken),
     "the result of the body": lambda kit, patch: patch.setattr(Body, "result", broken),
     "making the exchange": lambda kit, patch: patch.setattr(exchange.Exchange, "__init__", broken),
-    "the arguments of LiteLLM": lambda kit, patch: patch.setattr(litellm_functions, "_touched", broken),
+    "the arguments of LiteLLM": lambda kit, patch: patch.setattr(litellm_arguments, "_touched", broken),
     "routing": lambda kit, patch: patch.setattr("ctxkit.dialects.routing.route", broken),
 }
 
