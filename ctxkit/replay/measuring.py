@@ -20,6 +20,7 @@ from ctxkit.replay.billing import SECONDS
 from ctxkit.replay.drifting import Following, looks_at
 from ctxkit.replay.leasts import least_of
 from ctxkit.replay.posing import Assumed, named, posed, usual
+from ctxkit.replay.recording import messages_key
 from ctxkit.replay.resending import RAW, Bill, added, bill_of, billed, billed_in_all, served, share_of
 from ctxkit.replay.rows import textless
 from ctxkit.replay.unspoken import bills_by_growth, paid
@@ -315,10 +316,7 @@ class _Seeing:
             drift=self._drifting.told(),
             opening=opening(requests[0]) if requests else "",
             compared=replace(self._compared, errors=tuple(self._errors)),
-            work=sum(
-                1 + len(one.body.get("messages") or one.body.get("contents") or one.body.get("input") or ()) // 40
-                for one in requests
-            ),
+            work=sum(1 + len(one.body.get(messages_key(one.dialect)) or ()) // 40 for one in requests),
         )
 
 

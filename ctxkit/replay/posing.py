@@ -11,6 +11,7 @@ from ctxkit.errors import ConfigurationError
 from ctxkit.replay.hashing import HASHER
 from ctxkit.replay.markers import living, well_marked
 from ctxkit.replay.opening import with_opening
+from ctxkit.replay.recording import messages_key
 from ctxkit.replay.reshaping import reshaped
 from ctxkit.replay.running import START
 
@@ -176,7 +177,7 @@ def _shared(requests: Iterable[Posed | None]) -> list[Posed]:
 
 def _sharing(one: Posed, before: Posed) -> Posed:
     """The request with the messages that the one before has, too, as the same objects."""
-    key = _KEYS.get(one.dialect, "messages")
+    key = messages_key(one.dialect)
     mine, theirs = one.body.get(key), before.body.get(key)
     if not isinstance(mine, list) or not isinstance(theirs, list):
         return one
@@ -258,7 +259,6 @@ def _weighed(one: Posed, counter: Counter) -> int | None:
         return None
 
 
-_KEYS = {"gemini.generate": "contents", "openai.responses": "input"}
 _SPEAKER = {"gemini.generate": "model"}
 
 
@@ -271,7 +271,7 @@ def _holding(answer: Json, dialect: str) -> dict[str, Any]:
     elif isinstance(answer, str) or (isinstance(answer, list) and dialect != "openai.responses"):
         message = {"role": speaker, "parts" if speaker == "model" else "content": answer}
     messages = message if isinstance(message, list) else [message]
-    return {_KEYS.get(dialect, "messages"): messages}
+    return {messages_key(dialect): messages}
 
 
 def answer_of(asked: Sequence[Asked], number: int, dialect: str) -> Json | None:
@@ -279,7 +279,7 @@ def answer_of(asked: Sequence[Asked], number: int, dialect: str) -> Json | None:
     one = asked[number]
     if one.answer is not None or number + 1 == len(asked):
         return one.answer
-    key = _KEYS.get(dialect, "messages")
+    key = messages_key(dialect)
     mine, theirs = one.body.get(key), asked[number + 1].body.get(key)
     if not isinstance(mine, list) or not isinstance(theirs, list) or len(theirs) <= len(mine):
         return None
@@ -359,5 +359,5 @@ def _said_there(one: Posed, dialect: str, model: str) -> Json | None:
     if one.said is None or dialect == one.dialect:
         return one.said
     held = reshaped(_holding(one.said, one.dialect), one.dialect, dialect, model)
-    messages = held.get(_KEYS.get(dialect, "messages")) or [None]
+    messages = held.get(messages_key(dialect)) or [None]
     return messages if dialect == "openai.responses" else messages[0]

@@ -1,8 +1,8 @@
 """What could have been removed of a recorded thread, and when: the reference set that all policies are measured by.
 
 It holds what arrives smaller in mode ``prune`` (that is free, and in every figure of the optimum) and what its deferred
-passes propose at each request, whatever it would cost (stretches that follow one another as one, too); each is weighed by taking it out of the prompt, beside all that was
-proposed before, and counting.
+passes propose at each request, whatever it would cost (stretches that follow one another as one, too). Each is weighed by
+counting the prompt without it, and without all that was proposed before.
 """
 
 from __future__ import annotations

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
     from ctxkit.model import Json, Usage
 
-__all__ = ["Asked", "Recording"]
+__all__ = ["Asked", "Recording", "messages_key"]
+
+_KEYS = {"gemini.generate": "contents", "openai.responses": "input"}
+
+
+def messages_key(dialect: str) -> str:
+    """Under which a body of this wire holds its messages."""
+    return _KEYS.get(dialect, "messages")
 
 
 @dataclass(frozen=True, slots=True)

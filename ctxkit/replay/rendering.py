@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ctxkit.replay.auditing import Audit
     from ctxkit.replay.drifting import Point, Together
+    from ctxkit.replay.measuring import Measured
 
 __all__ = ["ABOUT", "REASONS", "Costs", "costs_of", "headline", "money", "notes", "renderables", "sparkline"]
 
@@ -56,8 +57,6 @@ REASONS = {
     "scope_changed": "another key or workspace",
     "unknown": "unknown",
 }
-
-
 _BARS = "▁▂▃▄▅▆▇█"
 _NOISE = "neither bears on the goal nor was named lately"
 _WORST = 5  # threads told one by one
@@ -248,7 +247,12 @@ def _todo(audit: Audit) -> RenderableType | None:
 
 def notes(audit: Audit) -> Iterator[str]:
     """What has to be known to read the figures."""
-    threads = audit.threads
+    yield from _left_open(audit.threads)
+    yield from _judged(audit)
+
+
+def _left_open(threads: Sequence[Measured]) -> Iterator[str]:
+    """What the recordings do not say, and what stands in its place."""
     unpriced = sorted({name for one in threads for name in one.as_sent.unpriced})
     if unpriced:
         left = sum(one.requests for one in threads if one.as_sent.pico is None)
@@ -284,6 +288,11 @@ def notes(audit: Audit) -> Iterator[str]:
             f"Of {_many(bare, 'request')} figures alone are known (a ledger keeps no text): "
             "what was waste in them, and what modes would save, cannot be told."
         )
+
+
+def _judged(audit: Audit) -> Iterator[str]:
+    """What was looked at in part, or not at all."""
+    threads = audit.threads
     if "prune" in audit.totals and OPTIMUM not in audit.totals and find_spec("numpy") is None:
         yield 'The least possible is computed with numpy: pip install "ctxkit[replay]".'
     if (found := audit.drift) is not None and found.measured < (count := sum(not one.bare for one in threads)):

@@ -117,13 +117,8 @@ def supposed(
     present = Sums()
     for row in rows:
         _count(present, row)
-        source = (row.platform, row.model, row.answered, row.tier, row.dialect)
         for run in runs:
-            course = run.courses.get(source)
-            if course is None:
-                named = _Source(*source)
-                course = run.courses[named] = _course(run, named, prices)
-            course.take(row)
+            _take(run, row, prices)
     _close(runs)
     first = Priced(None, present.requests, *_tokens(present), present.cost, ())
     simulated = next((run for run in runs if run.forced), None)

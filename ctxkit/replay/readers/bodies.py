@@ -12,11 +12,10 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ctxkit.dialects import wire
 from ctxkit.dialects.platforms import platform_named
 from ctxkit.dialects.routing import route, unmetered_kind
 from ctxkit.replay.readers.figures import answer_of, message_of, moment, usage_of
-from ctxkit.replay.readers.values import is_messages
+from ctxkit.replay.readers.values import is_messages, parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +42,6 @@ _PLATFORMS = {
 _CLAUDE_BLOCKS = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking", "document"})
 _COUNTS = re.compile(r"[:/]count[_-]?tokens\b|/input_tokens\b|/cachedContents\b", re.IGNORECASE)
 """Addresses of what generates nothing."""
-_TEXT = 64 * 1024 * 1024  # characters of a body that is given as text
 
 
 class Wanted(NamedTuple):
@@ -64,6 +62,14 @@ class Wanted(NamedTuple):
     model: str | None = None
     complain: Complain | None = None
     seen: set[str] | None = None
+
+    def again(self, key: str) -> bool:
+        """What has this key was counted already; from now on it was."""
+        if self.seen is None:
+            return False
+        known = key in self.seen
+        self.seen.add(key)
+        return known
 
 
 class Body(NamedTuple):
@@ -139,25 +145,15 @@ def _with_figures(body: Body, beside: dict[str, Json], asked: str | None, model:
         model=outside,
         at=next((at for name in _MOMENTS if (at := moment(beside.get(name))) is not None), None),
         usage=usage,
-        answer=message_of(dialect, _parsed(response)),
+        answer=message_of(dialect, parsed(response)),
         status=status if isinstance(status, int) and not isinstance(status, bool) else None,
         feature=_said(beside, "feature") or "",
     )
 
 
 def _structure(value: Json) -> Json | None:
-    found = _parsed(value)
+    found = parsed(value)
     return found if isinstance(found, dict | list) else None
-
-
-def _parsed(value: Json) -> Json:
-    """An object that is given as its text, parsed."""
-    if not isinstance(value, str) or len(value) > _TEXT or value.lstrip()[:1] not in ("{", "["):
-        return value
-    try:
-        return wire.loads(value, deepest=200)
-    except (ValueError, TypeError):
-        return value
 
 
 def _way(url: str) -> Route | None:

@@ -226,21 +226,13 @@ def _recording(chain: _Chain, wanted: Wanted) -> Recording | None:
         (name for start, name in _PLATFORMS for one in answers if one.startswith(start)), ""
     )
     served = platform or "anthropic"
-    moments = [_moment(chain, call, served, wanted) for call in answers.values() if not _seen(call.key, wanted)]
+    moments = [_moment(chain, call, served, wanted) for call in answers.values() if not wanted.again(call.key)]
     if not moments:
         return None
     requests = Growing(chain.messages, moments)
     return Recording(
         chain.name, str(wanted.path), "claude-code", _DIALECT, served, requests, chain.feature, partial=True
     )
-
-
-def _seen(key: str, wanted: Wanted) -> bool:
-    if wanted.seen is None:
-        return False
-    known = key in wanted.seen
-    wanted.seen.add(key)
-    return known
 
 
 def _moment(chain: _Chain, call: _Call, platform: str, wanted: Wanted) -> Moment:

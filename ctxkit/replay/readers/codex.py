@@ -207,19 +207,11 @@ def _injected(item: dict[str, Json]) -> bool:
 
 def _recording(session: _Session, wanted: Wanted) -> Recording | None:
     platform = wanted.platform or session.platform
-    moments = [_moment(session, call, platform, wanted) for call in session.calls if not _seen(call, wanted)]
+    moments = [_moment(session, call, platform, wanted) for call in session.calls if not wanted.again(call.key.hex())]
     if not moments:
         return None
     requests = Growing(session.items, moments, "input")
     return Recording(session.name, str(wanted.path), "codex", _DIALECT, platform, requests, "codex", partial=True)
-
-
-def _seen(call: _Call, wanted: Wanted) -> bool:
-    if wanted.seen is None:
-        return False
-    known = call.key.hex() in wanted.seen
-    wanted.seen.add(call.key.hex())
-    return known
 
 
 def _moment(session: _Session, call: _Call, platform: str, wanted: Wanted) -> Moment:

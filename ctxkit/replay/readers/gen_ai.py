@@ -15,13 +15,14 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxkit.dialects import wire
+from ctxkit.replay.readers.values import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ctxkit.model import Json
 
-__all__ = ["Said", "parsed", "said"]
+__all__ = ["Said", "said"]
 
 _DETAILS = "gen_ai.client.inference.operation.details"
 _INDEXED = re.compile(r"(gen_ai\.prompt|gen_ai\.completion|llm\.request\.functions)\.(\d{1,6})\.([\w.]+)")
@@ -53,16 +54,6 @@ def said(attributes: Mapping[str, Json], events: Sequence[tuple[str, Mapping[str
         return _current(told)
     spoken = [(name, one) for name, one in events if name in _ROLES] or list(_embedded(parsed(told.get("events"))))
     return _of_events(spoken) if spoken else _numbered(told)
-
-
-def parsed(value: Json) -> Json:
-    """A structure that stands as its JSON text, parsed; anything else as it is."""
-    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
-        return value
-    try:
-        return wire.loads(value, deepest=200)
-    except (ValueError, TypeError):
-        return value
 
 
 def _objects(value: Json) -> list[dict[str, Json]]:

@@ -19,7 +19,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from ctxkit import dialects
-from ctxkit.replay.recording import Asked, Recording
+from ctxkit.replay.recording import Asked, Recording, messages_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ctxkit.model import Json
     from ctxkit.replay.readers.bodies import Body
 
-__all__ = ["Groups", "answer_key", "bytes_of", "messages_key"]
+__all__ = ["Groups", "answer_key", "bytes_of"]
 
 _HELD = 64 * 1024 * 1024  # bytes of messages of conversations that may still be continued
 _OVERHEAD = 2048  # bytes that a request costs beside its messages
@@ -37,11 +37,6 @@ _CALLS = ("tool_calls", "function_call")
 _WORDS, _ID = 40, 16  # characters from which an answer, or the id of a call, is nobody else's
 _REFUSED = 400
 _WAITING = 64  # conversations of one prompt that may still be continued by it
-
-
-def messages_key(dialect: str) -> str:
-    """Under which a body of this wire holds its messages."""
-    return {"gemini.generate": "contents", "openai.responses": "input"}.get(dialect, "messages")
 
 
 @dataclass(slots=True)

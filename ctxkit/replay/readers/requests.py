@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from ctxkit.errors import TranscriptError
 from ctxkit.replay.readers.bodies import body_of
-from ctxkit.replay.readers.grouping import Groups, messages_key
+from ctxkit.replay.readers.grouping import Groups
 from ctxkit.replay.readers.growing import Growing, Moment
 from ctxkit.replay.readers.values import tell
-from ctxkit.replay.recording import Recording
+from ctxkit.replay.recording import Recording, messages_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -34,8 +34,10 @@ __all__ = [
     "Value",
     "bytes_of",
     "head_of",
+    "is_messages",
     "lines",
     "opened",
+    "parsed",
     "parses",
     "short",
     "tell",
@@ -44,6 +46,7 @@ __all__ = [
 
 _LARGEST = 512 * 1024 * 1024  # bytes of a file that is no JSONL
 _LONGEST = 128 * 1024 * 1024  # bytes of one line
+_TEXT = 64 * 1024 * 1024  # characters of a structure that is given as text
 _CHUNK = 1 << 20
 _HEAD = 1 << 16
 _BOM = b"\xef\xbb\xbf"
@@ -293,6 +296,16 @@ def _documents(path: Path, file: Bytes, first: bytes, complain: Complain | None)
 def is_messages(value: list[Json]) -> bool:
     """A list of messages, as chats have them."""
     return bool(value) and all(isinstance(item, dict) and "role" in item for item in value)
+
+
+def parsed(value: Json) -> Json:
+    """A structure that stands as its JSON text, parsed; anything else as it is."""
+    if not isinstance(value, str) or len(value) > _TEXT or value.lstrip()[:1] not in ("{", "["):
+        return value
+    try:
+        return wire.loads(value, deepest=_DEEPEST)
+    except (ValueError, TypeError):
+        return value
 
 
 def _loads(data: bytes) -> Json:
