@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,15 +51,13 @@ def run(args: argparse.Namespace) -> int:
 
     console = Console(quiet=args.json, highlight=False)
     console.print(_INTRO, end="\n\n")
-    with tempfile.TemporaryDirectory() as folder:
-        kit = Kit(ledger=Ledger(Path(folder) / "demo.db"))
+    with tempfile.TemporaryDirectory() as folder, closing(Kit(ledger=Ledger(Path(folder) / "demo.db"))) as kit:
         records = _play(kit, _script(), console)
         report = kit.report(by=("feature", "model"))
         if args.json:
             print(json.dumps({"records": [_told(record) for record in records], "report": report.to_dict()}, indent=2))
         console.print(report)
         console.print(_OUTRO)
-        kit.close()
     return 0
 
 

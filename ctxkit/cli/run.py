@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -133,9 +133,8 @@ def _run(args: argparse.Namespace, words: Sequence[str]) -> int:
         kit.warm()
         attributed = feature(args.feature or Path(words[0]).name or "run")
         attributed.labels = as_text(labels)  # by any name, "name" included
-        with attributed, Proxy(kit, found, within=feature, http2=args.http2) as proxy:
+        with closing(kit), attributed, Proxy(kit, found, within=feature, http2=args.http2) as proxy:
             code = run_child(words, environment(os.environ, found, proxy.base))
-        kit.close()
         if args.quiet and not args.html:
             return code
         variables = [name for one in found for name in one.variables]
