@@ -173,6 +173,13 @@ def test_every_page_is_found_from_the_first_one():
     assert [page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in found] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.ja.md"])
+def test_every_page_is_two_clicks_from_the_readme(name):
+    first = links(ROOT / name)
+    second = {link for page in first if page.suffix == ".md" for link in links(page)}
+    assert set((ROOT / "docs").rglob("*.md")) - first - second == set()
+
+
 def test_the_reference_tells_of_every_public_name():
     told = re.findall(r"^### `ctxkit\.((?:testing\.)?[A-Za-z_]+)`$", (ROOT / "docs/reference/api.md").read_text(), re.M)
     public = [name for name in ctxkit.__all__ if not name.startswith("__")]
