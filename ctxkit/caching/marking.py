@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ctxkit.cacheable import Block
     from ctxkit.caching.keys import Key
     from ctxkit.caching.layout import Layout
-    from ctxkit.caching.placement import Point
     from ctxkit.caching.prefixes import Hasher
+    from ctxkit.caching.proposals import Point
     from ctxkit.caching.rules.rule import Rule
     from ctxkit.caching.simulator.entries import Alive
 

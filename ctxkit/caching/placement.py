@@ -1,55 +1,38 @@
 """Where to put markers, and for how long: chosen by what this request and those that follow it are expected to cost.
 
-A few alternatives are priced, each by the very function that simulates the cache, over the entries that are believed
-alive: nothing; the end of the opening (tools and instructions); the end of the prompt; each at every time to live
-that is sold; and where a provider writes by itself, that it does not. The cheapest is taken, and what was chosen for
-the request before stays unless another is clearly cheaper. What the user marked stays as it is and takes its slots.
-
-Extra markers between two that are billed cost nothing, so free slots keep earlier entries within reach of a limited
-look-back, and keep tools and instructions readable when only messages change.
+A few proposals are priced, each by the very function that simulates the cache, over the entries
+that are believed alive. The cheapest is taken, and what was chosen for the request before stays unless another is clearly
+cheaper.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ctxkit.caching.expected import expected_cost, relative_rates
 from ctxkit.caching.habits import Choice
 from ctxkit.caching.layout import Layout
+from ctxkit.caching.proposals import Case, Proposal, proposals
 from ctxkit.caching.simulator import names, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Literal
 
     from ctxkit.caching.habits import Outlook
+    from ctxkit.caching.proposals import Point
     from ctxkit.caching.rules.rule import Rule
     from ctxkit.caching.simulator.entries import Alive
 
-__all__ = ["Placement", "Point", "place"]
+__all__ = ["Placement", "place"]
 
 _CLEARLY = 0.05  # by which share another choice has to be cheaper than the one that holds
 _HARDLY = 0.01  # by which share the end of a prompt may be dearer to mark, in a conversation that goes on
 _GOING_ON = 0.5
 _WORTH = 0.001  # share of an uncached prompt's price that has to be won to change anything
-_TOLD = 8  # requests that have to be known before a provider is asked not to write by itself
 _SEARCHED = 24  # positions before the last known one where its entry may stand
-
-
-class Point(NamedTuple):
-    """A marker to be put at a position.
-
-    Attributes:
-        at: index of the position.
-        ttl: time to live, ``""`` for the default.
-        reason: why, for people.
-    """
-
-    at: int
-    ttl: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +58,6 @@ class Placement:
     note: str = ""
     expected: tuple[float, float] = (0.0, 0.0)
     priced: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """One alternative."""
-
-    rule: Rule
-    choice: Choice = Choice()  # noqa: RUF009 - a constant
-    points: tuple[Point, ...] = ()
-    mode: Literal["implicit", "explicit"] | None = None
-    ttl: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """What all alternatives of a request share."""
-
-    layout: Layout
-    alive: Alive
-    entry: int
-    rates: Mapping[str, Mapping[str, int]]
-    outlook: Outlook
-    ttls: Sequence[str]
-    options: bool
-    cut: int = -1
 
 
 def place(
@@ -134,12 +92,21 @@ def place(
     entry = _nearest(layout, rule, alive, outlook)
     measured = _measured(layout, rule, alive, entry if entry >= 0 else outlook.opening)
     ttls = _ttls(explicit or rule, known[(explicit or rule).id], ttl)
-    case = _Case(layout, measured, entry, known, outlook, ttls, options, cut)
-    plain = _Plan(rule)
-    priced = [(_cost(case, plan), plan) for plan in (plain, *_alternatives(case, rule, explicit))]
+    case = Case(layout, measured, entry, known, outlook, ttls, options, cut)
+    plain = Proposal(rule)
+    priced = [(_cost(case, plan), plan) for plan in (plain, *proposals(case, rule, explicit))]
     nothing = priced[0][0]
+    cost, plan = _chosen(priced, nothing - _WORTH * layout.total * known[rule.id]["fresh"], outlook)
+    if plan is not plain:  # chosen against marking later; told against never
+        cost, nothing = (_cost(case, one, later=False) for one in (plan, plain))
+    note = _note(case, plan, cost, nothing)
+    by_card = rates is not None and known[rule.id].items() >= rates.items() and nothing < math.inf
+    return Placement(plan.rule, plan.points, plan.mode, plan.ttl, plan.choice, note, (cost, nothing), by_card)
+
+
+def _chosen(priced: Sequence[tuple[float, Proposal]], worth: float, outlook: Outlook) -> tuple[float, Proposal]:
+    """The cheapest, if that is below ``worth``; what holds, unless that is clearly dearer; and its end marked, if hardly."""
     cost, plan = min(priced, key=lambda pair: pair[0])
-    worth = nothing - _WORTH * layout.total * known[rule.id]["fresh"]
     if cost >= worth:
         cost, plan = priced[0]
     held = [pair for pair in priced if pair[1].choice == outlook.previous]
@@ -148,14 +115,10 @@ def place(
     if not outlook.begun and outlook.goes_on >= _GOING_ON:
         longer = [pair for pair in priced if pair[0] <= cost * (1 + _HARDLY) and _adds_tail(pair[1], plan)]
         cost, plan = min(longer, default=(cost, plan), key=lambda pair: pair[0])
-    if plan is not plain:  # chosen against marking later; told against never
-        cost, nothing = (_cost(case, one, later=False) for one in (plan, plain))
-    note = _note(case, plan, cost, nothing)
-    by_card = rates is not None and known[rule.id].items() >= rates.items() and nothing < math.inf
-    return Placement(plan.rule, plan.points, plan.mode, plan.ttl, plan.choice, note, (cost, nothing), by_card)
+    return cost, plan
 
 
-def _adds_tail(plan: _Plan, held: _Plan) -> bool:
+def _adds_tail(plan: Proposal, held: Proposal) -> bool:
     """What holds goes on holding, and the end of the prompt is marked as well: nothing is lost by that change."""
     added = plan.choice.tail
     return added is not None and held.choice.tail is None and plan.choice == held.choice._replace(tail=added)
@@ -212,146 +175,10 @@ def _ttls(rule: Rule, rates: Mapping[str, int], asked: str) -> tuple[str, ...]:
     return (asked,) if asked in sold else tuple(sold)
 
 
-# ---- Alternatives ----------------------------------------------------------------------------------------------------
-
-
-def _alternatives(case: _Case, rule: Rule, explicit: Rule | None) -> Iterator[_Plan]:
-    """What could be said instead of nothing."""
-    if rule.match == "endings" or (explicit is not None and explicit.match == "endings"):
-        yield from _beside_endings(case, rule, explicit)
-    elif explicit is not None and explicit.marker and explicit.match == "marks":
-        yield from _by_marks(case, explicit)
-    elif rule.match == "marks":
-        yield from _by_marks(case, rule)
-
-
-def _by_marks(case: _Case, rule: Rule) -> Iterator[_Plan]:
-    opening, tail = _opening(case, rule), _tail(case, rule)
-    for ttl in case.ttls:
-        if opening >= 0:
-            yield _Plan(rule, Choice(ttl, None), _points(case, rule, [(opening, ttl)]))
-        if tail >= 0:
-            for first in case.ttls if opening >= 0 else (ttl,):
-                if rule.lives.get(first, 0) >= rule.lives.get(ttl, 0):
-                    wanted = [(opening, first), (tail, ttl)] if opening >= 0 else [(tail, ttl)]
-                    yield _Plan(rule, Choice(first if opening >= 0 else None, ttl), _points(case, rule, wanted))
-
-
-def _beside_endings(case: _Case, rule: Rule, explicit: Rule | None) -> Iterator[_Plan]:
-    """Where the provider marks the last ending by itself: another life for it, a marker beside it, or none of it.
-
-    It is asked not to write by itself only once it is known how such conversations go.
-    """
-    told = case.options and (case.outlook.told >= _TOLD or case.outlook.lost)
-    switch = explicit if told and case.layout.ask.mode is None and not case.layout.marks else None
-    if switch is not None:
-        yield _Plan(switch, Choice(mode="explicit"), mode="explicit")
-    opening, tail = _opening(case, rule), _tail(case, rule)
-    for ttl in case.ttls:
-        if switch is not None and case.outlook.lost and tail >= 0:
-            wanted = [(at, ttl) for at in (opening, tail) if at >= 0]
-            points = _points(case, switch, wanted)
-            yield _Plan(switch, Choice(ttl if opening >= 0 else None, ttl, "explicit"), points, mode="explicit")
-        whole = ttl if case.options and ttl != rule.ttl and case.layout.ask.ttl is None else None
-        if rule.automatic and whole:
-            yield _Plan(rule, Choice(tail=ttl), ttl=ttl)
-        if opening < 0:
-            continue
-        points = _points(case, rule, [(opening, ttl)])
-        if rule.automatic:
-            yield _Plan(rule, Choice(opening=ttl), points)
-            if whole:
-                yield _Plan(rule, Choice(ttl, ttl), points, ttl=ttl)
-        if switch is not None:
-            yield _Plan(switch, Choice(ttl, mode="explicit"), points, mode="explicit")
-
-
-def _opening(case: _Case, rule: Rule) -> int:
-    """Where a marker for the opening goes; -1: nowhere."""
-    return _markable(case.layout, rule, case.outlook.opening)
-
-
-def _tail(case: _Case, rule: Rule) -> int:
-    """Where a marker for the whole prompt goes: at the last block that will stand there again."""
-    last = len(case.layout.positions) - 1
-    own = case.layout.ask.automatic is not None
-    found = -1 if own else _markable(case.layout, rule, last - min(case.outlook.lost, last))
-    return found if found > case.outlook.opening else -1
-
-
-def _markable(layout: Layout, rule: Rule, index: int) -> int:
-    """The last position up to ``index`` that may be marked and is long enough; -1: there is none."""
-    while index >= 0:
-        position = layout.positions[index]
-        if position.tokens < (rule.minimum or 0):
-            return -1
-        if position.markable and position.tier in rule.tiers:
-            return index
-        index -= 1
-    return -1
-
-
-def _points(case: _Case, rule: Rule, wanted: Sequence[tuple[int, str]]) -> tuple[Point, ...]:
-    """Markers for what is wanted, as far as there are slots, and for what keeps earlier entries within reach."""
-    taken = set(case.layout.marks)
-    free = _free(case.layout, rule)
-    found: list[Point] = []
-    for at, ttl in reversed(wanted):  # the end of the prompt first, when slots are few
-        if at not in taken and len(found) < free:
-            found.append(Point(at, ttl if ttl != rule.ttl else "", _why(case, at, ttl)))
-    reached = {*taken, *(point.at for point in found)}
-    if wanted and (tail := wanted[-1][0]) > case.outlook.opening:
-        for at in _anchors(case, rule, tail, reached):
-            if len(found) < free:
-                found.append(Point(at, _between(rule, at, found, wanted), "keeps what was cached before within reach"))
-        at = _markable(case.layout, rule, case.cut)
-        if (
-            at > case.outlook.opening
-            and at < tail
-            and len(found) < free
-            and at not in {*taken, *(one.at for one in found)}
-        ):
-            found.append(Point(at, _between(rule, at, found, wanted), "keeps what a later rewrite will leave"))
-    return tuple(sorted(found))
-
-
-def _free(layout: Layout, rule: Rule) -> int:
-    used = len(layout.marks) + (layout.ask.automatic is not None)
-    return len(layout.positions) if rule.slots is None else max(rule.slots - used, 0)
-
-
-def _between(rule: Rule, at: int, found: Sequence[Point], wanted: Sequence[tuple[int, str]]) -> str:
-    """The time to live of the next marker: what is written up to it is billed by that anyway."""
-    later = [point.ttl for point in sorted(found) if point.at > at] or [wanted[-1][1]]
-    return later[0] if later[0] != rule.ttl else ""
-
-
-def _anchors(case: _Case, rule: Rule, tail: int, marked: set[int]) -> Iterator[int]:
-    """Positions from which an entry is found that the marker at the end is too far away from."""
-    # A request that marks for itself at OpenAI looks at its own markers and nowhere else.
-    reach = 1 if rule.match == "endings" and not rule.automatic else rule.lookback
-    if reach is None:
-        return
-    if case.outlook.known < 0:  # another process may have written: look further back, as far as slots go
-        steps = range(tail - reach + 1, case.outlook.opening, 1 - reach) if reach > 1 else ()
-        yield from (at for at in steps if at not in marked and _able(case.layout, rule, at))
-        return
-    entry = case.entry
-    if entry < 0 or any(entry <= mark < entry + reach for mark in marked):
-        return
-    near = range(entry, min(entry + reach, tail))
-    yield from [at for at in near if _able(case.layout, rule, at)][:1]
-
-
-def _able(layout: Layout, rule: Rule, at: int) -> bool:
-    position = layout.positions[at]
-    return position.markable and position.tier in rule.tiers and position.tokens >= (rule.minimum or 0)
-
-
 # ---- What they cost ---------------------------------------------------------------------------------------------------
 
 
-def _as_marked(layout: Layout, plan: _Plan) -> Layout:
+def _as_marked(layout: Layout, plan: Proposal) -> Layout:
     """The request as it would be sent."""
     marks, ask = layout.marks, layout.ask
     if plan.points:
@@ -362,7 +189,7 @@ def _as_marked(layout: Layout, plan: _Plan) -> Layout:
     return Layout(layout.space, layout.positions, marks, ask, layout.keys, layout.total, layout.sources)
 
 
-def _cost(case: _Case, plan: _Plan, *, later: bool = True) -> float:
+def _cost(case: Case, plan: Proposal, *, later: bool = True) -> float:
     """What is expected; infinite for what the provider would refuse. ``later``: the next requests may be marked."""
     layout = _as_marked(case.layout, plan)
     if plan.points and refusal(plan.rule, layout) is not None:
@@ -375,14 +202,7 @@ def _cost(case: _Case, plan: _Plan, *, later: bool = True) -> float:
 # ---- In words ---------------------------------------------------------------------------------------------------------
 
 
-def _why(case: _Case, at: int, ttl: str) -> str:
-    tokens = f"{case.layout.positions[at].tokens:,.0f} tokens"
-    if at > case.outlook.opening:
-        return f"caches the prompt ({tokens}) for {ttl}: {case.outlook.goes_on:.0%} of such requests are continued"
-    return f"caches tools and instructions ({tokens}) for {ttl}, for the requests that have them again"
-
-
-def _note(case: _Case, plan: _Plan, cost: float, nothing: float) -> str:
+def _note(case: Case, plan: Proposal, cost: float, nothing: float) -> str:
     if plan.choice == Choice():
         return f"nothing marked: nothing else is expected to cost less ({case.outlook.goes_on:.0%} are continued)"
     if nothing == math.inf:  # no price of what its user's own markers write
