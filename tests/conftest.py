@@ -40,6 +40,14 @@ settings.register_profile("ci", deadline=None, max_examples=100, derandomize=Tru
 settings.load_profile(os.environ.get("CTXKIT_PROFILE", "ctxkit"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Who asks for all tests gets them from all processors; who names some, or a number of processes, gets just that."""
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.collectonly
+    if everything and "PYTEST_XDIST_WORKER" not in os.environ and config.getoption("numprocesses", 0) is None:
+        config.option.numprocesses = "auto"
+
+
 def pytest_collection_finish() -> None:
     """What was imported by now stays: tests that collect garbage need not look through all of it each time."""
     gc.collect()
