@@ -1,6 +1,6 @@
-"""What every dialect offers, and the little that all of them share.
+"""What every dialect offers, and the modules beside it, as protocols.
 
-A dialect is a *module* that satisfies :class:`Dialect`: a name and four functions. It is the only code that knows
+A dialect is a *module* that satisfies :class:`Dialect`: a name and five functions. It is the only code that knows
 the field names of its wire format. Nothing here does I/O or reads a clock.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxkit.dialects import EDITABLE
 from ctxkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,18 +30,12 @@ def definition(dialect: str, name: str, description: str, parameters: Json) -> d
     Raises:
         ConfigurationError: no such dialect, or none with tools.
     """
+    function = {"name": name, "description": description, "parameters": parameters, "strict": True}
     match dialect:
         case "openai.chat":
-            function = {"name": name, "description": description, "parameters": parameters, "strict": True}
             return {"type": "function", "function": function}
         case "openai.responses":
-            return {
-                "type": "function",
-                "name": name,
-                "description": description,
-                "parameters": parameters,
-                "strict": True,
-            }
+            return {"type": "function", **function}
         case "anthropic.messages":
             return {"name": name, "description": description, "input_schema": parameters}
         case "gemini.generate":
@@ -49,10 +44,7 @@ def definition(dialect: str, name: str, description: str, parameters: Json) -> d
         case "bedrock.converse":
             spec = {"name": name, "description": description, "inputSchema": {"json": parameters}}
             return {"toolSpec": spec}
-    raise ConfigurationError(
-        f"no tools in dialect {dialect!r}; there are: openai.chat, openai.responses, anthropic.messages, "
-        "gemini.generate, bedrock.converse"
-    )
+    raise ConfigurationError(f"no tools in dialect {dialect!r}; there are: {', '.join(EDITABLE)}")
 
 
 def names(conversation: Conversation) -> Iterator[str]:
