@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxkit.money import plain
 from ctxkit.printable import printable
 from ctxkit.told import drift_dict, drift_lines, tidied_dict, tidied_figures, tidied_lines
 
@@ -211,15 +212,15 @@ def record_dict(record: Record, attempts: Sequence[Record] = ()) -> dict[str, Js
         else {
             "reason": record.miss_reason,
             "tokens": record.miss_tokens,
-            "cost": _plain(record.miss_cost),
+            "cost": plain(record.miss_cost),
             "path": list(miss.path) if miss is not None else [],
             "detail": miss.detail if miss is not None else "",
             "source": miss.source if miss is not None else None,
         },
-        "cost": _plain(record.cost),
-        "savings": _plain(record.savings),
-        "savings_by": {cause: _plain(saved) for cause, saved in record.savings_by.items()},
-        "predicted": _plain(record.predicted),
+        "cost": plain(record.cost),
+        "savings": plain(record.savings),
+        "savings_by": {cause: plain(saved) for cause, saved in record.savings_by.items()},
+        "predicted": plain(record.predicted),
         "drift": drift_dict(record.drift),
         "problems": list(record.problems),
         "attempts": [
@@ -237,7 +238,7 @@ def _estimate_dict(estimate: Estimate) -> dict[str, Json]:
         "input_high": estimate.input_high,
         "method": estimate.method,
         "family": estimate.family,
-        "cost": {"low": _plain(cost.low), "expected": _plain(cost.expected), "max": _plain(cost.max)},
+        "cost": {"low": plain(cost.low), "expected": plain(cost.expected), "max": plain(cost.max)},
     }
 
 
@@ -262,11 +263,6 @@ def _writes(written: Mapping[str, int] | None) -> str:
 
 def _count(tokens: int | None) -> str:
     return f"{tokens:,}" if isinstance(tokens, int) else "unknown"
-
-
-def _plain(value: Decimal | None) -> str | None:
-    text = "" if value is None else f"{value:f}"
-    return None if value is None else text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _moment(at: float) -> str:

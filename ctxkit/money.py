@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
 from typing import Final, overload
 
-__all__ = ["EXACT", "PICO", "pico_of", "usd_of"]
+__all__ = ["EXACT", "PICO", "pico_of", "plain", "usd_of"]
 
 EXACT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
 """80 digits hold every amount that is ever computed; never raises."""
@@ -36,3 +36,15 @@ def pico_of(usd: Decimal | None) -> int | None:
         return None
     amount = int(EXACT.to_integral_value(EXACT.multiply(usd, PICO)))
     return amount if -_LARGEST <= amount <= _LARGEST else None
+
+
+@overload
+def plain(amount: Decimal) -> str: ...
+@overload
+def plain(amount: Decimal | None) -> str | None: ...
+def plain(amount: Decimal | None) -> str | None:
+    """An amount for JSON: a decimal string without an exponent or needless zeros."""
+    if amount is None:
+        return None
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -44,7 +44,7 @@ LEAVES = {
     "revise": set(),
     "lazily": set(),
     "model": {"model", "explain", "display"},  # words and pictures, when they are asked for
-    "explain": {"printable", "told"},
+    "explain": {"money", "printable", "told"},
     "told": set(),
     "faults": {"errors", "forks"},
     "labels": {"errors"},

@@ -15,7 +15,7 @@ from ctxkit.caching.handles import Boundary, Choice, Handle, spent, verdict
 from ctxkit.display import html_of, panel_of
 from ctxkit.errors import CacheObjectError, ConfigurationError
 from ctxkit.hall.tending import PREFIX, Lease
-from ctxkit.money import EXACT, usd_of
+from ctxkit.money import EXACT, plain, usd_of
 from ctxkit.page.values import Column, Section, Table
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class CacheObject:
     def to_dict(self) -> dict[str, Any]:
         """For JSON: money as text."""
         money = ("creation_paid", "storage_paid", "saved", "net")
-        return {**asdict(self), **{name: _plain(getattr(self, name)) for name in money}}
+        return {**asdict(self), **{name: plain(getattr(self, name)) for name in money}}
 
     def _repr_html_(self) -> str:
         return html_of(lambda: [_section("Cache object", [self])], lambda: repr(self))
@@ -293,10 +293,6 @@ def _section(title: str, objects: Sequence[CacheObject]) -> Section:
         for one in objects
     )
     return Section(title, tables=(Table(title, columns, rows),))
-
-
-def _plain(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{EXACT.normalize(amount):f}"
 
 
 def _stranger(kept: Kept, keeper: Keeper, now: float) -> CacheObject:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ctxkit.money import EXACT, usd_of
+from ctxkit.money import EXACT, plain, usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -83,7 +83,7 @@ class Change:
             "above": self.above,
             "from": _rate(self.bucket, self.before),
             "to": _rate(self.bucket, self.after),
-            "spend": None if self.spend is None else _plain(usd_of(self.spend)),
+            "spend": None if self.spend is None else plain(usd_of(self.spend)),
         }
 
 
@@ -193,9 +193,4 @@ def _rate(bucket: str, pico: int | None) -> str | None:
     if pico is None:
         return None
     calls = bucket == "request" or bucket.startswith("call.")
-    return _plain(EXACT.multiply(usd_of(pico), _THOUSAND if calls else _MILLION))
-
-
-def _plain(amount: Decimal) -> str:
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return plain(EXACT.multiply(usd_of(pico), _THOUSAND if calls else _MILLION))

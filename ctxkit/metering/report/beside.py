@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ctxkit.money import EXACT, usd_of
+from ctxkit.metering.report.row import rounded
+from ctxkit.money import plain, usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,9 +47,13 @@ class Foregone:
             "feature": self.feature or None,
             "threads": self.threads,
             "requests": self.requests,
-            "as_sent": _plain(self.as_sent),
+            "as_sent": plain(usd_of(self.as_sent)),
             "modes": {
-                mode: {"cost": _plain(cost), "saved": _plain(self.as_sent - cost), "share": _rounded(self.share(mode))}
+                mode: {
+                    "cost": plain(usd_of(cost)),
+                    "saved": plain(self.saved(mode)),
+                    "share": rounded(self.share(mode)),
+                }
                 for mode, cost in self.costs.items()
             },
         }
@@ -81,7 +86,7 @@ class Shadow:
             "mode": self.mode,
             "seen": self.seen,
             "planned": self.planned,
-            "coverage": _rounded(self.coverage),
+            "coverage": rounded(self.coverage),
             "features": [one.to_dict() for one in self.features],
         }
 
@@ -129,7 +134,7 @@ class Tidied:
         """For JSON; money in USD as decimal strings."""
         money = ("saved", "predicted", "cost", "under_way")
         measured: Any = self.measured and {
-            name: int(value) if name in ("edited", "held") else _plain(round(value))
+            name: int(value) if name in ("edited", "held") else plain(usd_of(round(value)))
             for name, value in self.measured.items()
         }
         return {
@@ -137,9 +142,9 @@ class Tidied:
             "state": self.state,
             "closed": self.closed,
             "judged": self.judged,
-            **{name: _plain(getattr(self, name)) for name in money},
+            **{name: plain(usd_of(getattr(self, name))) for name in money},
             "measured": measured,
-            "refetched": {**self.refetched, "rate": _rounded(self.rate), "base": _rounded(self.base)},
+            "refetched": {**self.refetched, "rate": rounded(self.rate), "base": rounded(self.base)},
         }
 
     @property
@@ -175,12 +180,3 @@ def _ratio(part: int, whole: int) -> float | None:
 
 def _signed(saved: Decimal, share: float | None) -> str:
     return f"${saved:,.4f}" + (f" ({share:+.1%})" if share is not None else "")
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
-
-
-def _plain(pico: int) -> str:
-    text = f"{EXACT.plus(usd_of(pico)):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

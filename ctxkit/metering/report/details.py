@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ctxkit.metering.report.row import plain, rounded
+from ctxkit.metering.report.row import rounded
+from ctxkit.money import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

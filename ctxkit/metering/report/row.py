@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ctxkit.metering.ledger.rollup import CAUSES
-from ctxkit.money import EXACT, usd_of
+from ctxkit.money import EXACT, plain, usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctxkit.metering.report.reading import Group
 
-__all__ = ["LATENCIES", "LEVELS", "NAMELESS", "QUANTILES", "TTLS", "Row", "plain", "rounded"]
+__all__ = ["LATENCIES", "LEVELS", "NAMELESS", "QUANTILES", "TTLS", "Row", "rounded"]
 
 LATENCIES: Final = ("ttft", "ttfc", "tpot", "e2e")
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -308,11 +308,3 @@ class Row:
 def rounded(value: float | None) -> float | None:
     """A share or a duration to six places, which is more than anybody knows."""
     return None if value is None else round(value, 6)
-
-
-def plain(amount: Decimal | None) -> str | None:
-    """Money as a decimal string without an exponent or needless zeros."""
-    if amount is None:
-        return None
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
