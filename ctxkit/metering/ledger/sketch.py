@@ -85,14 +85,12 @@ class Sketch:
         width = next(w for w in (1, 2, 4, 8) if max(used) < 1 << (8 * w))
         values = sum(used)
         if 1 + 2 * values <= _HEADER.size + width * len(used):
-            return _LISTED + _bytes(array("H", (first + at for at, count in enumerate(used) for _ in range(count))))
+            listed = (first + at for at, count in enumerate(used) if count for _ in range(count))
+            return _LISTED + _bytes(array("H", listed))
         wide, body = _bytes(used), bytearray(len(used) * width)
         for byte in range(width):
             body[byte::width] = wide[byte::8]
         return _HEADER.pack(width, first, len(used)) + bytes(body)
-
-    def __add__(self, other: Sketch) -> Sketch:
-        return Sketch(self.packed + other.packed)
 
     def counts(self) -> array[int]:
         """Counts by bucket, from bucket 0 to the last used one."""
