@@ -1,6 +1,7 @@
 """The annexe of the hall: where a plan meets the room that knows providers' caches.
 
-Lays the request out, finds the rules, forecasts; after the answer lets what was reported correct what is believed.
+Finds the rules and has the request laid out, forecast (``cache_view``) and marked (``markers``), and held where another one
+writes the same prefix (``waiting``); after the answer lets what was reported correct what is believed.
 Nothing here may break a plan: what fails is noted, and the plan goes on without a forecast.
 """
 
@@ -181,9 +182,12 @@ class Upkeep:
 
     def began(self, plan: Plan) -> None:
         """The answer begins: what the request wrote can be read."""
-        self.cold_starts.began(plan.attempt)
-        if isinstance(plan.layout, Foreseen):
-            self._diagnosing.began(plan.attempt, plan.layout)
+        try:
+            self.cold_starts.began(plan.attempt)
+            if isinstance(plan.layout, Foreseen):
+                self._diagnosing.began(plan.attempt, plan.layout)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self._faults.note("began", error, "Please report it; the answer goes on.")
 
     def settled(self, plan: Plan, record: Record, said: Diagnosis | None = None) -> Record:
         """Let what was reported correct what is believed; the record, with why it read less than it might have."""
@@ -201,7 +205,11 @@ class Upkeep:
 
     def refused(self, plan: Plan, status: int | None, again: int | None = None) -> bool:
         """A settled request was refused for what was added to it: it should go as it was; see :meth:`Markers.refused`."""
-        return self._markers is not None and self._markers.refused(plan, status, again)
+        try:
+            return self._markers is not None and self._markers.refused(plan, status, again)
+        except Exception as error:  # noqa: BLE001 - the user's call is sacred
+            self._faults.note("markers", error, "Please report it; the answer is given as it came.")
+            return False
 
     def _answered(self, plan: Plan, status: int | None) -> None:
         if self._markers is not None and self._markers.answered(plan, status):

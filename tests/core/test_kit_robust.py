@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from ctxkit import Kit, feature
+from ctxkit import Kit, Policy, feature
 from ctxkit.errors import ConfigurationError, StoreError
 from ctxkit.metering.ledger import Ledger
 from ctxkit.testing import capture
@@ -164,6 +164,21 @@ def test_a_kit_goes_on_after_it_was_closed(tmp_path):
             kit.close()
     assert [r.status for r in seen] == ["settled"] * 2
     assert len(list(kit.ledger.records())) == 2
+    kit.close()
+
+
+def test_a_fault_while_an_answer_comes_is_no_fault_of_the_call(monkeypatch):
+    kit = Kit(Policy(mode="cache"))
+    plan, upkeep = chat(kit), kit.rooms.upkeep
+
+    def broken(*_):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(upkeep.cold_starts, "began", broken)
+    monkeypatch.setattr(upkeep._markers, "refused", broken)
+    kit.began(plan)
+    assert kit.refused(plan, 400) is False
+    assert kit.faults.counts == {"began: RuntimeError": 1, "markers: RuntimeError": 1}
     kit.close()
 
 
