@@ -1,1 +1,1 @@
-"""The provider's cache: identifying prefixes and the threads they belong to."""
+"""The provider's cache: by which rules it works, what a request will read and write, where markers pay, why one missed."""

@@ -65,8 +65,9 @@ def start_of(
 
     It cannot pay where nothing is written (no marker, below the minimum), where an entry appears some time after the
     answer or only once two requests were compared (DeepSeek), where the prefix is an object made beforehand, where
-    requests share what is still being computed (vLLM), and where reads are no cheaper or have no price. Nor where it spares less than a tenth of what the prompt costs, expected misses of a
-    best-effort cache taken into account: a call is not held up for the last turn of a conversation that is warm.
+    requests share what is still being computed (vLLM), and where reads are no cheaper or have no price. Nor where it
+    spares less than a tenth of what the prompt costs, expected misses of a best-effort cache taken into account: a call
+    is not held up for the last turn of a conversation that is warm.
 
     Args:
         rule: how the provider's cache works.

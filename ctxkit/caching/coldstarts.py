@@ -197,13 +197,14 @@ class ColdStarts:
         """The request to wait for, which will call ``wake``; ``None``: go, the request is under way now."""
         with self._lock:
             flight = self._in_front(visit)
-            if flight is None:
-                self._begin(visit)
-                return None
-            visit.rounds += 1
-            flight.wakers[visit] = wake
-            self._waiting += 1
-            return flight
+            if flight is not None:
+                visit.rounds += 1
+                flight.wakers[visit] = wake
+                self._waiting += 1
+                return flight
+            wakers = self._begin(visit)
+        call_all(wakers)
+        return None
 
     def _leave(self, visit: _Visit, flight: _Flight) -> None:
         with self._lock:
@@ -232,16 +233,19 @@ class ColdStarts:
         remaining = median(known) - age if known else 0.0
         return 0 <= age <= visit.bound and remaining <= left and left > 0 and visit.owner.may_wait_for(flight.owner)
 
-    def _begin(self, visit: _Visit) -> None:
+    def _begin(self, visit: _Visit) -> tuple[Callable[[], None], ...]:
+        """It is under way; gives the wakers of who waits for requests that are forgotten, being too many."""
         start = visit.start
         if start.attempt in self._flights:
-            return
+            return ()
         flight = self._flights[start.attempt] = _Flight(start, self._timer(), visit.owner)
         for name in start.writes:
             if self._open_entry(name) is None and self._may_write(visit, self._writers.get(name)):
                 self._writers[name] = flight
+        wakers: tuple[Callable[[], None], ...] = ()
         while len(self._flights) > _MOST_UNDER_WAY:
-            call_all(self._close(self._flights.popitem(last=False)[1], opens=False))
+            wakers += self._close(self._flights.popitem(last=False)[1], opens=False)
+        return wakers
 
     def _may_write(self, visit: _Visit, writer: _Flight | None) -> bool:
         """The others are to wait for this request, and not for one that is late or that this one is a retry of."""

@@ -1,5 +1,7 @@
 """The pass ``deltas``: a near-repeat becomes a diff against the earlier copy. Its reader must apply it, so it must pay well.
 
+:class:`~ctxkit.hygiene.repeats.Repeats` makes it, where it is shorter than pointers; here is what a diff is.
+
 A unified diff without context. Lines that stand once in both texts, in the same order, hold the two together (as in
 patience sorting); between them is compared from both ends. So the work is that of sorting, however the texts look; a
 smaller diff may exist. No diff is used before it was applied and gave the new text.

@@ -98,7 +98,7 @@ def weight(name: str) -> float:
 
 
 def _weight_of_path(name: str) -> float:
-    parts = [part for part in re.split(r"[/\\]", name) if part]
+    parts = [part for part in name.replace("\\", "/").split("/") if part]
     if not any(map(str.isalpha, name)) or not parts:
         return 0.0
     placed = name[0] in "/~" or len(parts) > 2 or "." in parts[-1][1:] or _digit(name)

@@ -35,7 +35,7 @@ _LEAST = 2  # that are in hand whatever the user says between them
 _TIES = 3.0  # weight of the names that are enough for a long part, and
 _SHORT = 300  # characters for which one is
 _BLOB = 200  # characters of data at least
-_DATA = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
+_DATA = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{60,}")
 _MOSTLY = 0.6  # share of a text in such runs that makes it data
 
 

@@ -107,6 +107,7 @@ _DATE = re.compile(
     r"|\d{1,2}月\d{1,2}[日号]"
 )
 _TIME = re.compile(r"\b\d{1,2}(?::\d\d)? ?(?:a\.?m\b|p\.?m\b|uhr\b|h\b)|\b\d{1,2}:\d\d\b|\d{1,2}[時点]")
+_FILLS = re.compile(r"(?<=\d)(?:st|nd|rd|th|:00)\b|\bof\b|[. ]")
 _NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 _COUNTED = re.compile(
     rf"\b(\d{{1,4}}|{'|'.join(_NUMBERS)}) (people|person|guest|ticket|passenger|bag|night|day|week|word|sentence|paragraph|"
@@ -124,7 +125,7 @@ def named(text: str) -> Mapping[str, frozenset[str]]:
 
 
 def _found(text: str) -> Iterator[tuple[str, str]]:
-    yield from (_KINDS[re.sub("[ -]", "_", match.group())] for match in _NAME.finditer(text))
+    yield from (_KINDS[match.group().replace(" ", "_").replace("-", "_")] for match in _NAME.finditer(text))
     yield from (("date", _bare(match.group())) for match in _DATE.finditer(text))
     yield from (("time", _bare(match.group())) for match in _TIME.finditer(text))
     for match in _COUNTED.finditer(text):
@@ -134,4 +135,4 @@ def _found(text: str) -> Iterator[tuple[str, str]]:
 
 def _bare(text: str) -> str:
     """A date or a time as one way of writing it."""
-    return " ".join(sorted(re.sub(r"(?<=\d)(?:st|nd|rd|th|:00)\b|\bof\b|[. ]", " ", text).split()))
+    return " ".join(sorted(_FILLS.sub(" ", text).split()))
