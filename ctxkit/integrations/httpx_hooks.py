@@ -59,7 +59,7 @@ class Hooks:
         answers: requests are looked at by a transport, which can answer them, and not by an event hook.
     """
 
-    __slots__ = ("_again", "_keepers", "_key", "_otherwise", "_platform", "_refused", "answers", "kit")
+    __slots__ = ("_again", "_keepers", "_key", "_otherwise", "_platform", "_refusals", "answers", "kit")
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Hooks:
         self._again = Again(kit, client)
         self._platform = platform
         self._otherwise = otherwise
-        self._refused: set[str] = set()
+        self._refusals = usage_probe.Refusals(kit)
         self._key = f"ctxkit.{id(kit):x}"  # in request.extensions; two kits on one client do not meet
 
     def request(self, request: Any) -> None:
@@ -140,8 +140,9 @@ class Hooks:
             exchange = self._exchange(response)
             if exchange is not None and self._is_settled_by(response, exchange):
                 exchange.settle()
-                if usage_probe.maybe_refused(exchange):
-                    probe_refused = self._refuses_probe(response, response.read())
+                if self._refusals.may_be(exchange):
+                    response.read()
+                    probe_refused = self._refusals.learn(response.request.url.host, response.text)
         if exchange is not None and (probe_refused or self._again.wanted(exchange)):
             self._again.send(response, exchange, ours=probe_refused)
 
@@ -152,8 +153,9 @@ class Hooks:
             exchange = self._exchange(response)
             if exchange is not None and self._is_settled_by(response, exchange):
                 await exchange.asettle()
-                if usage_probe.maybe_refused(exchange):
-                    probe_refused = self._refuses_probe(response, await response.aread())
+                if self._refusals.may_be(exchange):
+                    await response.aread()
+                    probe_refused = self._refusals.learn(response.request.url.host, response.text)
         if exchange is not None and (probe_refused or self._again.wanted(exchange)):
             await self._again.asend(response, exchange, ours=probe_refused)
 
@@ -214,7 +216,7 @@ class Hooks:
     def _rewrite(self, request: Any, call: Call, plan: Plan) -> bool:
         """Change the bytes that leave, if the plan says so; True when we ask for a usage chunk ourselves."""
         raw = call.raw if plan.body is call.body else wire.dumps(plan.body)
-        probing = request.url.host not in self._refused and usage_probe.wanted(self.kit, plan)
+        probing = request.url.host not in self._refusals and usage_probe.wanted(self.kit, plan)
         if probing:
             raw = usage_probe.ask(raw, plan.body)
         for name, value in plan.headers.items():
@@ -227,15 +229,6 @@ class Hooks:
         _put_body(request, raw)
         self._again.remember(request, call.raw, raw)
         return probing
-
-    def _refuses_probe(self, response: Any, body: bytes) -> bool:
-        """The server does not know the option, and is not asked again."""
-        if b"stream_options" not in body and b"include_usage" not in body:
-            return False
-        host = response.request.url.host
-        self._refused.add(host)
-        self.kit.faults.warn("door: usage probe refused", f"{host} does not know stream_options; not asked again")
-        return True
 
     def _exchange(self, response: Any) -> Exchange | None:
         exchange = response.request.extensions.get(self._key)

@@ -61,6 +61,7 @@ class _Door:
         self._kit = kit
         self._arguments = Arguments(function, platform)
         self._asker = None if kit.policy.answers is None else Asker()
+        self._refusals = usage_probe.Refusals(kit)
 
     def called(self, function: Callable[..., Any]) -> Any:
         """The wrapper of a function."""
@@ -74,18 +75,21 @@ class _Door:
                 return answer
             if exchange is None:
                 return function(*args, **kwargs)
-            args, kwargs = self._planned(args, kwargs, exchange)
+            placed, named = self._planned(args, kwargs, exchange)
             try:
                 with nested():
-                    response = function(*args, **kwargs)
+                    response = function(*placed, **named)
             except BaseException as error:
                 exchange.status = _status_of(error)
                 exchange.settle(ended=False)
-                raise
-            taken = self._seen(response, exchange)
-            if taken is response:
-                exchange.settle()
-            return taken
+                if not self._refuses_probe(error, exchange):
+                    raise
+            else:
+                taken = self._seen(response, exchange)
+                if taken is response:
+                    exchange.settle()
+                return taken
+            return completion(*args, **kwargs)  # as it was: the option that was refused is not asked for again
 
         return completion
 
@@ -101,18 +105,21 @@ class _Door:
                 return answer
             if exchange is None:
                 return await function(*args, **kwargs)
-            args, kwargs = self._planned(args, kwargs, exchange)
+            placed, named = self._planned(args, kwargs, exchange)
             try:
                 with nested():
-                    response = await function(*args, **kwargs)
+                    response = await function(*placed, **named)
             except BaseException as error:
                 exchange.status = _status_of(error)
                 await exchange.asettle(ended=False)
-                raise
-            taken = self._seen(response, exchange)
-            if taken is response:
-                await exchange.asettle()
-            return taken
+                if not self._refuses_probe(error, exchange):
+                    raise
+            else:
+                taken = self._seen(response, exchange)
+                if taken is response:
+                    await exchange.asettle()
+                return taken
+            return await acompletion(*args, **kwargs)  # as it was: the option that was refused is not asked for again
 
         return acompletion
 
@@ -163,8 +170,14 @@ class _Door:
                 return StandIn(response, exchange, Chunks(response, hide_usage=exchange.adds_usage, copy=copying))
         return response
 
-    def _probes(self, plan: Any) -> bool:
-        return plan.platform not in _REPORT_ALWAYS and usage_probe.wanted(self._kit, plan)
+    def _probes(self, plan: Plan) -> bool:
+        asked = plan.platform not in _REPORT_ALWAYS and _server(plan) not in self._refusals
+        return asked and usage_probe.wanted(self._kit, plan)
+
+    def _refuses_probe(self, error: BaseException, exchange: Exchange) -> bool:
+        with guard(self._kit, "door: again"):
+            return self._refusals.may_be(exchange) and self._refusals.learn(_server(exchange.plan), str(error))
+        return False
 
     def _origin(self, asker: Asker, plan: Plan, given: Mapping[str, Any]) -> Origin:
         body = plan.body if plan.original is None else plan.original
@@ -179,6 +192,11 @@ class _Door:
             return self._arguments.planned(args, kwargs, exchange.plan, adds_usage=exchange.adds_usage)
         exchange.adds_usage = False
         return args, kwargs
+
+
+def _server(plan: Plan) -> str:
+    """Who refuses, as far as it can be seen from outside of LiteLLM."""
+    return f"{plan.platform} {plan.model}"
 
 
 def _status_of(error: BaseException) -> int | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ctxkit.kit import Kit
     from ctxkit.model import Json, Plan
 
-__all__ = ["ask", "maybe_refused", "wanted"]
+__all__ = ["Refusals", "ask", "wanted"]
 
 _ALWAYS_REPORT = frozenset({"mistral", "perplexity"})
 """Platforms that report usage in every stream and may refuse an option they do not know."""
@@ -33,9 +33,34 @@ def wanted(kit: Kit, plan: Plan) -> bool:
     return options is None or (isinstance(options, dict) and not options.get("include_usage"))
 
 
-def maybe_refused(exchange: Exchange) -> bool:
-    """Whether a refused request may have been refused for the option that we put in."""
-    return exchange.adds_usage and exchange.status in {400, 422}
+class Refusals:
+    """Servers that refused the option: they are not asked again, and the refused request goes once more without it.
+
+    Args:
+        kit: is told of each.
+    """
+
+    __slots__ = ("_kit", "_servers")
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._servers: set[str] = set()
+
+    def __contains__(self, server: str) -> bool:
+        return server in self._servers
+
+    @staticmethod
+    def may_be(exchange: Exchange) -> bool:
+        """Whether a refused request may have been refused for the option that we put in."""
+        return exchange.adds_usage and exchange.status in {400, 422}
+
+    def learn(self, server: str, said: str) -> bool:
+        """Whether what the server ``said`` of its refusal is about the option."""
+        if "stream_options" not in said and "include_usage" not in said:
+            return False
+        self._servers.add(server)
+        self._kit.faults.warn("door: usage probe refused", f"{server} does not know stream_options; not asked again")
+        return True
 
 
 def ask(raw: bytes, body: Json) -> bytes:

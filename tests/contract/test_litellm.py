@@ -123,6 +123,28 @@ def test_arguments_by_their_place_stay_there(provider, probing, probed, route):
     check(only(probed), platform, name)
 
 
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_a_server_that_refuses_the_probe_gets_the_call_as_it_was_and_is_not_asked_again(
+    provider, probing, probed, asynchronous
+):
+    options = {"model": "openai/gpt-4o", "api_base": provider.openai_url, "api_key": "none", "messages": MESSAGES}
+    provider.reply(b'{"error": {"message": "extra fields not permitted: stream_options"}}', status=422)
+
+    async def call():
+        acompletion = probing.wrap(litellm.acompletion)
+        for _ in range(2):
+            assert [chunk async for chunk in await acompletion(**options, stream=True)]
+
+    if asynchronous:
+        asyncio.run(call())
+    else:
+        completion = probing.wrap(litellm.completion)
+        assert text(completion(**options, stream=True))
+        assert text(completion(**options, stream=True))
+    assert ["stream_options" in request.json for request in provider.requests] == [True, False, False]
+    assert [(r.status, r.number) for r in probed] == [("failed", 1), ("unverified", 2), ("unverified", 1)]
+
+
 def test_next(kit, records, route):
     options, platform, name = route
     stream = kit.wrap(litellm.completion)(**options, stream=True, stream_options={"include_usage": True})
