@@ -32,9 +32,7 @@ _Kind: TypeAlias = Literal["key", "day", "hour", "count", "figure", "money"]
 _SECOND: Final = " (2nd)"
 _DIGITS: Final = 38  # of a decimal in polars
 _PLACES: Final = 12  # pico-dollars
-_MOST_PLACES: Final = (
-    24  # what a rate of exchange adds to them is rounded there: there are digits before the point, too
-)
+_MOST_PLACES: Final = 24  # a rate of exchange adds some; there are digits before the point, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +160,14 @@ def _exact(amounts: Sequence[Decimal | None]) -> tuple[list[Decimal | None], int
     return [None if one is None else EXACT.quantize(one, unit) for one in amounts], places
 
 
+def _floats(values: Sequence[Any]) -> list[float | None]:
+    return [None if one is None else float(one) for one in values]
+
+
+def _in_utc(moments: Sequence[datetime]) -> list[datetime]:
+    return [at.astimezone(UTC) for at in moments]
+
+
 def pandas_of(report: Report, money: Money) -> Any:
     """A ``pandas.DataFrame``: nullable dtypes, ``Decimal`` objects for money where they are asked for.
 
@@ -180,13 +186,11 @@ def pandas_of(report: Report, money: Money) -> Any:
             return pd.Series(values, dtype="datetime64[ns]")
         if column.kind == "hour":
             zone = report.timezone or "UTC"
-            moments = pd.to_datetime([at.astimezone(UTC) for at in values], utc=True)
-            return pd.Series(moments.as_unit("ns").tz_convert(zone))
+            return pd.Series(pd.to_datetime(_in_utc(values), utc=True).as_unit("ns").tz_convert(zone))
         if column.kind == "money" and money == "decimal":
             return pd.Series(values, dtype=object)
         dtype = {"key": "string", "count": "Int64", "figure": "Float64", "money": "Float64"}[column.kind]
-        plain = [None if one is None else float(one) if dtype == "Float64" else one for one in values]
-        return pd.Series(plain, dtype=dtype)
+        return pd.Series(_floats(values) if dtype == "Float64" else values, dtype=dtype)
 
     columns = list(_columns(report))
     frame = pd.DataFrame({column.name: series(column) for column in columns}, columns=[one.name for one in columns])
@@ -209,17 +213,14 @@ def polars_of(report: Report, money: Money) -> Any:
     def series(column: _Column) -> Any:
         name, values = column.name, column.cells
         if column.kind == "hour":
-            moments = [at.astimezone(UTC) for at in values]
-            told = pl.Series(name, moments, dtype=pl.Datetime("us", "UTC"))
+            told = pl.Series(name, _in_utc(values), dtype=pl.Datetime("us", "UTC"))
             return told.dt.convert_time_zone(report.timezone or "UTC")
         if column.kind == "money" and money == "decimal":
             amounts, places = _exact(values)
             return pl.Series(name, amounts, dtype=pl.Decimal(_DIGITS, places))
         kinds = {"key": pl.String, "day": pl.Datetime("us"), "count": pl.Int64}
         dtype: Any = kinds.get(column.kind, pl.Float64)
-        if dtype == pl.Float64:
-            values = [None if one is None else float(one) for one in values]
-        return pl.Series(name, values, dtype=dtype)
+        return pl.Series(name, _floats(values) if dtype == pl.Float64 else values, dtype=dtype)
 
     return pl.DataFrame([series(column) for column in _columns(report)])
 
