@@ -210,7 +210,11 @@ class Counter:
 
     def _memory(self, scale: Scale) -> _Memory:
         memory = self._memories.get(scale)
-        return memory if memory is not None else self._memories.setdefault(scale, _Memory())
+        if memory is None:
+            if len(self._memories) >= _MODELS:
+                self._memories = {}
+            memory = self._memories.setdefault(scale, _Memory())
+        return memory
 
     def _remember(self, memory: _Memory, digest: bytes, weight: Weight) -> None:
         memory.young[digest] = weight
@@ -223,7 +227,8 @@ class Counter:
 
 
 _MODELS = 512
-"""How many pairs of platform and model are kept at hand; more (deployment names, hostile input) start anew."""
+"""How many pairs of platform and model are kept at hand, and how many scales, of which each name of an OpenAI model has its
+own; more (deployment names, hostile input) start anew."""
 
 
 def scale_for(platform: str, model: str) -> Scale:

@@ -228,6 +228,14 @@ def test_many_models_do_not_fill_the_memory():
     assert len(counter._memories) < 5
 
 
+def test_many_names_of_models_with_a_scale_each_do_not_fill_the_memory():
+    counter = Counter()
+    hello = openai_chat.view({"messages": [{"role": "user", "content": "hi"}]})
+    for place in range(600):
+        assert tokens(counter, hello, platform="azure", model=f"gpt-4o-tenant-{place}").tokens == 8
+    assert len(counter._memories) <= 512
+
+
 def test_threads_count_alike():
     counter, found, failed = Counter(memory=256), [], []
     conversations = [claude(*[f"thread {place} says {n}" for n in range(place + 1)]) for place in range(40)]
