@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ctxkit.editable import Fold
+from ctxkit.hygiene.history import once
 from ctxkit.hygiene.pins import Pins
 from ctxkit.hygiene.stubs import closing_of, is_gap
 
@@ -23,7 +24,7 @@ __all__ = ["Guards"]
 
 
 class Guards:
-    """Says what may be removed of a conversation. One for all threads; it keeps nothing.
+    """Says what may be removed of a conversation. One for all threads.
 
     Never removed: instructions, the first message of a user, the latest steps of the model with everything behind
     them (but for what was over when the user began about something else), the last message of a user, the newest error,
@@ -31,12 +32,17 @@ class Guards:
 
     Args:
         keep_last: latest steps of the model (messages in which it spoke or called) that are left as they are.
-        pins: what is never removed.
+        pins: what is never removed; a callable is asked once of each piece of a history.
+
+    Attributes:
+        kept: says of a history the indices of the messages that hold what is pinned, of the last one of a user, and of
+            the newest error.
     """
 
     def __init__(self, keep_last: int = 4, pins: Sequence[Pin] = ()) -> None:
         self._keep_last = max(keep_last, 1)
         self._pinned = Pins(pins)
+        self.kept = once(self._kept)
 
     def allowed(self, history: History, candidates: Iterable[Candidate]) -> list[Candidate]:
         """Those that touch nothing protected, in the order given."""
@@ -62,8 +68,7 @@ class Guards:
         """Indices of the messages of which nothing is protected."""
         return set(range(*self.bounds(history))) - self.kept(history)
 
-    def kept(self, history: History) -> set[int]:
-        """Indices of messages that hold what is pinned, of the last one of a user, and of the newest error."""
+    def _kept(self, history: History) -> set[int]:
         pinned = {piece.message for piece in history.pieces if self._pinned(piece)}
         newest = next(([piece.message] for piece in reversed(history.pieces) if piece.failed), [])
         return pinned.union(history.turns[-1:], newest)

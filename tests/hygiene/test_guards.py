@@ -181,3 +181,13 @@ def test_nothing_protected_is_ever_touched(thread, keep_last, data):
             pairs = {piece.pair for piece in touched if piece.pair}
             assert not any(piece.pair in pairs for piece in thread.pieces if piece not in touched)
             assert not any(piece.locked for piece in touched if piece.message == first)
+
+
+def test_a_pin_is_asked_once_of_each_piece_of_a_history():
+    asked = []
+    guards = Guards(pins=[lambda piece: asked.append(piece) or False])
+    history = Thread().user("Go.").says("Fine.").user("On.").says("Fine, too.").history
+    for _ in range(3):
+        guards.allowed(history, [Candidate(Stub((1, 0)), "spent", "", 1)])
+        guards.free(history)
+    assert asked == history.pieces
