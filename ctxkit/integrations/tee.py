@@ -43,8 +43,9 @@ def tee(response: Any, exchange: Exchange) -> None:
     headers = response.headers
     if response.is_closed:  # a whole answer: decoded already, all there
         exchange.answered(response.status_code, headers.get("content-type", ""), "", headers)
-        exchange.feed(response.content)
-        exchange.rest()
+        shown = exchange.feed(response.content) + exchange.rest()
+        if exchange.body is not None and exchange.body.hides:
+            response._content = shown  # noqa: SLF001 - where a response keeps what was read of it
         return
     encoding = headers.get("content-encoding", "")
     sync, asynchronous = _tees(library)

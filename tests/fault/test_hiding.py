@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 
 import pytest
@@ -78,3 +79,19 @@ def test_a_framing_that_is_broken_stays_as_it_is(encoding):
     sent = gzip.compress(PAGE) if encoding else PAGE
     assert b"".join([read.feed(sent[:100]), read.feed(sent[100:]), read.finish()]) == PAGE
     assert isinstance(read.error, ProviderShapeError)
+
+
+def test_an_answer_that_is_there_already_loses_the_chunk_too(kit):
+    """Transports that record or cache give whole answers."""
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+    said = {**chunk, "choices": [{"index": 0, "delta": {"content": "four"}, "finish_reason": "stop"}]}
+    usage = {**chunk, "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}}
+    whole = b"data: %b\n\ndata: %b\n\ndata: [DONE]\n\n" % (json.dumps(said).encode(), json.dumps(usage).encode())
+    with openai.DefaultHttpxClient() as default:
+        library = tee.library_of(default)
+    with library.Client(transport=library.MockTransport(lambda _: library.Response(200, content=whole))) as client:
+        sdk = openai.OpenAI(base_url="http://there/v1", api_key="none", http_client=kit.attach(client))
+        stream = sdk.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
+        assert [chunk.choices[0].delta.content for chunk in stream] == ["four"]
+    (record,) = kit.ledger.records()
+    assert (record.status, record.usage.output) == ("settled", 1)
