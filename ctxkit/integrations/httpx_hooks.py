@@ -228,6 +228,9 @@ class Hooks:
             return False
         _put_body(request, raw)
         self._again.remember(request, call.raw, raw)
+        if probing:  # what may be hidden must be undone, and gzip always can be
+            accepted = request.headers.get("accept-encoding", "")
+            request.headers["accept-encoding"] = "gzip" if "gzip" in accepted else "identity"
         return probing
 
     def _exchange(self, response: Any) -> Exchange | None:
@@ -260,7 +263,6 @@ def _put_body(request: Any, raw: bytes) -> None:
     library: Any = library_of(request)
     request.stream = library.ByteStream(raw)
     request.headers["content-length"] = str(len(raw))
-    request.headers["accept-encoding"] = "gzip"  # what may be hidden must be undone, and gzip always can be
     if hasattr(request, "_content"):
         request._content = raw  # noqa: SLF001 - keeps request.content truthful for later readers
 

@@ -57,7 +57,7 @@ def test_openai(provider, editing, records, asynchronous):
         with openai.OpenAI(**options) as sdk:
             editing.wrap(sdk).chat.completions.create(model="gpt-4o", messages=messages)
     assert messages == MESSAGES
-    assert sent(provider).headers["accept-encoding"] == "gzip"
+    assert "deflate" in sent(provider).headers["accept-encoding"], "it is the client's own affair"
     assert only(records).status == "settled"
 
 

@@ -146,6 +146,20 @@ def test_a_large_request_streams_through_unmetered():
     assert proxy.traffic.unread == {"the request is too large to be read": 1}
 
 
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+@pytest.mark.parametrize("said", ["no such tool", "no stream_options"])
+def test_a_refusal_of_what_was_added_reaches_the_program_or_is_none(accepted, said):
+    """A refusal is read by a hook before it is passed on; what is about the addition goes once more without it."""
+    kit = Kit(Policy(usage_probe=True), strict=True)
+    body, refusal = {**json.loads(BODY), "stream": True}, json.dumps({"error": {"message": said}}).encode()
+    with FakeProvider(tokens=TOKENS) as provider, proxied(kit, provider.openai_url) as (_, url):
+        provider.behave(gzip=True)
+        provider.reply(refusal, status=400)
+        answer = post(f"{url}/v1/chat/completions", json=body, headers={"accept-encoding": accepted})
+        assert {request.headers["accept-encoding"] for request in provider.requests} == {accepted}
+    assert (answer.content == refusal) is (answer.status_code == 400) is (said == "no such tool")
+
+
 def test_a_fault_in_counting_what_passes_is_not_the_programs(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ctxkit.dialects import routing
 from ctxkit.errors import BudgetExceeded
@@ -22,7 +22,7 @@ from ctxkit.integrations.proxy.bodies import Body, GoneError
 from ctxkit.integrations.proxy.retries import Retries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
     from contextlib import AbstractContextManager
 
     from starlette.types import Receive, Scope, Send
@@ -123,8 +123,8 @@ class Forwarder:
         return self._clients.request(scope["method"], upstream.origin, target, passing, content)
 
     async def _answer(self, upstream: Upstream, response: Any, send: Send) -> None:
+        pieces = _pieces(response)
         raw = headers.answered(response.headers.raw, upstream.origin, f"{self._base}/{upstream.name}")
-        pieces = response.aiter_raw()
         async with contextlib.aclosing(pieces):
             try:
                 await send({"type": "http.response.start", "status": response.status_code, "headers": raw})
@@ -148,6 +148,15 @@ class Forwarder:
             elif _signed(scope):
                 self._traffic.note(self._traffic.unread, "it is signed, for another host: forwarded as it came")
                 self._clients.unmetered(upstream, "signed")
+
+
+def _pieces(response: Any) -> AsyncGenerator[bytes]:
+    """The body as it comes; a refusal that a hook has read is there already, and decoded."""
+    if not response.is_stream_consumed:
+        return cast("AsyncGenerator[bytes]", response.aiter_raw())
+    for name in ("content-encoding", "content-length"):
+        response.headers.pop(name, None)
+    return cast("AsyncGenerator[bytes]", response.aiter_bytes())
 
 
 def _signed(scope: Scope) -> bool:
