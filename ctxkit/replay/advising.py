@@ -7,7 +7,7 @@ habit of an application often overlaps with a mode of ctxkit that does away with
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ctxkit.replay.measuring import Linted, Missed
@@ -104,7 +104,7 @@ class Rate:
             return one
         each = one.pico / self.requests
         month = None if self.per_month is None else round(each * self.per_month)
-        return Advised(one.kind, one.what, one.requests, one.tokens, one.pico, round(each * 1000), month, one.where)
+        return replace(one, per_1000=round(each * 1000), per_month=month)
 
 
 def rate_of(threads: Iterable[Measured]) -> Rate:

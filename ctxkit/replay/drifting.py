@@ -2,7 +2,8 @@
 
 Some requests of each conversation are measured, evenly spread; what stands between two of them is told by the nearer one.
 Measuring takes longer than all else that is told of a short conversation, so of many such only some are measured, drawn by
-how many requests they have. A token of noise counts in every request that carried it, and costs what was really paid for it where it stood.
+how many requests they have. A token of noise counts in every request that carried it, and costs what was really paid for
+it where it stood.
 """
 
 from __future__ import annotations

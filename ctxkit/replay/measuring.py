@@ -250,17 +250,13 @@ class _Seeing:
     def _note_miss(self, one: Posed, record: Record) -> None:
         if record.miss_reason is None:
             return
-        held, tokens, pico = (
-            self._missed.get(record.miss_reason, Missed()),
-            record.miss_tokens or 0,
-            pico_of(record.miss_cost),
-        )
+        held, tokens = self._missed.get(record.miss_reason, Missed()), record.miss_tokens or 0
         dearer = tokens > 0 and held.said == ""
         said = record.miss.detail if dearer and record.miss else held.said
         self._missed[record.miss_reason] = Missed(
             held.requests + 1,
             held.tokens + tokens,
-            held.pico + (pico or 0),
+            held.pico + (pico_of(record.miss_cost) or 0),
             said,
             one.source if dearer else held.source,
         )

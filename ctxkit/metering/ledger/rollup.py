@@ -1,8 +1,8 @@
 """Sums and histograms per hour and per day, so that a report never reads a million rows.
 
 Each closed attempt counts in one *cell* (feature, model, platform, dialect, tier, scope, labels, status, reason of a
-cache miss) of its hour and of its day (UTC). What was added for a row can be taken away again, exactly: when a later entry replaces it,
-nothing is counted twice.
+cache miss) of its hour and of its day (UTC). What was added for a row can be taken away again, exactly: when a later
+entry replaces it, nothing is counted twice.
 
 Sums of money are kept as whole dollars and a rest in pico-dollars: added up, pico-dollars alone leave SQLite's 64 bits
 at nine million dollars.
@@ -46,7 +46,8 @@ CAUSES: Final = (
     *("cache", "compact", "repeats", "deltas", "stale", "spent", "episodes", "fit", "reminders"),
     *("answers", "other"),
 )
-"""What savings are split by: what is said to the cache, each pass, answers that were reused, and passes of the user's own together."""
+"""What savings are split by: what is said to the cache, each pass, answers that were reused, and passes of the user's own
+together."""
 
 _SAVED: Final = tuple(f"saved_{cause}" for cause in CAUSES)
 
@@ -71,11 +72,12 @@ that told how many were read from the cache, ``reasoned`` the attempts that told
 the reported prompts of attempts that have both. ``miss_priced`` counts misses whose cost is known. ``foreseen`` counts
 attempts whose cache reads were forecast and reported, ``foreseen_right`` those of them whose forecast was of the right
 kind (see :func:`right`), and the two after it sum tokens forecast and read. ``saved`` counts attempts whose savings are
-known; these are signed, and the sums ``saved_*`` by cause add up to them. ``charges`` are rows that no request made (``number`` 0): rent, counted as ``storage`` and cost
-and as nothing else. ``drifts`` counts attempts whose drift was measured, ``drift_score`` sums their scores in millionths;
-of ``drift_tokens`` of their conversations ``drift_noise`` were noise, which cost ``noise`` in the ``drift_priced`` of them
-whose fee is known; the last three count those that were at these levels, and those that were stuck. ``reused`` counts requests that were answered
-without being sent, which are no attempts; ``reused_known`` those of them whose savings are known.
+known; these are signed, and the sums ``saved_*`` by cause add up to them. ``charges`` are rows that no request made
+(``number`` 0): rent, counted as ``storage`` and cost and as nothing else. ``drifts`` counts attempts whose drift was
+measured, ``drift_score`` sums their scores in millionths; of ``drift_tokens`` of their conversations ``drift_noise`` were
+noise, which cost ``noise`` in the ``drift_priced`` of them whose fee is known; the three after these count those that
+were at these levels, and those that were stuck. ``reused`` counts requests that were answered without being sent, which
+are no attempts; ``reused_known`` those of them whose savings are known.
 """
 
 MONEY: Final = ("cost", "estimated", "miss", "savings", "storage", "predicted", *_SAVED, "noise")

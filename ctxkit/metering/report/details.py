@@ -76,10 +76,10 @@ class Part:
 
     Attributes:
         name: ``"fresh"``, ``"read"``, ``"written.5m"``, ``"written.30m"``, ``"written.1h"``, ``"written.12h"``,
-            ``"written.other"``, ``"output"`` (without reasoning), ``"reasoning"``, ``"calls"`` (tools of the provider's
-            and fees per request), ``"storage"``, ``"waste"`` (what missed tokens cost more than reading them would
-            have; it is taken out of fresh and written), ``"unsplit"`` (the provider's own sums, estimates, and sums
-            that today's price list does not come to).
+            ``"output"`` (without reasoning), ``"reasoning"``, ``"calls"`` (tools of the provider's and fees per request),
+            ``"storage"``, ``"waste"`` (what missed tokens cost more than reading them would have; it is taken out of
+            fresh and written), ``"unsplit"`` (the provider's own sums, estimates, and sums that today's price list does
+            not come to).
         cost: of it.
         tokens: that it paid for; ``None`` where it is not paid by tokens, or they are not known. Those of ``"waste"``
             stand in fresh or written too: there they cost what reading them would have.
