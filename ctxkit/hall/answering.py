@@ -11,6 +11,7 @@ was sent, so the provider's cache keeps what it had, nobody learns from it, and 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ctxkit.caching.answers.underway import Token
     from ctxkit.kit import Kit
     from ctxkit.model import Plan, Record, Timing
+    from ctxkit.policy import Policy
     from ctxkit.reuse import Headers, Lead, Origin
     from ctxkit.stores.kept import KeptStore
 
@@ -83,8 +85,7 @@ class Answering:
         self._secret = kit.rooms.hasher.secret("answers")
         self._shelf = Shelf(self._secret, options.ttl, options.max_bytes, options.max_answers, disk)
         self._under_way = UnderWay(kit.timer)
-        # What was answered to a request that was made smaller is no answer to one that is sent as it is, or smaller still.
-        self._tidied = f"{kit.policy.mode} {kit.policy.tidy!r}" if kit.policy.tidies else ""
+        self._tidied = _tidied(kit.policy) if kit.policy.tidies else ""
         self.tally = Tally()
         self._fresh_lock()
         on_fork(self, "_fresh_lock")
@@ -294,6 +295,15 @@ class _Lead:
         token, self._token = self._token, None
         if token is not None:
             self._answering.over(token, answer, vain=vain)
+
+
+def _tidied(policy: Policy) -> str:
+    """What decides how a request is tidied: what was answered to one so made smaller is no answer to the whole of it.
+
+    Patterns are written out, since ``repr`` cuts long ones. Callables are told by their address: nobody shares theirs.
+    """
+    pins = [(pin.pattern, pin.flags) if isinstance(pin, re.Pattern) else pin for pin in policy.tidy.pins]
+    return f"{policy.mode} {policy.tidy!r} {pins!r}"
 
 
 def _unabridged(label: str | None) -> str | None:

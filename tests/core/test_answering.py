@@ -743,3 +743,12 @@ def test_the_policy_takes_a_switch_a_table_and_the_environment(tmp_path, monkeyp
     for wrong in ({"ttl": 0}, {"where": "cloud"}, {"more": 1}, "perhaps", 3):
         with pytest.raises(ConfigurationError, match="answers"):
             Policy(answers=wrong)
+
+
+def test_long_patterns_that_differ_at_their_end_are_different_policies(clock):
+    told = set()
+    for end in "ab":
+        kit = Kit(Policy(mode="prune", answers=True, tidy={"pins": ["x" * 500 + end]}), clock=clock, strict=True)
+        told.add(kit.answers._tidied)
+        kit.close()
+    assert len(told) == 2
