@@ -295,7 +295,8 @@ class Exchange:
         """Nobody is to wait for this answer any more, and it is not kept."""
         lead, self._lead = self._lead, None
         if lead is not None:
-            lead.abandon()
+            with guard(self.kit, "door: answers"):
+                lead.abandon()
 
     def _settlement(self, *, ended: bool) -> Settlement | None:
         if self._process != os.getpid() or not self._once.acquire(blocking=False):

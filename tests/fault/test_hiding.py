@@ -95,3 +95,14 @@ def test_an_answer_that_is_there_already_loses_the_chunk_too(kit):
         assert [chunk.choices[0].delta.content for chunk in stream] == ["four"]
     (record,) = kit.ledger.records()
     assert (record.status, record.usage.output) == ("settled", 1)
+
+
+def test_a_fault_while_a_fault_is_noted_costs_no_byte(provider, monkeypatch):
+    """An answer that may be kept cannot be read, and nobody can be told so."""
+    kit = Kit(Policy(answers=True))
+    monkeypatch.setattr(Body, "feed", broken)
+    monkeypatch.setattr("ctxkit.hall.answering._Lead.abandon", broken)
+    with openai.OpenAI(base_url=provider.openai_url, api_key="none", max_retries=0) as sdk:
+        assert kit.wrap(sdk).chat.completions.create(model="gpt-4o", messages=MESSAGES).choices
+    assert kit.faults.counts["door: answers: BrokenError"]
+    kit.close()
