@@ -105,8 +105,7 @@ def _quality(ledger: Ledger, total: Row, under_way: int) -> Iterable[str]:
         commonest = sorted(((m, n) for m, n in total.group.unpriced.items() if n), key=lambda item: -item[1])
         named = ", ".join(model or "(no model)" for model, _ in commonest[:3])
         more = f" and {len(commonest) - 3} more" if len(commonest) > 3 else ""
-        unknown = f"of models without a known price where they were served ({named}{more})"
-        yield f"{_many(total.unpriced, 'attempt')} {unknown}: costs are lower bounds"
+        yield f"{_many(total.unpriced, 'attempt')} without a known price ({named}{more}): costs are lower bounds"
     for name, why in (("partial", "the answer was cut"), ("unverified", "no usage was reported")):
         if count := total.status(name):
             yield f"{_many(count, f'{name} attempt')} ({why}): priced, in part or whole, by the estimate"
