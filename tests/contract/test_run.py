@@ -50,6 +50,7 @@ def test_an_sdk_sees_no_difference(sdk, gzip):
 STREAM_WITHOUT_USAGE = {"openai": {"unverified": 1, "settled": 6}}
 
 
+@pytest.mark.slow
 def test_curl():
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")

@@ -179,6 +179,7 @@ def test_every_recorded_usage_is_what_the_provider_reported(answers):
     assert equal.total() > 0
 
 
+@pytest.mark.slow
 def test_recorded_figures_also_equal_the_record_where_it_speaks_of_the_same_answer(answers):
     """The record's own normalisation, where its usage is the answer's: it leaves out some writes and reads."""
     same = Counter()
@@ -201,6 +202,7 @@ def test_recorded_figures_also_equal_the_record_where_it_speaks_of_the_same_answ
     assert same.total() > 0
 
 
+@pytest.mark.slow
 def test_the_terminator_of_nearly_every_recorded_stream_is_seen(answers):
     cut = [
         row["id"]

@@ -83,6 +83,7 @@ def at(body, path):
     return body
 
 
+@pytest.mark.slow
 def test_tool_calls_and_results_pair(exchanges):
     """Every result that names its call has one before it: identifiers are read from the right fields."""
     lonely = Counter()

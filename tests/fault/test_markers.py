@@ -122,7 +122,7 @@ def test_what_is_planned_on_its_own_output_gets_nothing_new(kit, name):
 
 @pytest.mark.parametrize("status", [429, 500, 529])
 def test_the_retries_of_the_sdk_are_marked_alike(provider, kit, status):
-    provider.behave(failures=2, failure_status=status)
+    provider.behave(failures=2, failure_status=status, retry_after=0.01)
     with anthropic.Anthropic(base_url=provider.anthropic_url, api_key="none", max_retries=2) as plain:
         with capture(kit) as records:
             kit.wrap(plain).messages.create(**claude())

@@ -358,7 +358,7 @@ def test_what_was_tidied_and_is_planned_again_changes_nothing_more():
 # ---- Values that are hardly JSON
 
 
-@pytest.mark.parametrize("mode", ["lossless", "prune"])
+@pytest.mark.parametrize("mode", [pytest.param("lossless", marks=pytest.mark.slow), "prune"])
 @pytest.mark.parametrize(
     "value",
     [

@@ -154,7 +154,7 @@ def test_streamed_parts_settle_with_usage(client, provider, made):
 @pytest.mark.parametrize("client", [chat, named, claude], ids=lambda client: client.__name__)
 def test_retries_of_the_sdk_are_attempts(client, provider, kit, records):
     provider._answer = None
-    provider.behave(text="", calls=(ToolCall("Sum", {"value": 4}),), tokens=TOKENS, failures=2, retry_after=0.0)
+    provider.behave(text="", calls=(ToolCall("Sum", {"value": 4}),), tokens=TOKENS, failures=2, retry_after=0.01)
     assert client(provider, kit).create(response_model=Sum, messages=ASK).value == 4
     retried(records)
 

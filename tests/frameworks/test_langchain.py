@@ -156,7 +156,7 @@ def test_a_conversation_with_a_checkpointer_goes_on_in_its_thread(provider, kit,
 
 @pytest.mark.parametrize("model", [chat, responses, wrapped, claude], ids=lambda model: model.__name__)
 def test_retries_of_the_sdk_are_attempts(model, provider, kit, records):
-    provider.behave(failures=2, retry_after=0.0)
+    provider.behave(failures=2, retry_after=0.01)
     assert model(provider, kit).invoke("2 + 2?").text == "Four."
     retried(records)
 

@@ -148,7 +148,7 @@ async def test_a_conversation_goes_on_in_its_thread(provider, kit, records):
 
 @pytest.mark.parametrize("model", [chat, responses, wrapped, claude], ids=lambda model: model.__name__)
 def test_retries_are_attempts(model, provider, kit, records):
-    provider.behave(failures=2, retry_after=0.0)
+    provider.behave(failures=2, retry_after=0.01)
     assert model(provider, kit).complete("2 + 2?").text == "Four."
     retried(records)
 

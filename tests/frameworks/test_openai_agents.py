@@ -169,7 +169,7 @@ async def test_an_agent_as_a_tool_and_a_tool_in_a_thread_keep_the_feature(provid
 
 @AGENTS
 async def test_retries_of_the_sdk_are_attempts(agent, provider, kit, records):
-    provider.behave(failures=2, retry_after=0.0)
+    provider.behave(failures=2, retry_after=0.01)
     assert (await Runner.run(agent(provider, kit), "2 + 2?", run_config=quiet())).final_output == "Four."
     retried(records)
 

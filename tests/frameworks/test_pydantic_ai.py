@@ -108,7 +108,7 @@ async def test_a_conversation_goes_on_in_its_thread(provider, kit, records):
 async def test_retries_of_the_sdk_are_attempts(model, provider, kit, records):
     if model is gemini:
         pytest.skip("google-genai does not retry unless told")
-    provider.behave(failures=2, retry_after=0.0)
+    provider.behave(failures=2, retry_after=0.01)
     assert (await Agent(model(provider, kit)).run("2 + 2?")).output == "Four."
     retried(records)
 

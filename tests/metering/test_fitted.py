@@ -226,7 +226,8 @@ def test_a_missing_or_broken_table_is_said_once_and_counted_without(content, tmp
         for _ in range(3):
             assert row_for("anthropic", "claude-sonnet-4-5").method == "rough"
             assert 1 <= weigh(said("Hello there, how are you today?")) < 60
-    assert len(caplog.records) == 1
+    # A thread of a test before may have something to say as well.
+    assert len([record for record in caplog.records if path.name in record.getMessage()]) == 1
 
 
 FUNCTION = {"name": "get_weather", "description": "Weather", "parameters": {"type": "object", "title": "Args"}}

@@ -78,6 +78,7 @@ def test_a_locked_database_delays_reading_and_nothing_else(ledger, path, record)
     assert len(attempts(ledger)) == 49
 
 
+@pytest.mark.slow
 def test_the_background_thread_comes_again_after_a_lock(ledger, path, record, caplog):
     ledger.append(record(1))
     ledger.flush()

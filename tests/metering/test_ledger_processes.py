@@ -136,6 +136,7 @@ def test_a_forked_child_and_its_parent_keep_one_ledger(path, record):
     ledger.close()
 
 
+@pytest.mark.slow
 def test_a_fork_while_threads_write_and_read(path, record):
     import threading
 

@@ -192,7 +192,7 @@ def test_streams_that_are_cut_or_left_are_asked_for_again(provider, kit, client)
 
 
 def test_retries_go_out_and_their_answer_is_kept(provider, kit):
-    provider.behave(failures=1, retry_after=0.0)
+    provider.behave(failures=1, retry_after=0.01)
     with made(provider, max_retries=1) as sdk:
         client = kit.wrap(sdk)
         first = client.messages.create(**ASK)

@@ -207,7 +207,7 @@ def test_what_a_provider_holds_is_asked_for_again(provider, kit, client):
 
 
 def test_retries_go_out_and_their_answer_is_kept(provider, kit):
-    provider.behave(failures=2, retry_after=0.0)
+    provider.behave(failures=2, retry_after=0.01)
     with made(provider, max_retries=2) as sdk:
         client = kit.wrap(sdk)
         first = client.chat.completions.create(**ASK)
