@@ -35,7 +35,7 @@ if hasattr(os, "register_at_fork"):
 
 # No test asserts a time: on a busy machine an example may take what it takes. Everywhere else examples are drawn at
 # random, and CTXKIT_EXAMPLES says how many; CI takes more of them, always the same, so that it judges the change alone.
-settings.register_profile("ctxkit", deadline=None, max_examples=int(os.environ.get("CTXKIT_EXAMPLES", "25")))
+settings.register_profile("ctxkit", deadline=None, max_examples=int(os.environ.get("CTXKIT_EXAMPLES", "15")))
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile(os.environ.get("CTXKIT_PROFILE", "ctxkit"))
 

@@ -96,6 +96,7 @@ def costs(capsys, *args):
     return json.loads(capsys.readouterr().out)["cost"]
 
 
+@pytest.mark.slow
 def test_another_model_platform_life_and_policy(write, tmp_path, capsys):
     run = write("run.jsonl", lines())
     before = costs(capsys, run)

@@ -154,7 +154,9 @@ def test_help_has_an_example(capsys):
     assert "ctxkit whatif --date 2026-12-01" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
+@pytest.mark.parametrize(
+    "form", [pytest.param([], id="table", marks=pytest.mark.slow), pytest.param(["--json"], id="json")]
+)
 def test_a_closed_pipe(kept, home, form):
     command = [sys.executable, "-m", "ctxkit", "whatif", "--tier", "batch", *form]
     environment = {**os.environ, "CTXKIT_HOME": str(home)}

@@ -38,7 +38,7 @@ def claude(turns):
 
 
 @pytest.mark.parametrize(("platform", "dialect", "request_of"), [
-    ("openai", "openai.chat", chat),
+    pytest.param("openai", "openai.chat", chat, marks=pytest.mark.slow),
     ("anthropic", "anthropic.messages", claude),
 ])  # fmt: skip
 def test_what_a_wrapped_client_did_not_send_can_be_asked_for(provider, platform, dialect, request_of):

@@ -172,7 +172,9 @@ def test_a_fault_in_counting_what_passes_is_not_the_programs(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["openai.chat", "openai.responses", "anthropic.messages", "gemini.generate"])
-@pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    "gzip", [pytest.param(False, id="plain", marks=pytest.mark.slow), pytest.param(True, id="gzip")]
+)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_not_a_byte_differs_in_observe(kit, records, name, gzip, stream):
     paths = {

@@ -56,6 +56,7 @@ def test_the_doors_import_no_sdk():
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_nothing_is_half_imported_when_wrap_returns():
     """genai-prices brings httpx2, and openai 2 takes what it finds of that in ``sys.modules`` at its word."""
     pytest.importorskip("openai")

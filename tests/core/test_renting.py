@@ -120,7 +120,13 @@ PATTERNS = {
 }
 
 
-@pytest.mark.parametrize(("gaps", "most"), PATTERNS.values(), ids=PATTERNS)
+@pytest.mark.parametrize(
+    ("gaps", "most"),
+    [
+        pytest.param(*case, id=name, marks=pytest.mark.slow if len(case[0]) > 60 else ())
+        for name, case in PATTERNS.items()
+    ],
+)
 def test_what_it_comes_to(world, gaps, most):
     for gap in gaps:
         world.ask()

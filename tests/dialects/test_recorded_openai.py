@@ -214,6 +214,7 @@ def test_the_terminator_of_nearly_every_recorded_stream_is_seen(answers):
     assert len(cut) <= 0.01 * streams
 
 
+@pytest.mark.slow
 def test_recorded_addresses_lead_to_their_dialect(requests):
     for row in requests.values():
         url = row["url"] or ""

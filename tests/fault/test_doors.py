@@ -111,7 +111,10 @@ def unwrapped(upstream):
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
-@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+@pytest.mark.parametrize(
+    "door",
+    [pytest.param(door, id=name, marks=pytest.mark.slow if "async" in name else ()) for name, door in DOORS.items()],
+)
 def test_the_call_goes_on_unchanged(upstream, unwrapped, kit, monkeypatch, door, stage, stream):
     expected, sent = unwrapped(door, stream)
     upstream.clear()

@@ -152,6 +152,7 @@ def digest() -> str:
     return hashlib.sha256(repr(sorted(made.items())).encode()).hexdigest()
 
 
+@pytest.mark.slow
 def test_another_process_says_the_same() -> None:
     code = "from tests.hygiene.test_arrival import digest; print(digest())"
     for seed in ("1", "2"):

@@ -70,6 +70,7 @@ def _rank(item):
     return item[1]
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=40, unique=True), st.integers(0, 40))
 @settings(max_examples=25)  # each one is compressed
 def test_packing_is_reversible_also_with_unused_ranks(found, gap):
