@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,10 @@ def _parse_alone(*args, **options):
 ast.parse = _parse_alone
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _parsing.__setitem__(0, threading.RLock()))
+
+# A shell that runs tests in the background has them ignore an interrupt, and all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test asserts a time: on a busy machine an example may take what it takes. Everywhere else examples are drawn at
 # random, and CTXKIT_EXAMPLES says how many; CI takes more of them, always the same, so that it judges the change alone.
