@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 
 import pytest
@@ -95,6 +96,7 @@ STAGES = {
 def upstream():
     with FakeProvider(Behaviour(text="Four, naïve 漢字.", tokens=TOKENS, piece=3)) as running:
         yield running
+    gc.collect()  # what LiteLLM leaves open is let go here, where it is known
 
 
 @pytest.fixture(scope="module")
