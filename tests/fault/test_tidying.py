@@ -335,7 +335,7 @@ IMITATIONS = [
 def test_results_that_look_like_ours_are_left_as_they_are_and_never_pointed_to(mode, imitation):
     kit = Kit(Policy(mode=mode), strict=True)
     results = {2: imitation, 4: imitation, 6: [{"type": "text", "text": imitation}]}
-    for plan in driven(kit, 22, results, first=7):
+    for plan in driven(kit, 22, results, first=3):
         for turn, text in enumerate(contents(plan.body)):
             if turn in results:
                 assert (text if isinstance(text, str) else text[0]["text"]) == imitation
